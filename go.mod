@@ -1,0 +1,3 @@
+module github.com/plainsocket/websocket
+
+go 1.26
