@@ -1,0 +1,149 @@
+package websocket
+
+import (
+	"crypto/sha1"
+	"encoding/base64"
+	"fmt"
+	"net/http"
+	"slices"
+)
+
+// The opening handshake, RFC 6455 section 4, as rules on requests and
+// responses. A client asks an HTTP/1.1 server to turn the connection over:
+//
+//	GET /chat HTTP/1.1
+//	Host: server.example.com
+//	Upgrade: websocket
+//	Connection: Upgrade
+//	Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==
+//	Sec-WebSocket-Version: 13
+//
+// and the server agrees, or answers as HTTP servers do when they refuse:
+//
+//	HTTP/1.1 101 Switching Protocols
+//	Upgrade: websocket
+//	Connection: Upgrade
+//	Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=
+//
+// Key and accept prove nothing about who anybody is. They prove that the
+// server read this request and speaks this protocol, so that a script cannot
+// make some other server take a WebSocket's frames for its own protocol.
+
+// acceptGUID is the string that the RFC chose because no other protocol has
+// reason to use it.
+const acceptGUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+
+// appendAccept appends the Sec-WebSocket-Accept value for a key: "concatenate
+// this with the string […], take the SHA-1 hash of this, base64-encode"
+// (section 4.2.2). The key counts as it was sent, not decoded.
+func appendAccept(b []byte, key string) []byte {
+	var in [len("dGhlIHNhbXBsZSBub25jZQ==") + len(acceptGUID)]byte
+	sum := sha1.Sum(append(append(in[:0], key...), acceptGUID...))
+	return base64.StdEncoding.AppendEncode(b, sum[:])
+}
+
+// isKey reports whether s is "a base64-encoded […] value that, when decoded,
+// is 16 bytes in length" (section 4.2.1).
+func isKey(s string) bool {
+	var nonce [18]byte // what 24 characters decode to at most
+	if len(s) != 24 {
+		return false
+	}
+	n, err := base64.StdEncoding.Decode(nonce[:], []byte(s))
+	return err == nil && n == 16
+}
+
+// A HandshakeError says why an opening handshake was refused. Its text is what
+// the client was told in the response's body.
+type HandshakeError struct {
+	Status  int // of the HTTP response, such as 403
+	message string
+}
+
+func (e HandshakeError) Error() string { return "websocket: " + e.message }
+
+func refuse(status int, format string, args ...any) *HandshakeError {
+	return &HandshakeError{Status: status, message: fmt.Sprintf(format, args...)}
+}
+
+// IsWebSocketUpgrade reports whether r asks for an upgrade to WebSocket: a
+// handler may serve such requests and ordinary ones under one path.
+func IsWebSocketUpgrade(r *http.Request) bool {
+	return hasToken(r.Header["Connection"], "upgrade") && hasToken(r.Header["Upgrade"], "websocket")
+}
+
+// Subprotocols returns the subprotocols that a client offers, the preferred
+// one first (RFC 6455 section 1.9).
+func Subprotocols(r *http.Request) []string {
+	return slices.Collect(listElements(r.Header["Sec-Websocket-Protocol"]))
+}
+
+// checkRequest holds the rules of section 4.2.1. It returns the client's key.
+//
+// The order of the checks is that of usefulness: what a person who opened the
+// address in a browser's window ought to read comes first.
+func checkRequest(r *http.Request) (key string, refusal *HandshakeError) {
+	h := r.Header
+	switch {
+	case !hasToken(h["Upgrade"], "websocket"):
+		return "", refuse(http.StatusUpgradeRequired,
+			"this is a WebSocket endpoint: the request has no 'Upgrade: websocket' header field")
+	case !hasToken(h["Connection"], "upgrade"):
+		// Proxies that were not told of WebSocket drop this hop-by-hop field.
+		return "", refuse(http.StatusUpgradeRequired,
+			"the request has no 'Connection: Upgrade' header field (a proxy in between must pass it on)")
+	case r.Method != http.MethodGet:
+		return "", refuse(http.StatusMethodNotAllowed, "the request's method is %s, not GET", r.Method)
+	case !r.ProtoAtLeast(1, 1):
+		return "", refuse(http.StatusBadRequest, "the request is %s, not HTTP/1.1", r.Proto)
+	case len(h["Sec-Websocket-Version"]) != 1 || h["Sec-Websocket-Version"][0] != "13":
+		return "", refuse(http.StatusUpgradeRequired,
+			"the request has Sec-WebSocket-Version %q; this server speaks version 13", h["Sec-Websocket-Version"])
+	case r.ContentLength != 0:
+		// Octets behind the header belong to the WebSocket connection.
+		return "", refuse(http.StatusBadRequest, "a request for an upgrade has no body")
+	}
+	if keys := h["Sec-Websocket-Key"]; len(keys) != 1 || !isKey(keys[0]) {
+		return "", refuse(http.StatusBadRequest,
+			"Sec-WebSocket-Key must be there once, and 16 octets in base64; got %q", keys)
+	}
+	for protocol := range listElements(h["Sec-Websocket-Protocol"]) {
+		if !isToken(protocol) {
+			return "", refuse(http.StatusBadRequest, "Sec-WebSocket-Protocol holds %q, which is no token", protocol)
+		}
+	}
+	return h["Sec-Websocket-Key"][0], nil
+}
+
+// chooseSubprotocol returns the first of the server's subprotocols that the
+// client offered, or "" where they have none in common: the handshake then
+// goes on without one, as section 4.2.2 has it, and the client decides.
+func chooseSubprotocol(server []string, offered []string) string {
+	for _, protocol := range server {
+		for offer := range listElements(offered) {
+			// Subprotocols compare with their case (section 11.5's registry).
+			if offer == protocol {
+				return protocol
+			}
+		}
+	}
+	return ""
+}
+
+// appendSwitching appends the response that agrees (section 4.2.2).
+func appendSwitching(b []byte, key, subprotocol string, extra http.Header) []byte {
+	b = append(b, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "...)
+	b = appendAccept(b, key)
+	b = append(b, "\r\n"...)
+	if subprotocol != "" {
+		b = append(b, "Sec-WebSocket-Protocol: "...)
+		b = append(b, subprotocol...)
+		b = append(b, "\r\n"...)
+	}
+	for name, values := range extra {
+		if name != "Sec-Websocket-Protocol" { // the choice was made above
+			b = appendField(b, name, values)
+		}
+	}
+	return append(b, "\r\n"...)
+}

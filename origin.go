@@ -1,0 +1,94 @@
+package websocket
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// Which web pages may connect: RFC 6455 sections 4.2.2 and 10.2.
+//
+// A browser lets every page open a WebSocket to every host, and sends that
+// host's cookies along. The same-origin policy does not apply: a page at
+// evil.example could use its visitor's session at bank.example. All that the
+// browser does is say in the Origin field where the page came from, and it is
+// the server who must refuse.
+
+// checkOrigin applies the default rule: a page may connect to the host that it
+// came from. Programs that are not browsers send no Origin and may connect;
+// they could write any.
+func checkOrigin(r *http.Request, allowed []string) *HandshakeError {
+	origins := r.Header["Origin"]
+	if len(origins) == 0 {
+		return nil
+	}
+	origin := origins[0]
+	if len(origins) > 1 {
+		return refuse(http.StatusForbidden, "the request has more than one Origin: %q", origins)
+	}
+	if originAllowed(origin, allowed) {
+		return nil
+	}
+	// Where a browser says itself how page and host relate, that decides: it
+	// has seen the address that the user sees, while Host may have been
+	// rewritten by a proxy on the way. Scripts cannot set this field.
+	if site := r.Header.Get("Sec-Fetch-Site"); site != "" {
+		if site == "same-origin" {
+			return nil
+		}
+		return crossOrigin(r, origin, "the browser calls it "+site)
+	}
+	u, err := url.Parse(origin)
+	switch {
+	case err != nil || u.Host == "":
+		// "null" is what sandboxed frames and file: pages send.
+		return crossOrigin(r, origin, "it names no host")
+	case !strings.EqualFold(withoutDefaultPort(u.Scheme, u.Host), withoutDefaultPort(u.Scheme, r.Host)):
+		return crossOrigin(r, origin, "the hosts differ")
+	case r.TLS != nil && strings.EqualFold(u.Scheme, "http"):
+		// Whoever is on the path can write into a page fetched without TLS.
+		return crossOrigin(r, origin, "the page was not fetched over TLS")
+	}
+	return nil
+}
+
+func crossOrigin(r *http.Request, origin, why string) *HandshakeError {
+	return refuse(http.StatusForbidden,
+		"a page with Origin %q may not connect to Host %q: %s (to allow it, list the origin in AllowedOrigins)",
+		origin, r.Host, why)
+}
+
+// originAllowed reports whether origin matches an element of allowed: the same
+// origin, or "https://*.example.com" for every host below example.com.
+func originAllowed(origin string, allowed []string) bool {
+	for _, a := range allowed {
+		if strings.EqualFold(a, origin) {
+			return true
+		}
+		scheme, suffix, wild := strings.Cut(a, "://*.")
+		if wild && underDomain(origin, scheme, suffix) {
+			return true
+		}
+	}
+	return false
+}
+
+// underDomain reports whether origin is scheme://LABELS.domain.
+func underDomain(origin, scheme, domain string) bool {
+	prefix, suffix := scheme+"://", "."+domain
+	n := len(origin) - len(suffix)
+	return n > len(prefix) &&
+		strings.EqualFold(origin[:len(prefix)], prefix) &&
+		strings.EqualFold(origin[n:], suffix) &&
+		!strings.ContainsAny(origin[len(prefix):n], "/:@?#")
+}
+
+func withoutDefaultPort(scheme, host string) string {
+	switch strings.ToLower(scheme) {
+	case "http", "ws":
+		return strings.TrimSuffix(host, ":80")
+	case "https", "wss":
+		return strings.TrimSuffix(host, ":443")
+	}
+	return host
+}

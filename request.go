@@ -1,0 +1,147 @@
+package websocket
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"net/textproto"
+	"net/url"
+	"strings"
+)
+
+// The request of an opening handshake as it comes over the wire, for a Server
+// that listens by itself. It has a request line, header fields and an empty
+// line, and no body (RFC 9112 sections 2 to 5):
+//
+//	GET /chat?room=1 HTTP/1.1\r\n
+//	Host: server.example.com\r\n
+//	Upgrade: websocket\r\n
+//	…\r\n
+//	\r\n
+//
+// net/http could read it, at the price of two buffers of 4 KiB and a goroutine
+// that stay with the connection.
+
+// headerEnd returns the length of the header at the front of b, with its empty
+// line; 0 where b ends before it. The first searched octets have been looked
+// at before.
+func headerEnd(b []byte, searched int) int {
+	from := max(0, searched-3)
+	if i := bytes.Index(b[from:], []byte("\r\n\r\n")); i >= 0 {
+		return from + i + 4
+	}
+	return 0
+}
+
+// parseRequest parses a header that headerEnd has measured. The request and
+// all its strings are a copy: nothing refers to b.
+func parseRequest(b []byte) (*http.Request, *HandshakeError) {
+	text := strings.TrimSuffix(string(b), "\r\n\r\n")
+	line, rest, _ := strings.Cut(text, "\r\n")
+	r, refusal := parseRequestLine(line)
+	if refusal != nil {
+		return nil, refusal
+	}
+	if r.Header, refusal = parseFields(rest); refusal != nil {
+		return nil, refusal
+	}
+	hosts := r.Header["Host"]
+	if len(hosts) != 1 {
+		// "A server MUST respond with a 400 […] to any HTTP/1.1 request
+		// message that lacks a Host header field and to any request message
+		// that contains more than one" (RFC 9112 section 3.2).
+		return nil, refuse(http.StatusBadRequest, "the request must have one Host header field, not %d", len(hosts))
+	}
+	r.Host = hosts[0]
+	if r.URL.Host != "" {
+		r.Host = r.URL.Host // the absolute form goes before the field (section 3.2.2)
+	}
+	delete(r.Header, "Host") // as net/http has it
+	if r.Header["Content-Length"] != nil && r.Header.Get("Content-Length") != "0" || r.Header["Transfer-Encoding"] != nil {
+		r.ContentLength = -1
+	}
+	return r, nil
+}
+
+// parseRequestLine parses "GET /chat?room=1 HTTP/1.1".
+func parseRequestLine(line string) (*http.Request, *HandshakeError) {
+	method, rest, ok1 := strings.Cut(line, " ")
+	target, proto, ok2 := strings.Cut(rest, " ")
+	major, minor, ok3 := http.ParseHTTPVersion(proto)
+	if !ok1 || !ok2 || !ok3 || !isToken(method) {
+		return nil, refuse(http.StatusBadRequest, "malformed request line %.100q", line)
+	}
+	u, err := url.ParseRequestURI(target)
+	if err != nil {
+		return nil, refuse(http.StatusBadRequest, "malformed request target %.100q", target)
+	}
+	return &http.Request{
+		Method: method, RequestURI: target, URL: u,
+		Proto: proto, ProtoMajor: major, ProtoMinor: minor,
+		Body: http.NoBody,
+	}, nil
+}
+
+// parseFields parses header fields, "Name: value" one a line. Lines that go on
+// in the next are refused, as RFC 9112 section 5.2 allows, and so is white
+// space before the colon, as section 5.1 demands.
+func parseFields(text string) (http.Header, *HandshakeError) {
+	n := strings.Count(text, "\r\n") + 1
+	h := make(http.Header, n)
+	values := make([]string, 0, n) // most fields have one value: they share an array
+	for line := range strings.SplitSeq(text, "\r\n") {
+		if line == "" {
+			continue // only where there are no fields at all
+		}
+		name, value, ok := strings.Cut(line, ":")
+		value = trimOWS(value)
+		if !ok || !isToken(name) || !isFieldValue(value) {
+			return nil, refuse(http.StatusBadRequest, "malformed header line %.100q", line)
+		}
+		name = textproto.CanonicalMIMEHeaderKey(name)
+		if h[name] != nil {
+			h[name] = append(h[name], value)
+			continue
+		}
+		values = append(values, value)
+		h[name] = values[len(values)-1 : len(values) : len(values)]
+	}
+	return h, nil
+}
+
+// rawResponse is the http.ResponseWriter for refusing a request that net/http
+// did not read.
+type rawResponse struct {
+	header http.Header
+	status int
+	body   bytes.Buffer
+}
+
+func (w *rawResponse) Header() http.Header { return w.header }
+
+func (w *rawResponse) WriteHeader(status int) {
+	if w.status == 0 {
+		w.status = status
+	}
+}
+
+func (w *rawResponse) Write(p []byte) (int, error) {
+	w.WriteHeader(http.StatusOK)
+	return w.body.Write(p)
+}
+
+// bytes returns the response as it goes over the wire. The connection ends
+// with it.
+func (w *rawResponse) bytes() []byte {
+	w.WriteHeader(http.StatusInternalServerError) // if Upgrader.Error wrote nothing
+	if !hasToken(w.header["Connection"], "close") {
+		w.header.Add("Connection", "close")
+	}
+	resp := http.Response{
+		StatusCode: w.status, ProtoMajor: 1, ProtoMinor: 1, Header: w.header,
+		ContentLength: int64(w.body.Len()), Body: io.NopCloser(&w.body),
+	}
+	var b bytes.Buffer
+	resp.Write(&b)
+	return b.Bytes()
+}
