@@ -1,0 +1,164 @@
+package websocket
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+)
+
+// Closing, RFC 6455 section 7. There are three ways to an end:
+//
+//	the closing handshake   close ──► ◄── close, then the server closes TCP
+//	failing (7.1.7)         close ──►, then TCP is closed, whatever the peer says
+//	an abrupt end           TCP is closed, or breaks
+//
+// No variable says where a connection stands. What was sent is known to
+// writeHalf (err is ErrCloseSent), what was received to readHalf (err is a
+// *CloseError), each owned by its half.
+
+// lingerTimeout bounds how long the server's end of a failed connection waits
+// for the peer to have read why.
+const lingerTimeout = time.Second
+
+// Close closes the transport at once, without a closing handshake, as
+// net.Conn's Close does: reads and writes that are waiting end with an error
+// that satisfies errors.Is(err, net.ErrClosed). Shutdown is the polite way.
+// Further calls do nothing.
+func (c *Conn) Close() error {
+	if c.closed.Swap(true) {
+		return nil
+	}
+	c.keepalive.stop()
+	err := c.nc.Close()
+	// Nobody may be left waiting for a message that will never end.
+	c.out.lock.lock(context.Background(), time.Time{})
+	if w := c.out.writer; w != nil {
+		c.out.writer = nil
+		close(w.done)
+	}
+	if c.out.err == nil {
+		c.out.err = fmt.Errorf("websocket: write: %w", net.ErrClosed)
+	}
+	c.out.lock.unlock()
+	return err
+}
+
+// sendClose sends a close frame, if none was sent yet.
+func (c *Conn) sendClose(code int, text string, deadline time.Time) error {
+	return c.WriteControl(CloseMessage, FormatCloseMessage(code, text), deadline)
+}
+
+// echoClose answers a close frame: "When sending a Close frame in response,
+// the endpoint typically echos the status code it received" (section 5.5.1).
+// Nothing is sent where this side closed first. An error is for nobody: the
+// peer has said that it is done.
+func (c *Conn) echoClose(code int) error {
+	c.sendClose(code, "", time.Now().Add(controlTimeout))
+	return nil
+}
+
+// fail fails the connection (section 7.1.7): the peer is told what it did
+// wrong. It is the only place where an error becomes a close frame.
+func (c *Conn) fail(e *ProtocolError) {
+	reason := e.Reason
+	if e == ErrReadLimit {
+		reason = fmt.Sprintf("message exceeds the limit of %d octets", c.limit.Load())
+	}
+	c.sendClose(e.Code, cutReason(reason), time.Now().Add(controlTimeout))
+}
+
+// Shutdown does the closing handshake and closes the transport, whatever the
+// outcome: it sends a close frame with code and text (at most 123 octets of
+// UTF-8), reads until the peer's arrives, and, on the client's side, waits for
+// the server to close TCP first (RFC 6455 section 7.1.1). It returns nil if
+// the peer's close frame came, whichever side began.
+//
+// Messages that arrive meanwhile are dropped, unless another goroutine reads:
+// that one gets them, and the *CloseError at the end. The wait ends with ctx,
+// or after CloseTimeout (by default 5 s). Handlers for control frames must not
+// call Shutdown.
+func (c *Conn) Shutdown(ctx context.Context, code int, text string) error {
+	payload := FormatCloseMessage(code, text)
+	if err := checkClose(payload); err != nil {
+		return err
+	}
+	if len(payload) > maxControlPayload {
+		return fmt.Errorf("websocket: a close frame's reason has at most %d octets, not %d", maxCloseReason, len(text))
+	}
+	if c.closeTimeout > 0 {
+		var cancel func()
+		ctx, cancel = context.WithTimeout(ctx, c.closeTimeout)
+		defer cancel()
+	}
+	defer c.Close()
+	defer context.AfterFunc(ctx, func() { c.Close() })() // interrupts whatever waits below
+
+	err := c.closingHandshake(ctx, payload)
+	if ctx.Err() != nil {
+		return fmt.Errorf("websocket: the peer did not answer the close frame in time: %w", ctx.Err())
+	}
+	return err
+}
+
+func (c *Conn) closingHandshake(ctx context.Context, payload []byte) error {
+	c.SetWriteDeadline(time.Time{}) // one that has passed must not prevent the close
+	err := c.WriteControl(CloseMessage, payload, time.Time{})
+	if err != nil && err != ErrCloseSent {
+		return err
+	}
+	if err := c.in.lock.lock(ctx, time.Time{}); err != nil {
+		return err
+	}
+	defer c.in.lock.unlock()
+	c.SetReadDeadline(time.Time{})
+	err = c.readToEnd()
+	peer, closed := errors.AsType[*CloseError](err)
+	if closed && peer.Code != CloseAbnormalClosure {
+		err = nil
+	}
+	if c.client || errors.As(err, new(*ProtocolError)) {
+		c.linger()
+	}
+	return err
+}
+
+// readToEnd reads for nobody until there is nothing more to come, and returns why.
+func (c *Conn) readToEnd() error {
+	in := &c.in
+	for in.err == nil {
+		var err error
+		if in.open {
+			err = c.skipMessage()
+		} else {
+			err = c.nextFrame()
+		}
+		if err != nil {
+			return c.readFailed(err)
+		}
+	}
+	return in.err
+}
+
+// linger waits for the peer to close its end first. A client does so because
+// the server should (section 7.1.1). A server does so after it failed the
+// connection: closing a socket that still has octets to be read makes the
+// kernel send RST, which may overtake the close frame that says what was wrong.
+func (c *Conn) linger() {
+	if !c.client {
+		half, ok := c.nc.(interface{ CloseWrite() error })
+		if !ok {
+			return // no socket, no RST
+		}
+		half.CloseWrite()
+	}
+	c.nc.SetReadDeadline(time.Now().Add(lingerTimeout))
+	buf := getBuffer()
+	defer putBuffer(buf)
+	for {
+		if _, err := c.nc.Read(buf[:]); err != nil {
+			return
+		}
+	}
+}

@@ -1,0 +1,406 @@
+package websocket
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"slices"
+	"time"
+)
+
+// The reading half of a Conn: the only code that reads the transport. It moves
+// octets and asks the pure files what they mean:
+//
+//	transport ─► unread ─► consumeHeader ─► inbound.accept ─► unmask ─► UTF-8 ─► the caller
+//
+// All state is in readHalf, none on the stack of a call, so that a read that
+// is ended by a deadline or a context can go on in the next call, be it in the
+// middle of a header.
+
+// readHalf is owned by whoever holds lock.
+type readHalf struct {
+	lock lock
+	err  error // why nothing more will come; final
+
+	// Octets that were read and not consumed. They lie in buf, or, while the
+	// connection waits inside a header, in a copy of their own: what waits
+	// holds no buffer. Whenever more is to be read, unread is shorter than a
+	// control frame, for payload is moved on as soon as it arrives.
+	unread []byte
+	buf    []byte // from the pool; or, where the transport cannot be waited for without, a small one for good
+
+	rules inbound // which frame may come next
+
+	// The message in progress.
+	open        bool      // its first header was consumed, its end not yet
+	fin         bool      // the current frame is its last
+	messageType opcode    //
+	key         uint32    // masking key, turned to the next octet
+	left        int64     // payload octets of the current frame that are still to come
+	text        utf8State //
+	partial     []byte    // what a ReadMessage that was ended early had of it
+
+	reader *messageReader // the open one of NextReader
+
+	// tryRead's argument and results.
+	direct []byte
+	got    int
+	gotErr error
+}
+
+// noMessage is the message type that comes with an error.
+const noMessage = -1
+
+// plainBufferSize is the size of a buffer that a connection keeps, where its
+// transport cannot be waited for without: TLS, above all.
+const plainBufferSize = 1024
+
+// ReadMessage returns the next message, whose type is TextMessage or
+// BinaryMessage. The slice is the caller's. Text is valid UTF-8.
+//
+// It returns a *CloseError when the peer closed, a *ProtocolError when the peer
+// broke a rule, and after either the same error for ever. It may be called
+// again after a deadline has passed: what had arrived is not lost.
+func (c *Conn) ReadMessage() (messageType int, p []byte, err error) {
+	return c.AppendMessage(nil)
+}
+
+// AppendMessage is ReadMessage into a buffer of the caller's: it appends the
+// message to dst, growing it where the capacity does not do, and returns the
+// longer slice. With an error it returns dst as it was.
+//
+//	var buf []byte
+//	for {
+//		messageType, buf, err = c.AppendMessage(buf[:0])
+//		…
+func (c *Conn) AppendMessage(dst []byte) (messageType int, p []byte, err error) {
+	c.in.lock.lock(context.Background(), time.Time{})
+	messageType, p, err = c.appendMessage(dst)
+	c.in.lock.unlock()
+	return messageType, p, err
+}
+
+func (c *Conn) appendMessage(dst []byte) (messageType int, p []byte, err error) {
+	in := &c.in
+	if in.err != nil {
+		return noMessage, dst, in.err
+	}
+	if !in.open || in.reader != nil {
+		if err := c.beginMessage(); err != nil {
+			return noMessage, dst, c.readFailed(err)
+		}
+	}
+	p, err = c.appendPayload(in.resume(dst))
+	if err != nil {
+		err = c.readFailed(err)
+		in.suspend(dst, p)
+		return noMessage, dst, err
+	}
+	in.release()
+	if p == nil {
+		p = []byte{} // a message, if an empty one
+	}
+	return int(in.messageType), p, nil
+}
+
+// beginMessage consumes the header of the next message's first frame, and on
+// the way what is left of a message that a reader did not read to its end.
+func (c *Conn) beginMessage() error {
+	if c.in.open {
+		if err := c.skipMessage(); err != nil {
+			return err
+		}
+	}
+	return c.nextFrame()
+}
+
+// resume puts what an earlier call had of the message behind dst.
+func (in *readHalf) resume(dst []byte) []byte {
+	partial := in.partial
+	in.partial = nil
+	if dst == nil {
+		return partial
+	}
+	return append(dst, partial...)
+}
+
+// suspend keeps what p has of the message beyond dst for the next call.
+func (in *readHalf) suspend(dst, p []byte) {
+	if in.open && in.err == nil && len(p) > len(dst) {
+		in.partial = p
+		if dst != nil {
+			in.partial = slices.Clone(p[len(dst):]) // p is the caller's
+		}
+	}
+}
+
+// appendPayload appends the open message's payload up to its end.
+func (c *Conn) appendPayload(dst []byte) ([]byte, error) {
+	in := &c.in
+	for {
+		for in.left > 0 {
+			n, err := 0, error(nil)
+			if in.left <= int64(len(in.unread)) {
+				// The common case. append makes room of the right size.
+				n = int(in.left)
+				dst = append(dst, in.unread[:n]...)
+				in.unread = in.unread[n:]
+				err = in.take(dst[len(dst)-n:])
+			} else {
+				dst = growFor(dst, in)
+				n, err = c.readPayload(dst[len(dst):cap(dst)])
+				dst = dst[:len(dst)+n]
+			}
+			if err != nil {
+				return dst, err
+			}
+		}
+		if in.fin {
+			return dst, c.endMessage()
+		}
+		if err := c.nextFrame(); err != nil {
+			return dst, err
+		}
+	}
+}
+
+// growFor makes room in dst for payload that has arrived, and beyond that for
+// at most three times as much as arrived before: memory follows octets that
+// were sent, not lengths that were announced.
+func growFor(dst []byte, in *readHalf) []byte {
+	const least = 4 << 10
+	here, room := int64(len(in.unread)), int64(cap(dst)-len(dst))
+	if room >= min(in.left, max(here, least)) {
+		return dst
+	}
+	return slices.Grow(dst, int(min(in.left, max(least, 4*here, 3*int64(len(dst))))))
+}
+
+// readPayload moves payload of the current frame to dst, waiting for some
+// where none is there.
+func (c *Conn) readPayload(dst []byte) (n int, err error) {
+	in := &c.in
+	dst = dst[:min(int64(len(dst)), in.left)]
+	switch {
+	case len(in.unread) > 0:
+	case len(dst) >= bufferSize/2:
+		// Straight to where it belongs.
+		if n, err = c.readTransport(dst); err != nil {
+			return 0, err
+		}
+		c.keepalive.heard()
+		return n, in.take(dst[:n])
+	default:
+		// A small rest: read ahead, further frames may come along.
+		if err = c.fill(); err != nil {
+			return 0, err
+		}
+	}
+	n = copy(dst, in.unread)
+	in.unread = in.unread[n:]
+	return n, in.take(dst[:n])
+}
+
+// take accounts for p, the next octets of the current frame's payload, unmasks
+// them and checks them.
+func (in *readHalf) take(p []byte) error {
+	in.left -= int64(len(p))
+	if in.rules.wantMasked {
+		in.key = mask(p, in.key)
+	}
+	if in.messageType == opText && !in.text.valid(p) {
+		return errInvalidUTF8
+	}
+	return nil
+}
+
+// endMessage ends the message in progress.
+func (c *Conn) endMessage() error {
+	c.in.open = false
+	if c.in.messageType == opText && !c.in.text.complete() {
+		return errInvalidUTF8
+	}
+	return nil
+}
+
+// nextFrame consumes headers up to that of the next data frame. Control
+// frames on the way are dealt with.
+func (c *Conn) nextFrame() error {
+	in := &c.in
+	for {
+		h, n, err := consumeHeader(in.unread)
+		if n > 0 {
+			err = in.rules.accept(h, c.limit.Load())
+		}
+		if err != nil {
+			return err
+		}
+		if n == 0 || h.opcode.isControl() && len(in.unread)-n < int(h.length) {
+			if err := c.fill(); err != nil {
+				return err
+			}
+			continue
+		}
+		in.unread = in.unread[n:]
+		if !h.opcode.isControl() {
+			in.enter(h)
+			return nil
+		}
+		if err := c.handleControl(h); err != nil {
+			return err
+		}
+	}
+}
+
+// enter makes h the current data frame.
+func (in *readHalf) enter(h frameHeader) {
+	if h.opcode != opContinuation {
+		in.open, in.messageType, in.text = true, h.opcode, utf8State{}
+	}
+	in.fin, in.key, in.left = h.fin, h.key, h.length
+}
+
+// handleControl deals with a control frame whose payload is at the front of
+// unread (RFC 6455 section 5.5).
+func (c *Conn) handleControl(h frameHeader) error {
+	p := c.in.unread[:h.length]
+	c.in.unread = c.in.unread[h.length:]
+	if h.masked {
+		mask(p, h.key)
+	}
+	all := c.loadHandlers()
+	switch {
+	case h.opcode == opClose:
+		return c.handleClose(p, all.close)
+	case h.opcode == opPong && all.pong != nil:
+		return all.pong(string(p))
+	case h.opcode == opPing && all.ping != nil:
+		return all.ping(string(p))
+	case h.opcode == opPing:
+		return c.pong(p)
+	}
+	return nil
+}
+
+// handleClose answers a close frame, and ends reading.
+func (c *Conn) handleClose(p []byte, handler func(int, string) error) error {
+	e, err := parseClose(p)
+	if err != nil {
+		return err
+	}
+	if handler != nil {
+		if err := handler(e.Code, e.Text); err != nil {
+			return err
+		}
+	}
+	c.echoClose(e.Code)
+	return e
+}
+
+// fill reads behind what is unread.
+func (c *Conn) fill() error {
+	n, err := c.readTransport(nil)
+	if err == nil {
+		c.in.unread = c.in.unread[:len(c.in.unread)+n]
+		c.keepalive.heard()
+	}
+	return err
+}
+
+// readPlain reads from a transport that can only be read.
+func (c *Conn) readPlain(direct []byte) (int, error) {
+	dst := direct
+	if dst == nil {
+		c.in.attachPlain()
+		dst = c.in.free()
+	}
+	for {
+		n, err := c.nc.Read(dst)
+		if n > 0 {
+			return n, nil // an error that came along will come again
+		}
+		if err != nil {
+			return 0, err
+		}
+	}
+}
+
+// attach takes a buffer from the pool, and moves what is unread to its front.
+func (in *readHalf) attach() {
+	if in.buf == nil {
+		in.buf = getBuffer()[:]
+	}
+	in.unread = in.buf[:copy(in.buf, in.unread)]
+}
+
+// detach gives the buffer back, and keeps what is unread, a part of a header
+// or control frame, in a copy.
+func (in *readHalf) detach() {
+	if in.buf == nil {
+		return
+	}
+	in.unread = slices.Clone(in.unread)
+	in.giveBack()
+}
+
+// release gives the buffer back if nothing is unread: between messages, a
+// connection holds one only while it has frames in it.
+func (in *readHalf) release() {
+	if len(in.unread) == 0 {
+		in.unread = nil
+		in.giveBack()
+	}
+}
+
+func (in *readHalf) giveBack() {
+	if len(in.buf) == bufferSize {
+		putBuffer((*[bufferSize]byte)(in.buf))
+		in.buf = nil
+	} else if len(in.buf) > plainBufferSize {
+		in.buf = nil // the opening handshake's; too large to keep
+	}
+}
+
+// attachPlain is attach where a connection keeps its buffer. It makes a larger
+// one where that is full, as only the opening handshake can have it.
+func (in *readHalf) attachPlain() {
+	if len(in.buf) == 0 || len(in.unread) == len(in.buf) {
+		in.buf = make([]byte, max(plainBufferSize, 2*len(in.buf)))
+	}
+	in.unread = in.buf[:copy(in.buf, in.unread)]
+}
+
+// free is the room behind what is unread.
+func (in *readHalf) free() []byte { return in.buf[len(in.unread):] }
+
+// readFailed turns an error of the reading half into the one that the caller
+// sees, and makes it final if it is.
+func (c *Conn) readFailed(err error) error {
+	in := &c.in
+	if in.err != nil {
+		return in.err
+	}
+	if isTimeout(err) {
+		return err
+	}
+	var broken *ProtocolError
+	switch {
+	case errors.As(err, &broken):
+		c.fail(broken)
+	case c.keepalive.expired():
+		err = ErrPongTimeout
+	case c.closed.Load() && !errors.Is(err, net.ErrClosed):
+		err = fmt.Errorf("websocket: read: %w", net.ErrClosed)
+	case err == io.EOF:
+		err = &CloseError{Code: CloseAbnormalClosure, Text: io.ErrUnexpectedEOF.Error()}
+	}
+	in.err = err
+	if in.reader != nil {
+		in.reader.err = err
+	}
+	in.unread, in.partial, in.reader = nil, nil, nil
+	in.giveBack()
+	return err
+}

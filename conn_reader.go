@@ -1,0 +1,154 @@
+package websocket
+
+import (
+	"context"
+	"io"
+	"iter"
+	"time"
+)
+
+// A messageReader is what NextReader returns: one message as a stream.
+type messageReader struct {
+	c   *Conn
+	err error // io.EOF at the message's end, or where it was left for the next; owned by the holder of c.in.lock
+}
+
+// NextReader waits for the next message and returns its type and a reader for
+// its payload, which ends with io.EOF. What was not read of the message before
+// is skipped. Memory does not depend on the message's size.
+//
+// The reader's errors are ReadMessage's. After a deadline has passed it can be
+// read further. The octets of a text message are valid UTF-8 as far as they
+// go; a character may be divided between two reads, and the octets before a
+// wrong one may have been delivered.
+func (c *Conn) NextReader() (messageType int, r io.Reader, err error) {
+	c.in.lock.lock(context.Background(), time.Time{})
+	defer c.in.lock.unlock()
+	in := &c.in
+	if in.err != nil {
+		return noMessage, nil, in.err
+	}
+	// A message that ReadMessage began, and a deadline ended, is not skipped.
+	if !in.open || in.reader != nil {
+		if err := c.beginMessage(); err != nil {
+			return noMessage, nil, c.readFailed(err)
+		}
+	}
+	in.reader = &messageReader{c: c}
+	return int(in.messageType), in.reader, nil
+}
+
+func (r *messageReader) Read(p []byte) (int, error) {
+	c := r.c
+	c.in.lock.lock(context.Background(), time.Time{})
+	defer c.in.lock.unlock()
+	if r.err != nil || len(p) == 0 {
+		return 0, r.err
+	}
+	n, err := c.readSome(p)
+	if err != nil && err != io.EOF {
+		err = c.readFailed(err)
+	}
+	return n, err
+}
+
+// readSome reads from the open reader's message.
+func (c *Conn) readSome(p []byte) (int, error) {
+	in := &c.in
+	if len(in.partial) > 0 {
+		n := copy(p, in.partial)
+		in.partial = in.partial[n:]
+		return n, nil
+	}
+	for in.left == 0 {
+		if in.fin {
+			return 0, c.endReader()
+		}
+		if err := c.nextFrame(); err != nil {
+			return 0, err
+		}
+	}
+	return c.readPayload(p)
+}
+
+// endReader ends the open reader with its message.
+func (c *Conn) endReader() error {
+	if err := c.endMessage(); err != nil {
+		return err
+	}
+	c.in.leaveReader()
+	c.in.release()
+	return io.EOF
+}
+
+// leaveReader makes the open reader, if there is one, an ended one.
+func (in *readHalf) leaveReader() {
+	if in.reader != nil {
+		in.reader.err = io.EOF
+		in.reader = nil
+	}
+}
+
+// skipMessage reads the open message to its end, for nobody.
+func (c *Conn) skipMessage() error {
+	in := &c.in
+	in.leaveReader()
+	in.partial = nil
+	for {
+		for in.left > 0 {
+			if len(in.unread) == 0 {
+				if err := c.fill(); err != nil {
+					return err
+				}
+			}
+			n := min(in.left, int64(len(in.unread)))
+			p := in.unread[:n]
+			in.unread = in.unread[n:]
+			if err := in.take(p); err != nil {
+				return err
+			}
+		}
+		if in.fin {
+			return c.endMessage()
+		}
+		if err := c.nextFrame(); err != nil {
+			return err
+		}
+	}
+}
+
+// A Message is one message of Messages.
+type Message struct {
+	Type int    // TextMessage or BinaryMessage
+	Data []byte // the receiver's to keep
+}
+
+// Messages returns the messages to come, for use with range:
+//
+//	for msg, err := range c.Messages() {
+//		if err != nil {
+//			return err
+//		}
+//		…
+//	}
+//
+// The sequence ends after its first error. A close by the peer that means no
+// harm (code 1000, 1001, or none) ends it without one. After a deadline has
+// passed, a new sequence goes on where this one ended.
+func (c *Conn) Messages() iter.Seq2[Message, error] {
+	return func(yield func(Message, error) bool) {
+		for {
+			messageType, data, err := c.ReadMessage()
+			switch {
+			case IsCloseError(err, CloseNormalClosure, CloseGoingAway, CloseNoStatusReceived):
+				return
+			case err != nil:
+				yield(Message{}, err)
+				return
+			}
+			if !yield(Message{messageType, data}, nil) {
+				return
+			}
+		}
+	}
+}

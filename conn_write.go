@@ -1,0 +1,252 @@
+package websocket
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"sync"
+	"time"
+)
+
+// The writing half of a Conn: the only code that writes to the transport.
+//
+//	the caller ─► appendHeader ─► mask ─► transport
+//
+// A frame is written while its writer holds out.lock, so that frames never
+// mix. A message of several frames (NextWriter) does not hold the lock between
+// them: control frames may slip in, other messages wait (RFC 6455 section 5.4).
+
+// writeHalf is owned by whoever holds lock.
+type writeHalf struct {
+	lock   lock
+	err    error          // why nothing more can be sent; final
+	writer *messageWriter // the open one of NextWriter
+}
+
+// copyLimit is the largest payload that is copied behind its header, so that
+// one call writes both. From about here on two slices in one writev are no
+// slower, and a copy costs more than the call.
+const copyLimit = 16 << 10
+
+// WriteMessage sends data as one message of the given type: TextMessage, whose
+// data should be UTF-8 (it is not checked; a peer will fail the connection over
+// text that is not), BinaryMessage, or a control message as in WriteControl.
+// It does not keep or change data.
+func (c *Conn) WriteMessage(messageType int, data []byte) error {
+	if opcode(messageType).isControl() {
+		return c.WriteControl(messageType, data, time.Time{})
+	}
+	op, err := dataOpcode(messageType)
+	if err != nil {
+		return err
+	}
+	if err := c.lockForMessage(context.Background()); err != nil {
+		return err
+	}
+	err = c.writeFrame(op, true, data)
+	c.out.lock.unlock()
+	return err
+}
+
+// dataOpcode is the opcode for a message type that is no control message's.
+func dataOpcode(messageType int) (opcode, error) {
+	if messageType != TextMessage && messageType != BinaryMessage {
+		return 0, fmt.Errorf("websocket: bad message type %d, want TextMessage or BinaryMessage", messageType)
+	}
+	return opcode(messageType), nil
+}
+
+// lockForMessage locks out for the first frame of a message. Where a message
+// is open, that has to be closed first.
+func (c *Conn) lockForMessage(ctx context.Context) error {
+	for {
+		if err := c.lockWrite(ctx); err != nil {
+			return err
+		}
+		if c.out.writer == nil {
+			return nil
+		}
+		done := c.out.writer.done
+		c.out.lock.unlock()
+		if err := waitFor(done, ctx, c.deadlines.userWrite()); err != nil {
+			return waitFailed(err, "another message is still open (was its NextWriter not closed?)")
+		}
+	}
+}
+
+// lockWrite locks out until ctx or the user's deadline ends it.
+func (c *Conn) lockWrite(ctx context.Context) error {
+	if c.out.lock.tryLock() {
+		return nil
+	}
+	err := c.out.lock.lock(ctx, c.deadlines.userWrite())
+	return waitFailed(err, "another write did not end")
+}
+
+// waitFailed says what a write has waited for in vain.
+func waitFailed(err error, what string) error {
+	switch err {
+	case nil:
+		return nil
+	case os.ErrDeadlineExceeded:
+		return &timeoutError{"write: " + what}
+	}
+	return fmt.Errorf("websocket: write: %s: %w", what, err)
+}
+
+// WriteControl sends a control message: CloseMessage, PingMessage or
+// PongMessage, with at most 125 octets of payload. It gives up when deadline
+// passes, or SetWriteDeadline's if that is earlier; the zero time means never.
+// It may be called while a message is open. After a close message, all writes
+// return ErrCloseSent.
+func (c *Conn) WriteControl(messageType int, data []byte, deadline time.Time) error {
+	if err := checkControl(messageType, data); err != nil {
+		return err
+	}
+	if err := c.out.lock.lock(context.Background(), deadline); err != nil {
+		return waitFailed(err, "another write did not end")
+	}
+	defer c.out.lock.unlock()
+	if !deadline.IsZero() {
+		c.deadlines.override(&c.deadlines.write, c.nc.SetWriteDeadline, deadline)
+		defer c.deadlines.restore(&c.deadlines.write, c.nc.SetWriteDeadline)
+	}
+	err := c.writeFrame(opcode(messageType), true, data)
+	if err == nil && messageType == CloseMessage {
+		c.out.err = ErrCloseSent
+	}
+	return err
+}
+
+// checkControl says what is wrong with a control message that the caller wants
+// to send.
+func checkControl(messageType int, data []byte) error {
+	switch messageType {
+	case CloseMessage, PingMessage, PongMessage:
+	default:
+		return fmt.Errorf("websocket: bad message type %d, want CloseMessage, PingMessage or PongMessage", messageType)
+	}
+	if len(data) > maxControlPayload {
+		return fmt.Errorf("websocket: a control message has at most %d octets, not %d", maxControlPayload, len(data))
+	}
+	if messageType == CloseMessage {
+		return checkClose(data)
+	}
+	return nil
+}
+
+// pong answers a ping. That it could not be sent is no reason to stop reading:
+// what is wrong with the transport will show there, and the peer may have
+// closed its half.
+func (c *Conn) pong(data []byte) error {
+	c.WriteControl(PongMessage, data, time.Now().Add(controlTimeout))
+	return nil
+}
+
+// writeFrame writes one frame. Its caller holds out.lock.
+func (c *Conn) writeFrame(op opcode, fin bool, payload []byte) error {
+	if c.out.err != nil {
+		return c.out.err
+	}
+	h := frameHeader{fin: fin, opcode: op, length: int64(len(payload))}
+	if c.client {
+		h.masked, h.key = true, newMaskingKey()
+	}
+	if len(payload) > copyLimit && !c.client && c.raw != nil {
+		return c.writeVectored(h, payload)
+	}
+	return c.writeCopied(h, payload)
+}
+
+// writeCopied writes a frame by way of a pooled buffer: in one call if it
+// fits, else piece by piece. Masking is done there, on the copy.
+func (c *Conn) writeCopied(h frameHeader, payload []byte) error {
+	buf := getBuffer()
+	defer putBuffer(buf)
+	b := appendHeader(buf[:0], h)
+	begun := false
+	for {
+		n := min(len(payload), cap(b)-len(b))
+		piece := len(b)
+		b = append(b, payload[:n]...)
+		payload = payload[n:]
+		if h.masked {
+			h.key = mask(b[piece:], h.key)
+		}
+		written, err := c.nc.Write(b)
+		if err != nil {
+			return c.writeFailed(err, begun || written > 0)
+		}
+		if len(payload) == 0 {
+			return nil
+		}
+		b, begun = buf[:0], true
+	}
+}
+
+// vector is the two slices of a large frame. It is pooled whole, for
+// net.Buffers escapes to the heap where it is written.
+type vector struct {
+	header  [maxHeaderLen]byte
+	slices  [2][]byte
+	buffers net.Buffers
+}
+
+var vectorPool = sync.Pool{New: func() any { return new(vector) }}
+
+// writeVectored writes a frame without copying its payload.
+func (c *Conn) writeVectored(h frameHeader, payload []byte) error {
+	v := vectorPool.Get().(*vector)
+	v.slices[0], v.slices[1] = appendHeader(v.header[:0], h), payload
+	v.buffers = v.slices[:]
+	written, err := v.buffers.WriteTo(c.nc)
+	v.slices, v.buffers = [2][]byte{}, nil // keep nothing of the caller's
+	vectorPool.Put(v)
+	if err != nil {
+		return c.writeFailed(err, written > 0)
+	}
+	return nil
+}
+
+// writeFailed makes an error final if it is: where a part of a frame has gone
+// out, or is left in doubt, the peer could not make sense of anything after it.
+func (c *Conn) writeFailed(err error, begun bool) error {
+	switch {
+	case c.keepalive.expired():
+		err = ErrPongTimeout
+	case c.closed.Load() && !errors.Is(err, net.ErrClosed):
+		err = fmt.Errorf("websocket: write: %w", net.ErrClosed)
+	case !begun && isTimeout(err):
+		return err
+	}
+	c.out.err = err
+	return err
+}
+
+// keySource holds random octets for masking keys: asking the kernel for four
+// at a time would cost more than masking.
+type keySource struct {
+	octets [512]byte
+	used   int
+}
+
+var keySources = sync.Pool{New: func() any { return &keySource{used: len(keySource{}.octets)} }}
+
+// newMaskingKey returns a key for one frame: "The masking key needs to be
+// unpredictable" and derived "from a strong source of entropy" (RFC 6455
+// section 5.3).
+func newMaskingKey() uint32 {
+	s := keySources.Get().(*keySource)
+	if s.used == len(s.octets) {
+		rand.Read(s.octets[:]) // never fails
+		s.used = 0
+	}
+	key := binary.LittleEndian.Uint32(s.octets[s.used:])
+	s.used += 4
+	keySources.Put(s)
+	return key
+}

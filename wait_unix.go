@@ -1,0 +1,98 @@
+//go:build unix
+
+package websocket
+
+import (
+	"io"
+	"net"
+	"os"
+	"syscall"
+)
+
+// Waiting without a buffer.
+//
+// Most connections are silent most of the time, and a server has many. A
+// goroutine that waits in Read holds the buffer that it reads into. The
+// runtime's poller can be waited for without one: RawConn.Read calls tryRead,
+// and while that returns false it parks the goroutine and calls again when the
+// socket has become readable. tryRead takes a buffer from the pool for as long
+// as the attempt lasts, so that what waits is a Conn, a file descriptor and a
+// stack of 2 KiB.
+//
+// That stack stays at 2 KiB only while all frames from the goroutine's entry
+// to the deepest call fit: what is above RawConn.Read is kept small on purpose.
+
+// initWait finds out whether c's transport can be waited for so. Only the
+// types of package net will do: one that wraps them, such as *tls.Conn, has
+// bytes of its own that the socket does not show.
+func (c *Conn) initWait() {
+	var err error
+	switch nc := c.nc.(type) {
+	case *net.TCPConn:
+		c.raw, err = nc.SyscallConn()
+	case *net.UnixConn:
+		c.raw, err = nc.SyscallConn()
+	}
+	if err != nil {
+		c.raw = nil
+	}
+	if c.raw != nil {
+		c.ready = c.tryRead
+	}
+}
+
+// tryRead reads once, without waiting, and reports whether there was a result:
+// it leaves that in c.in.got and c.in.gotErr.
+//
+// It must try before it returns false: RawConn.Read has forgotten by then that
+// the socket was readable, and only new octets would wake it.
+func (c *Conn) tryRead(fd uintptr) bool {
+	in := &c.in
+	dst := in.direct
+	if dst == nil {
+		in.attach()
+		dst = in.free()
+	}
+	n, err := syscall.Read(int(fd), dst)
+	for err == syscall.EINTR {
+		n, err = syscall.Read(int(fd), dst)
+	}
+	if err == syscall.EAGAIN {
+		in.detach()
+		return false
+	}
+	in.got, in.gotErr = max(n, 0), err
+	return true
+}
+
+// readTransport reads into direct, or behind in.unread where that is nil. It
+// returns at least one octet or an error.
+func (c *Conn) readTransport(direct []byte) (int, error) {
+	if c.raw == nil {
+		return c.readPlain(direct)
+	}
+	in := &c.in
+	in.direct = direct
+	err := c.raw.Read(c.ready)
+	in.direct = nil
+	if err != nil || in.gotErr != nil || in.got == 0 {
+		return 0, c.socketError(err)
+	}
+	return in.got, nil
+}
+
+// socketError gives an error the form that it would have from net.Conn's Read.
+func (c *Conn) socketError(err error) error {
+	if op, ok := err.(*net.OpError); ok {
+		op.Op = "read" // "raw-read" would puzzle people
+		return op
+	}
+	if err != nil {
+		return err
+	}
+	if c.in.gotErr == nil {
+		return io.EOF
+	}
+	return &net.OpError{Op: "read", Net: c.nc.LocalAddr().Network(), Source: c.nc.LocalAddr(), Addr: c.nc.RemoteAddr(),
+		Err: os.NewSyscallError("read", c.in.gotErr)}
+}
