@@ -1,0 +1,278 @@
+package websocket
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"runtime/debug"
+	"sync"
+	"time"
+)
+
+// ErrServerClosed is returned by Serve and its kin after Shutdown or Close, or
+// when the listener was closed.
+var ErrServerClosed = errors.New("websocket: Server closed")
+
+// A Server runs a handler for each of its WebSocket connections. It accepts
+// them itself (ListenAndServe, Serve), or in an http.Server's mux, as an
+// http.Handler; both ways at once, if need be.
+//
+//	srv := &websocket.Server{Addr: ":8080", Handler: echo}
+//	log.Fatal(srv.ListenAndServe())
+//
+// Beside the connections themselves, which it knows and can shut down, a
+// Server saves memory: the handler runs in a goroutine of its own, not in
+// net/http's with its buffers. An idle connection costs less than 4 KB then.
+//
+// All fields have to be set before the first connection, and none need be but
+// Handler.
+type Server struct {
+	// Upgrader has the settings of the opening handshake and of connections.
+	// Its PingInterval of 0 means 30 s here.
+	Upgrader
+
+	// Handler is called for each connection, in a goroutine of its own. When
+	// it returns, the Server does the closing handshake with code 1000; when
+	// it panics, with code 1011, and no other connection suffers. The handler
+	// may also close the connection itself.
+	//
+	// The request is the one that opened the connection. Its context has
+	// net/http's values, but does not end.
+	Handler func(c *Conn, r *http.Request)
+
+	// Addr is where ListenAndServe listens, "host:port". "" means ":80", for
+	// ListenAndServeTLS ":443".
+	Addr string
+
+	// TLSConfig is for ListenAndServeTLS and ServeTLS.
+	TLSConfig *tls.Config
+
+	// MaxHeaderBytes bounds the request of an opening handshake, where the
+	// Server accepts connections itself. 0 means 16 KiB; 32 KiB is the most.
+	MaxHeaderBytes int
+
+	// Logger is told of panics in handlers, of handshakes that were refused,
+	// and of failures to accept. Nil means that nobody is.
+	Logger *slog.Logger
+
+	members   members
+	mu        sync.Mutex // guards what follows
+	listeners map[net.Listener]struct{}
+	closing   bool
+}
+
+const (
+	defaultMaxHeaderBytes = 16 << 10
+	defaultPingInterval   = 30 * time.Second
+)
+
+// ListenAndServe listens on Addr and calls Serve.
+func (s *Server) ListenAndServe() error {
+	l, err := s.listen(":80")
+	if err != nil {
+		return err
+	}
+	return s.Serve(l)
+}
+
+// ListenAndServeTLS listens on Addr and calls ServeTLS.
+func (s *Server) ListenAndServeTLS(certFile, keyFile string) error {
+	l, err := s.listen(":443")
+	if err != nil {
+		return err
+	}
+	return s.ServeTLS(l, certFile, keyFile)
+}
+
+func (s *Server) listen(defaultAddr string) (net.Listener, error) {
+	addr := s.Addr
+	if addr == "" {
+		addr = defaultAddr
+	}
+	return net.Listen("tcp", addr)
+}
+
+// ServeTLS is Serve over TLS, with TLSConfig and, where that has none, the
+// certificate in the given PEM files.
+func (s *Server) ServeTLS(l net.Listener, certFile, keyFile string) error {
+	config := s.TLSConfig.Clone()
+	if config == nil {
+		config = new(tls.Config)
+	}
+	// The opening handshake is HTTP/1.1's.
+	config.NextProtos = []string{"http/1.1"}
+	if len(config.Certificates) == 0 && config.GetCertificate == nil && config.GetConfigForClient == nil {
+		cert, err := tls.LoadX509KeyPair(certFile, keyFile)
+		if err != nil {
+			l.Close()
+			return fmt.Errorf("websocket: %w", err)
+		}
+		config.Certificates = []tls.Certificate{cert}
+	}
+	return s.Serve(tls.NewListener(l, config))
+}
+
+// Serve accepts connections on l, which it closes in the end, and serves each.
+// It returns ErrServerClosed after Shutdown or Close, or when l was closed.
+// Failures to accept that may pass, such as too many open files, are retried.
+func (s *Server) Serve(l net.Listener) error {
+	defer l.Close()
+	if !s.track(l, true) {
+		return ErrServerClosed
+	}
+	defer s.track(l, false)
+	var pause time.Duration
+	for {
+		nc, err := l.Accept()
+		if err == nil {
+			pause = 0
+			go s.serve(newConn(nc, false))
+			continue
+		}
+		if errors.Is(err, net.ErrClosed) {
+			return ErrServerClosed
+		}
+		// No error says better than Temporary that it may pass.
+		if passing, ok := err.(interface{ Temporary() bool }); !ok || !passing.Temporary() {
+			return fmt.Errorf("websocket: accept: %w", err)
+		}
+		pause = min(max(5*time.Millisecond, 2*pause), time.Second)
+		s.log(slog.LevelError, "websocket: accept failed", "error", err, "retry in", pause)
+		time.Sleep(pause)
+	}
+}
+
+// track keeps the list of listeners. It reports false when the server is closed.
+func (s *Server) track(l net.Listener, add bool) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !add {
+		delete(s.listeners, l)
+		return true
+	}
+	if s.listeners == nil {
+		s.listeners = make(map[net.Listener]struct{})
+	}
+	if !s.closing {
+		s.listeners[l] = struct{}{}
+	}
+	return !s.closing
+}
+
+// serve serves one accepted connection.
+func (s *Server) serve(c *Conn) {
+	if !s.join(c) {
+		c.Close()
+		return
+	}
+	r, err := s.openingHandshake(c)
+	if err != nil {
+		s.members.remove(c)
+		c.Close()
+		s.log(slog.LevelWarn, "websocket: opening handshake failed", "remote", c.RemoteAddr(), "error", err)
+		return
+	}
+	// The handshake took more stack than the connection will. A new goroutine
+	// begins with 2 KiB again.
+	go s.run(c, r)
+}
+
+// ServeHTTP upgrades a request to a connection and returns; the handler runs
+// on. Requests that ask for no upgrade, or wrongly, are refused as by Upgrader.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	c, err := s.Upgrader.upgrade(w, r, nil)
+	if err != nil {
+		s.log(slog.LevelWarn, "websocket: opening handshake failed", "remote", r.RemoteAddr, "error", err)
+		return
+	}
+	if !s.join(c) {
+		c.Shutdown(context.Background(), CloseGoingAway, "")
+		return
+	}
+	s.members.ready(c)
+	// net/http ends the request's context with this call.
+	go s.run(c, r.WithContext(context.WithoutCancel(r.Context())))
+}
+
+// join makes c a member. It reports false when the server is closed.
+func (s *Server) join(c *Conn) bool {
+	return s.members.add(c, newPingSchedule(orDefault(s.PingInterval, defaultPingInterval), s.PongTimeout))
+}
+
+// run calls the handler, and closes after it. Its frame lies below the
+// handler's for as long as the connection lives: it is kept small.
+func (s *Server) run(c *Conn, r *http.Request) {
+	code := CloseInternalServerErr
+	defer func() { s.finish(c, code, recover()) }()
+	s.Handler(c, r)
+	code = CloseNormalClosure
+}
+
+// finish ends a connection whose handler returned or panicked.
+func (s *Server) finish(c *Conn, code int, panicked any) {
+	if panicked != nil && panicked != http.ErrAbortHandler {
+		s.log(slog.LevelError, "websocket: handler panicked", "remote", c.RemoteAddr(),
+			"panic", panicked, "stack", string(debug.Stack()))
+	}
+	c.Shutdown(context.Background(), code, "")
+	s.members.remove(c)
+}
+
+// Shutdown closes the listeners, sends every connection a close frame with
+// code 1001 and waits for their handlers to return. A peer that does not
+// answer within CloseTimeout is cut off. When ctx ends first, all that are
+// left are cut off, and ctx's error is returned.
+//
+// An http.Server in front knows nothing of the connections that were upgraded,
+// and its Shutdown does not wait for them: call both.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.closeListeners()
+	timeout := orDefault(s.CloseTimeout, defaultCloseTimeout)
+	var unanswered <-chan time.Time
+	if timeout > 0 {
+		t := time.NewTimer(timeout)
+		defer t.Stop()
+		unanswered = t.C
+	}
+	empty := s.members.close()
+	go s.members.dismiss()
+	for {
+		select {
+		case <-empty:
+			return nil
+		case <-unanswered:
+			s.members.cutOff()
+		case <-ctx.Done():
+			s.members.cutOff()
+			return ctx.Err()
+		}
+	}
+}
+
+// Close closes the listeners and all connections at once, without a closing
+// handshake. It does not wait for the handlers.
+func (s *Server) Close() error {
+	s.closeListeners()
+	s.members.close()
+	s.members.cutOff()
+	return nil
+}
+
+func (s *Server) closeListeners() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closing = true
+	for l := range s.listeners {
+		l.Close()
+	}
+}
+
+func (s *Server) log(level slog.Level, msg string, args ...any) {
+	if s.Logger != nil {
+		s.Logger.Log(context.Background(), level, msg, args...)
+	}
+}

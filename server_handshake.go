@@ -1,0 +1,94 @@
+package websocket
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+)
+
+// openingHandshake reads the request on an accepted connection, and answers
+// it. All of it together, TLS included, has HandshakeTimeout.
+func (s *Server) openingHandshake(c *Conn) (*http.Request, error) {
+	if timeout := orDefault(s.HandshakeTimeout, defaultHandshakeTimeout); timeout > 0 {
+		c.nc.SetDeadline(time.Now().Add(timeout))
+	}
+	state, err := handshakeTLS(c)
+	if err != nil {
+		return nil, err
+	}
+	r, refusal, err := s.readRequest(c)
+	if err != nil {
+		return nil, err
+	}
+	if refusal != nil {
+		return nil, s.refuseRaw(c, &http.Request{Method: http.MethodGet, Header: http.Header{}}, refusal)
+	}
+	r.RemoteAddr, r.TLS = c.RemoteAddr().String(), state
+	key, refusal := s.check(r, nil)
+	if refusal != nil {
+		return nil, s.refuseRaw(c, r, refusal)
+	}
+	s.members.ready(c)
+	if err := s.respond(c, r, key, nil); err != nil {
+		return nil, err
+	}
+	c.in.release()
+	return r, nil
+}
+
+// handshakeTLS does the TLS handshake, if c is a TLS connection.
+func handshakeTLS(c *Conn) (*tls.ConnectionState, error) {
+	tc, ok := c.nc.(*tls.Conn)
+	if !ok {
+		return nil, nil
+	}
+	if err := tc.HandshakeContext(context.Background()); err != nil {
+		if plain, ok := errors.AsType[tls.RecordHeaderError](err); ok && plain.Conn != nil {
+			io.WriteString(plain.Conn, "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: text/plain\r\n\r\n"+
+				"this server speaks TLS: use wss:// instead of ws://\n")
+		}
+		return nil, err
+	}
+	state := tc.ConnectionState()
+	return &state, nil
+}
+
+// readRequest reads the header of a request. What came behind it stays in
+// c.in.unread. Nobody else has c yet, so no lock is taken.
+func (s *Server) readRequest(c *Conn) (*http.Request, *HandshakeError, error) {
+	limit := min(orDefault(s.MaxHeaderBytes, defaultMaxHeaderBytes), bufferSize)
+	searched := 0
+	for {
+		n := headerEnd(c.in.unread, searched)
+		searched = len(c.in.unread)
+		if n > limit || n == 0 && searched >= limit {
+			return nil, refuse(http.StatusRequestHeaderFieldsTooLarge, "the request's header is larger than %d octets", limit), nil
+		}
+		if n > 0 {
+			r, refusal := parseRequest(c.in.unread[:n])
+			c.in.unread = c.in.unread[n:]
+			return r, refusal, nil
+		}
+		if err := c.fill(); err != nil {
+			if err == io.EOF && searched > 0 {
+				err = io.ErrUnexpectedEOF
+			}
+			return nil, nil, fmt.Errorf("websocket: reading the request: %w", err)
+		}
+	}
+}
+
+// refuseRaw answers a request with a refusal, and waits for the client to have
+// read it.
+func (s *Server) refuseRaw(c *Conn, r *http.Request, refusal *HandshakeError) error {
+	w := &rawResponse{header: make(http.Header)}
+	err := s.refuse(w, r, refusal)
+	if _, writeErr := c.nc.Write(w.bytes()); writeErr == nil {
+		c.linger()
+	}
+	return err
+}

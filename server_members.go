@@ -1,0 +1,170 @@
+package websocket
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// members is a Server's list of connections. They are reached through it for
+// keepalive and at the end.
+type members struct {
+	mu      sync.Mutex // guards all below, and every member's place in the list
+	list    []*Conn
+	closed  bool
+	ticking bool          // the keepalive goroutine runs: it does while there are members
+	empty   chan struct{} // if not nil: closed when the last member is gone
+}
+
+// member is a connection's place in its Server's list.
+type member struct {
+	index int32
+	ready bool // its opening handshake is done
+}
+
+// add makes c a member. It reports false when the list is closed.
+func (m *members) add(c *Conn, schedule pingSchedule) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed {
+		return false
+	}
+	c.member.index = int32(len(m.list))
+	m.list = append(m.list, c)
+	if schedule.tick > 0 && !m.ticking {
+		m.ticking = true
+		go m.keepAlive(schedule)
+	}
+	return true
+}
+
+// ready says that c's opening handshake is done.
+func (m *members) ready(c *Conn) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	c.member.ready = true
+}
+
+// remove takes c out; the last member takes its place.
+func (m *members) remove(c *Conn) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	last := len(m.list) - 1
+	m.list[c.member.index] = m.list[last]
+	m.list[c.member.index].member.index = c.member.index
+	m.list[last] = nil
+	m.list = m.list[:last]
+	if last == 0 && m.empty != nil {
+		close(m.empty)
+		m.empty = nil
+	}
+}
+
+// chunkSize is how many members are looked at before others may change the list.
+const chunkSize = 256
+
+// each calls f for every member. One that moves in the list meanwhile may be
+// missed.
+func (m *members) each(f func(c *Conn, ready bool)) {
+	const chunkSize = 256 // how many are looked at before others may change the list
+	type entry struct {
+		c     *Conn
+		ready bool
+	}
+	chunk := make([]entry, 0, chunkSize)
+	for from := 0; ; from += chunkSize {
+		m.mu.Lock()
+		chunk = chunk[:0]
+		for i := from; i < min(from+chunkSize, len(m.list)); i++ {
+			chunk = append(chunk, entry{m.list[i], m.list[i].member.ready})
+		}
+		m.mu.Unlock()
+		for _, e := range chunk {
+			f(e.c, e.ready)
+		}
+		if len(chunk) < chunkSize {
+			return
+		}
+	}
+}
+
+// keepAlive counts the ticks of all members for as long as there are any.
+func (m *members) keepAlive(schedule pingSchedule) {
+	ticker := time.NewTicker(schedule.tick)
+	defer ticker.Stop()
+	for range ticker.C {
+		if !m.stillTicking() {
+			return
+		}
+		m.each(func(c *Conn, ready bool) {
+			if !ready {
+				return // HandshakeTimeout watches over it
+			}
+			if action := c.keepaliveTick(schedule); action != nil {
+				go action() // a peer that reads nothing may hold up the ping
+			}
+		})
+	}
+}
+
+// stillTicking reports whether there are members for whom to count.
+func (m *members) stillTicking() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.ticking = len(m.list) > 0
+	return m.ticking
+}
+
+// close closes the list to new members. The channel that it returns is closed
+// when the last one is gone.
+func (m *members) close() (empty <-chan struct{}) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.closed = true
+	if m.empty == nil {
+		m.empty = make(chan struct{})
+	}
+	empty = m.empty
+	if len(m.list) == 0 {
+		close(m.empty)
+		m.empty = nil
+	}
+	return empty
+}
+
+// dismiss sends every member a close frame with code 1001. Who is still in the
+// opening handshake is cut off.
+func (m *members) dismiss() {
+	slots := make(chan struct{}, 64) // for peers that read nothing and hold up the close frame
+	m.each(func(c *Conn, ready bool) {
+		if !ready {
+			c.Close()
+			return
+		}
+		slots <- struct{}{}
+		go func() {
+			c.goAway()
+			<-slots
+		}()
+	})
+}
+
+// goAway begins the closing handshake. Whoever reads meets the peer's answer;
+// where nobody does, Shutdown has to.
+func (c *Conn) goAway() {
+	c.sendClose(CloseGoingAway, "", time.Now().Add(controlTimeout))
+	if !c.in.lock.isHeld() {
+		go c.Shutdown(context.Background(), CloseGoingAway, "")
+	}
+}
+
+// cutOff closes every member's transport.
+func (m *members) cutOff() {
+	m.each(func(c *Conn, _ bool) {
+		if c.raw == nil {
+			go c.Close() // TLS says goodbye first, which may take its time
+			return
+		}
+		c.Close()
+	})
+}

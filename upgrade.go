@@ -1,0 +1,212 @@
+package websocket
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+)
+
+// An Upgrader turns HTTP requests that ask for it into WebSocket connections
+// (RFC 6455 section 4.2). Its zero value is ready for use, and may be used by
+// any number of goroutines as long as nobody changes it.
+//
+// With net/http, the Conn lives in the handler's goroutine, and net/http keeps
+// some 10 KB for that until the handler returns. A Server does without.
+type Upgrader struct {
+	// HandshakeTimeout bounds the writing of the response, and a Server's
+	// whole opening handshake with TLS. 0 means 10 s, less than 0 no limit.
+	HandshakeTimeout time.Duration
+
+	// Subprotocols are the subprotocols that the server speaks, the preferred
+	// one first. The first that the client offers too is agreed on; if there is
+	// none, the connection has none, and Conn.Subprotocol returns "".
+	Subprotocols []string
+
+	// AllowedOrigins lists the origins, beside the server's own, whose pages
+	// may connect, such as "https://example.com" or, for every host below it,
+	// "https://*.example.com".
+	AllowedOrigins []string
+
+	// CheckOrigin decides about origins that AllowedOrigins does not list. Nil
+	// means the rule of RFC 6455 section 10.2: a page may connect to the host
+	// that it came from, over TLS if the server speaks TLS itself. Requests
+	// without an Origin are not from pages, and may connect. A function that
+	// always returns true lets every page on the web act as its visitor.
+	CheckOrigin func(r *http.Request) bool
+
+	// Error writes the response that refuses a handshake. Nil means
+	// http.Error with the reason.
+	Error func(w http.ResponseWriter, r *http.Request, status int, reason error)
+
+	// ReadLimit is where SetReadLimit starts: 0 means 32 MiB, less than 0 no limit.
+	ReadLimit int64
+
+	// MaxFragments is how many frames a message may have before its last: 0
+	// means 65,536, less than 0 no limit.
+	MaxFragments int
+
+	// CloseTimeout bounds the closing handshake: 0 means 5 s, less than 0 no limit.
+	CloseTimeout time.Duration
+
+	// PingInterval is how long a peer may be silent before it is sent a ping
+	// (the ping goes out after three to four quarters of it). In an Upgrader 0
+	// means never, in a Server 30 s; less than 0 means never in both. It counts
+	// only while some goroutine reads.
+	PingInterval time.Duration
+
+	// PongTimeout is how long a peer may be silent after a ping before the
+	// connection is closed and reads return ErrPongTimeout. 0 means
+	// PingInterval, less than 0 never.
+	PongTimeout time.Duration
+
+	// ReadBufferSize, WriteBufferSize and WriteBufferPool are here for programs
+	// written for gorilla/websocket, and have no effect: connections share
+	// pooled buffers, and hold none while they wait.
+	ReadBufferSize, WriteBufferSize int
+	WriteBufferPool                 BufferPool
+}
+
+// Upgrade answers a request with the opening handshake and returns the
+// connection, which the caller has to close. responseHeader, if not nil, is
+// sent along: cookies, for instance.
+//
+// If the request is refused, Upgrade has answered it, with a 4xx status and a
+// text that says why, and returns a HandshakeError. w may be wrapped by
+// middleware, if the wrapper has the method Unwrap() http.ResponseWriter (see
+// http.ResponseController).
+func (u *Upgrader) Upgrade(w http.ResponseWriter, r *http.Request, responseHeader http.Header) (*Conn, error) {
+	c, err := u.upgrade(w, r, responseHeader)
+	if err != nil {
+		return nil, err
+	}
+	c.startKeepalive(newPingSchedule(u.PingInterval, u.PongTimeout))
+	return c, nil
+}
+
+// upgrade is Upgrade without keepalive, which a Server does in its own way.
+func (u *Upgrader) upgrade(w http.ResponseWriter, r *http.Request, extra http.Header) (*Conn, error) {
+	key, refusal := u.check(r, extra)
+	if refusal != nil {
+		return nil, u.refuse(w, r, refusal)
+	}
+	nc, rw, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		return nil, u.refuse(w, r, cannotHijack(w, r, err))
+	}
+	c := newConn(nc, false)
+	// Octets that came right behind the request belong to the WebSocket.
+	if n := rw.Reader.Buffered(); n > 0 {
+		c.in.unread = make([]byte, n)
+		rw.Reader.Read(c.in.unread)
+	}
+	if timeout := orDefault(u.HandshakeTimeout, defaultHandshakeTimeout); timeout > 0 {
+		nc.SetDeadline(time.Now().Add(timeout))
+	}
+	if err := u.respond(c, r, key, extra); err != nil {
+		nc.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+// check decides about a request, with all rules of RFC 6455 section 4.2.
+func (u *Upgrader) check(r *http.Request, extra http.Header) (key string, refusal *HandshakeError) {
+	if key, refusal = checkRequest(r); refusal != nil {
+		return "", refusal
+	}
+	if u.CheckOrigin == nil {
+		refusal = checkOrigin(r, u.AllowedOrigins)
+	} else if origin := r.Header.Get("Origin"); !originAllowed(origin, u.AllowedOrigins) && !u.CheckOrigin(r) {
+		refusal = refuse(http.StatusForbidden,
+			"request origin not allowed by Upgrader.CheckOrigin: Origin %q, Host %q", origin, r.Host)
+	}
+	if refusal != nil {
+		return "", refusal
+	}
+	if err := checkExtraHeader(extra, "Upgrade", "Connection", "Sec-WebSocket-Accept", "Sec-WebSocket-Extensions"); err != nil {
+		// Not the client's fault, and none of its business.
+		return "", &HandshakeError{Status: http.StatusInternalServerError, message: err.Error()[len("websocket: "):]}
+	}
+	return key, nil
+}
+
+// refuse answers a request that cannot be upgraded.
+func (u *Upgrader) refuse(w http.ResponseWriter, r *http.Request, e *HandshakeError) error {
+	h := w.Header()
+	switch e.Status {
+	case http.StatusUpgradeRequired:
+		// "A server that sends a 426 response MUST send an Upgrade header field
+		// in the response" (RFC 9110 section 15.5.22), which names a hop-by-hop
+		// option and so needs Connection too.
+		h.Set("Upgrade", "websocket")
+		h.Set("Connection", "Upgrade")
+		h.Set("Sec-Websocket-Version", "13") // RFC 6455 section 4.4
+	case http.StatusMethodNotAllowed:
+		h.Set("Allow", http.MethodGet)
+	}
+	switch {
+	case u.Error != nil:
+		u.Error(w, r, e.Status, *e)
+	case e.Status == http.StatusInternalServerError:
+		http.Error(w, http.StatusText(e.Status), e.Status)
+	default:
+		http.Error(w, e.message, e.Status)
+	}
+	return *e
+}
+
+// cannotHijack says which ResponseWriter stands in the way.
+func cannotHijack(w http.ResponseWriter, r *http.Request, err error) *HandshakeError {
+	if r.ProtoMajor > 1 {
+		return refuse(http.StatusHTTPVersionNotSupported,
+			"the request came over %s; WebSocket connections are opened over HTTP/1.1 here", r.Proto)
+	}
+	inner := w
+	for {
+		wrapper, ok := inner.(interface{ Unwrap() http.ResponseWriter })
+		if !ok {
+			break
+		}
+		inner = wrapper.Unwrap()
+	}
+	if errors.Is(err, http.ErrNotSupported) {
+		return refuse(http.StatusInternalServerError,
+			"the connection cannot be taken over: %T has neither a method Hijack nor Unwrap() http.ResponseWriter", inner)
+	}
+	return refuse(http.StatusInternalServerError, "the connection cannot be taken over from %T: %v", inner, err)
+}
+
+// respond sends the response that agrees, and applies u's settings.
+func (u *Upgrader) respond(c *Conn, r *http.Request, key string, extra http.Header) error {
+	c.limit.Store(orDefault(u.ReadLimit, defaultReadLimit))
+	c.in.rules.maxFragments = int32(orDefault(u.MaxFragments, defaultMaxFragments))
+	c.closeTimeout = orDefault(u.CloseTimeout, defaultCloseTimeout)
+	c.subprotocol = u.subprotocol(r, extra)
+	buf := getBuffer()
+	defer putBuffer(buf)
+	if _, err := c.nc.Write(appendSwitching(buf[:0], key, c.subprotocol, extra)); err != nil {
+		return fmt.Errorf("websocket: opening handshake: %w", err)
+	}
+	return c.nc.SetDeadline(time.Time{})
+}
+
+// subprotocol chooses among u.Subprotocols. A handler that chooses by itself
+// may do so by a field in the extra header; it counts only if the client
+// offered it: "if the server does not agree to any of the client's requested
+// subprotocols, the only acceptable value is null" (section 4.2.2).
+func (u *Upgrader) subprotocol(r *http.Request, extra http.Header) string {
+	offered := r.Header["Sec-Websocket-Protocol"]
+	if u.Subprotocols == nil {
+		return chooseSubprotocol(extra["Sec-Websocket-Protocol"], offered)
+	}
+	return chooseSubprotocol(u.Subprotocols, offered)
+}
+
+// orDefault reads a setting of which 0 means the default.
+func orDefault[T int | int64 | time.Duration](v, standard T) T {
+	if v == 0 {
+		return standard
+	}
+	return v
+}
