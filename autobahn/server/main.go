@@ -1,0 +1,101 @@
+// Command server is the echo server that the Autobahn suite tests.
+//
+// Every message goes back as it came, with its type; whatever else the suite
+// wants (pongs, the closing handshake, the answer to a broken frame) is the
+// library's own work, and that is what the suite looks at.
+//
+//	go run ./autobahn/server -addr localhost:9001
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"log"
+	"log/slog"
+	"net"
+	"net/http"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/plainsocket/websocket"
+)
+
+// shutdownTimeout is how long the peers have to answer the close frames that
+// a stop sends them.
+const shutdownTimeout = 5 * time.Second
+
+func main() {
+	addr := flag.String("addr", "localhost:9001", "`host:port` to listen on; port 0 takes a free one")
+	viaHTTP := flag.Bool("http", false, "serve through net/http and websocket.Upgrader instead of websocket.Server")
+	flag.Parse()
+	log.SetFlags(0)
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, *addr, newServer(*viaHTTP)); err != nil {
+		log.Fatal(err)
+	}
+}
+
+// A server is what *websocket.Server and *http.Server have in common.
+type server interface {
+	Serve(net.Listener) error
+	Shutdown(context.Context) error
+}
+
+func newServer(viaHTTP bool) server {
+	if viaHTTP {
+		return &http.Server{Handler: http.HandlerFunc(upgradeAndEcho)}
+	}
+	return &websocket.Server{Handler: echo, Logger: slog.Default()}
+}
+
+// run serves until ctx ends. It listens by itself, because only a listener
+// can say which port it was given, and run.sh has to know. What Shutdown means
+// differs: websocket.Server closes its connections with 1001, while net/http no
+// longer knows those that were upgraded; they end with the process.
+func run(ctx context.Context, addr string, srv server) error {
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("listening on ws://%s/\n", l.Addr())
+	failed := make(chan error, 1)
+	go func() { failed <- srv.Serve(l) }()
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), shutdownTimeout)
+	defer cancel()
+	return srv.Shutdown(ctx)
+}
+
+func upgradeAndEcho(w http.ResponseWriter, r *http.Request) {
+	var u websocket.Upgrader
+	c, err := u.Upgrade(w, r, nil)
+	if err != nil {
+		return // Upgrade has answered the request.
+	}
+	defer c.Close()
+	echo(c, r)
+}
+
+// echo sends every message back until the connection ends. Why it ended does
+// not matter here: the close frame, where one is due, has been sent by then.
+// One buffer serves the whole connection and grows to its largest message.
+func echo(c *websocket.Conn, _ *http.Request) {
+	var buf []byte
+	for {
+		messageType, p, err := c.AppendMessage(buf[:0])
+		if err != nil {
+			return
+		}
+		if err := c.WriteMessage(messageType, p); err != nil {
+			return
+		}
+		buf = p
+	}
+}

@@ -1,0 +1,45 @@
+package websocket
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"testing"
+	"time"
+)
+
+// TestMain runs all tests and then looks for what they left behind: every
+// goroutine and descriptor of a connection must end with it.
+func TestMain(m *testing.M) {
+	goroutines, descriptors := runtime.NumGoroutine(), openDescriptors()
+	code := m.Run()
+	if code == 0 && !settles(goroutines, descriptors) {
+		buf := make([]byte, 1<<20)
+		fmt.Fprintf(os.Stderr, "leak: %d goroutines and %d descriptors before the tests, %d and %d after\n%s\n",
+			goroutines, descriptors, runtime.NumGoroutine(), openDescriptors(), buf[:runtime.Stack(buf, true)])
+		code = 1
+	}
+	os.Exit(code)
+}
+
+// settles waits for what is just ending.
+func settles(goroutines, descriptors int) bool {
+	for range 100 {
+		// The test binary opens a few descriptors of its own: the poller's, and
+		// those of files given on the command line.
+		if runtime.NumGoroutine() <= goroutines && openDescriptors() <= descriptors+4 {
+			return true
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	return false
+}
+
+// openDescriptors counts this process's descriptors; 0 where that cannot be told.
+func openDescriptors() int {
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return 0
+	}
+	return len(entries)
+}
