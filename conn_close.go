@@ -102,18 +102,37 @@ func (c *Conn) Shutdown(ctx context.Context, code int, text string) error {
 	return err
 }
 
+// closingHandshake sends a close frame and reads up to the peer's: both at the
+// same time, for the peer may be writing too, and read only after it.
 func (c *Conn) closingHandshake(ctx context.Context, payload []byte) error {
 	c.SetWriteDeadline(time.Time{}) // one that has passed must not prevent the close
-	err := c.WriteControl(CloseMessage, payload, time.Time{})
-	if err != nil && err != ErrCloseSent {
-		return err
+	sent := make(chan error, 1)
+	go func() {
+		err := c.WriteControl(CloseMessage, payload, time.Time{})
+		if err == ErrCloseSent {
+			err = nil
+		}
+		if err != nil {
+			c.Close() // without it no answer will come
+		}
+		sent <- err
+	}()
+	err := c.awaitClose(ctx)
+	if sendErr := <-sent; sendErr != nil {
+		return sendErr
 	}
+	return err
+}
+
+// awaitClose reads up to the peer's close frame, or finds that another
+// goroutine did.
+func (c *Conn) awaitClose(ctx context.Context) error {
 	if err := c.in.lock.lock(ctx, time.Time{}); err != nil {
 		return err
 	}
 	defer c.in.lock.unlock()
 	c.SetReadDeadline(time.Time{})
-	err = c.readToEnd()
+	err := c.readToEnd()
 	peer, closed := errors.AsType[*CloseError](err)
 	if closed && peer.Code != CloseAbnormalClosure {
 		err = nil

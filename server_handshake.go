@@ -32,11 +32,11 @@ func (s *Server) openingHandshake(c *Conn) (*http.Request, error) {
 	if refusal != nil {
 		return nil, s.refuseRaw(c, r, refusal)
 	}
-	s.members.ready(c)
 	if err := s.respond(c, r, key, nil); err != nil {
 		return nil, err
 	}
 	c.in.release()
+	s.members.ready(c) // from here on others may use it too
 	return r, nil
 }
 

@@ -9,11 +9,14 @@ import (
 // members is a Server's list of connections. They are reached through it for
 // keepalive and at the end.
 type members struct {
-	mu      sync.Mutex // guards all below, and every member's place in the list
-	list    []*Conn
-	closed  bool
-	ticking bool          // the keepalive goroutine runs: it does while there are members
-	empty   chan struct{} // if not nil: closed when the last member is gone
+	mu     sync.Mutex // guards all below, and every member's place in the list
+	list   []*Conn
+	closed bool
+
+	// Closed when the last member is gone, and nil then; nil also where nobody
+	// wants to know.
+	ticking chan struct{} // the keepalive goroutine
+	empty   chan struct{} // Shutdown
 }
 
 // member is a connection's place in its Server's list.
@@ -31,9 +34,9 @@ func (m *members) add(c *Conn, schedule pingSchedule) bool {
 	}
 	c.member.index = int32(len(m.list))
 	m.list = append(m.list, c)
-	if schedule.tick > 0 && !m.ticking {
-		m.ticking = true
-		go m.keepAlive(schedule)
+	if schedule.tick > 0 && m.ticking == nil {
+		m.ticking = make(chan struct{})
+		go m.keepAlive(schedule, m.ticking)
 	}
 	return true
 }
@@ -54,9 +57,17 @@ func (m *members) remove(c *Conn) {
 	m.list[c.member.index].member.index = c.member.index
 	m.list[last] = nil
 	m.list = m.list[:last]
-	if last == 0 && m.empty != nil {
-		close(m.empty)
-		m.empty = nil
+	if last == 0 {
+		m.announceEmpty()
+	}
+}
+
+func (m *members) announceEmpty() {
+	for _, c := range []*chan struct{}{&m.ticking, &m.empty} {
+		if *c != nil {
+			close(*c)
+			*c = nil
+		}
 	}
 }
 
@@ -88,13 +99,15 @@ func (m *members) each(f func(c *Conn, ready bool)) {
 	}
 }
 
-// keepAlive counts the ticks of all members for as long as there are any.
-func (m *members) keepAlive(schedule pingSchedule) {
+// keepAlive counts the ticks of all members until there are none.
+func (m *members) keepAlive(schedule pingSchedule, empty <-chan struct{}) {
 	ticker := time.NewTicker(schedule.tick)
 	defer ticker.Stop()
-	for range ticker.C {
-		if !m.stillTicking() {
+	for {
+		select {
+		case <-empty:
 			return
+		case <-ticker.C:
 		}
 		m.each(func(c *Conn, ready bool) {
 			if !ready {
@@ -105,14 +118,6 @@ func (m *members) keepAlive(schedule pingSchedule) {
 			}
 		})
 	}
-}
-
-// stillTicking reports whether there are members for whom to count.
-func (m *members) stillTicking() bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.ticking = len(m.list) > 0
-	return m.ticking
 }
 
 // close closes the list to new members. The channel that it returns is closed
@@ -126,8 +131,7 @@ func (m *members) close() (empty <-chan struct{}) {
 	}
 	empty = m.empty
 	if len(m.list) == 0 {
-		close(m.empty)
-		m.empty = nil
+		m.announceEmpty()
 	}
 	return empty
 }

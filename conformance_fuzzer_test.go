@@ -1,0 +1,310 @@
+package websocket_test
+
+// The fuzzing client: it takes the steps of one case, in order, and notes what comes back.
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"runtime"
+	"slices"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// A fuzzer runs one case on one connection. The goroutine of the case owns every field; what the server sends comes to it
+// from a goroutine of its own, because a server must be able to write while the fuzzer does.
+type fuzzer struct {
+	c        autobahnCase
+	nc       net.Conn
+	inbound  chan inbound
+	out      []byte // frames that go out back to back with the next one
+	key      [4]byte
+	masked   int // octets of D steps masked with key so far
+	patience time.Duration
+	ended    bool // the server dropped TCP, or the fuzzer did
+	o        outcome
+}
+
+// inbound is one thing that the server did: an event, a close frame, or the end.
+type inbound struct {
+	event event
+	close []byte // payload of the close frame, not nil
+	end   error
+}
+
+// run plays c against s.
+func (s *server) run(t testing.TB, c autobahnCase) outcome {
+	p, err := s.open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.shake(s); err != nil {
+		p.nc.Close()
+		return outcome{fault: err}
+	}
+	return play(c, p, patience)
+}
+
+func play(c autobahnCase, p *peer, patience time.Duration) outcome {
+	f := &fuzzer{c: c, nc: p.nc, inbound: make(chan inbound, 64), patience: patience, o: outcome{opened: true, events: []event{}}}
+	go listen(p.br, f.inbound)
+	for _, s := range c.steps {
+		f.take(s)
+	}
+	f.finish(c.steps[len(c.steps)-1])
+	p.nc.Close()
+	return f.o
+}
+
+// listen reads until the server drops TCP, sends something it must not, or the fuzzer closes.
+func listen(br *bufio.Reader, in chan<- inbound) {
+	defer close(in)
+	var message []byte
+	var kind string
+	for {
+		f, err := readFrame(br)
+		if err != nil {
+			in <- inbound{end: err}
+			return
+		}
+		switch {
+		case f.op == opPong:
+			in <- inbound{event: event{"pong", literal(f.payload)}}
+		case f.op == opClose:
+			in <- inbound{close: f.payload}
+		case f.op == opPing: // the server's keepalive; no case waits for that long
+		case (f.op == opCont) != (kind != ""):
+			in <- inbound{end: fmt.Errorf("opcode %d out of order", f.op)}
+			return
+		default:
+			if f.op != opCont {
+				kind = map[byte]string{opText: "text", opBin: "bin"}[f.op]
+			}
+			if message = append(message, f.payload...); !f.more {
+				in <- inbound{event: event{kind, literal(message)}}
+				message, kind = nil, ""
+			}
+		}
+	}
+}
+
+// take performs one step. Nothing is sent on a connection that the server closed.
+func (f *fuzzer) take(s step) {
+	f.drain()
+	switch {
+	case f.ended || f.o.closeGot:
+	case s.verb == "wait":
+		f.flush()
+		f.wait(s)
+	case s.verb == "kill" || s.verb == "close": // the last step: see finish
+		f.flush()
+	case s.times > 1:
+		f.repeat(s)
+	case s.chop > 0:
+		f.flush()
+		f.chop(frame{op: s.op, rsv: s.rsv, more: !s.fin, payload: s.data.bytes()}.append(nil), s.chop)
+	case s.sync:
+		f.flush()
+		f.add(s)
+		f.flush()
+		time.Sleep(10 * time.Microsecond)
+	default:
+		f.add(s)
+	}
+}
+
+// add appends the octets of s to those that wait to be written.
+func (f *fuzzer) add(s step) {
+	switch s.verb {
+	case "F":
+		f.out = frame{op: s.op, rsv: s.rsv, more: !s.fin, payload: s.data.bytes()}.append(f.out)
+	case "C":
+		f.out = frame{op: opClose, payload: s.data.bytes()}.append(f.out)
+		f.o.closeSent, f.o.closedByMe = true, !f.o.closeGot
+	case "H":
+		f.out, f.key = frame{op: s.op, rsv: s.rsv, more: !s.fin, length: uint64(s.length)}.appendHeader(f.out)
+		f.masked = 0
+	case "D":
+		part := slices.Clone(s.data.bytes())
+		mask(part, f.key, f.masked)
+		f.masked += len(part)
+		f.out = append(f.out, part...)
+	case "M":
+		f.addMessage(s)
+	}
+}
+
+// addMessage cuts a message into frames. Where the size divides the length, the last one is empty: the suite's way.
+func (f *fuzzer) addMessage(s step) {
+	data, op := s.data.bytes(), s.op
+	for s.frag > 0 && len(data) >= s.frag && s.data.n > s.frag {
+		f.out = frame{op: op, more: true, payload: data[:s.frag]}.append(f.out)
+		data, op = data[s.frag:], opCont
+	}
+	f.out = frame{op: op, payload: data}.append(f.out)
+}
+
+// repeat takes s many times, each after the echo of the one before.
+func (f *fuzzer) repeat(s step) {
+	for range s.times {
+		want := len(f.o.events) + 1
+		f.add(s)
+		f.flush()
+		for len(f.o.events) < want {
+			if in, ok := f.next(f.patience); !ok {
+				return // finish will say so
+			} else {
+				f.note(in)
+			}
+		}
+	}
+}
+
+// flush writes what waits. An error needs no care: the reading side sees the end.
+func (f *fuzzer) flush() {
+	if len(f.out) > 0 {
+		f.nc.Write(f.out)
+		f.out = f.out[:0]
+	}
+}
+
+// chop writes b in parts of n octets, each in a segment of its own (Go sets TCP_NODELAY). It naps between writes as the suite
+// does, so that the server meets every cut; in the 1 MiB messages of section 9 it only yields, and some cuts are met.
+func (f *fuzzer) chop(b []byte, n int) {
+	nap := len(b)/n < 1000
+	for part := range slices.Chunk(b, n) {
+		if _, err := f.nc.Write(part); err != nil {
+			return
+		}
+		if nap {
+			time.Sleep(10 * time.Microsecond)
+		} else {
+			runtime.Gosched()
+		}
+	}
+}
+
+// wait lets time pass, until the server ends the connection. A wait that every good server sits through proves after 100 ms
+// what it proves after a second: that nothing was failed, or answered, too early. A wait in which the server must act is
+// not cut, and no good server lets it pass.
+func (f *fuzzer) wait(s step) {
+	passed := event{"wait", literal(s.tag)}
+	nap := f.patience
+	if s.tag == "" || slices.ContainsFunc(f.c.ok, passed.equal) {
+		nap = 100 * time.Millisecond
+	}
+	deadline := time.Now().Add(nap)
+	for !f.ended && !f.o.closeGot {
+		in, ok := f.next(time.Until(deadline))
+		if !ok {
+			if s.tag != "" {
+				f.o.events = append(f.o.events, passed)
+			}
+			return
+		}
+		f.note(in)
+	}
+}
+
+// finish waits for the end: for the server's close or the events that let the fuzzer close, then for TCP to be dropped. The
+// limits are met by bad servers only, so raising the short ones changes no verdict on a good one.
+func (f *fuzzer) finish(last step) {
+	deadline := time.Now().Add(min(max(last.wait, f.patience), 10*f.patience))
+	for f.maybeClose(); !f.ended; f.maybeClose() {
+		closing := f.o.closeSent
+		in, ok := f.next(time.Until(deadline))
+		switch {
+		case ok:
+			f.note(in)
+		case closing:
+			f.drop()
+		case last.verb == "kill":
+			f.sendClose(closePayload(1001, ""))
+		default:
+			f.sendClose(nil)
+		}
+		if closing != f.o.closeSent {
+			deadline = time.Now().Add(f.patience)
+		}
+	}
+}
+
+// maybeClose closes as soon as the events are those that the case waits for.
+func (f *fuzzer) maybeClose() {
+	if f.c.closer != "fuzzer" || f.c.closesItself() || f.o.closeSent || f.ended {
+		return
+	}
+	if slices.EqualFunc(f.o.events, f.c.ok, event.equal) {
+		f.sendClose(closePayload(1000, ""))
+	}
+}
+
+func (f *fuzzer) sendClose(payload []byte) {
+	f.add(step{verb: "C", data: literal(payload)})
+	f.flush()
+}
+
+func (f *fuzzer) drop() {
+	f.o.droppedByMe, f.ended = true, true
+	f.nc.Close()
+	for range f.inbound { // listen ends as well
+	}
+}
+
+func (f *fuzzer) drain() {
+	for {
+		in, ok := f.next(0)
+		if !ok {
+			return
+		}
+		f.note(in)
+	}
+}
+
+// next returns what the server did within d, if anything.
+func (f *fuzzer) next(d time.Duration) (in inbound, ok bool) {
+	select {
+	case in, ok = <-f.inbound:
+		return in, ok
+	default:
+	}
+	if d <= 0 {
+		return in, false
+	}
+	select {
+	case in, ok = <-f.inbound:
+		return in, ok
+	case <-time.After(d):
+		return in, false
+	}
+}
+
+// note takes in what the server did.
+func (f *fuzzer) note(in inbound) {
+	switch {
+	case in.end != nil:
+		f.ended = true
+		if !dropped(in.end) {
+			f.o.fault = in.end
+		}
+	case f.o.closeGot:
+		f.o.fault = errors.New("a frame after the server's close frame")
+	case in.close != nil:
+		f.o.closeGot = true
+		f.o.code, f.o.fault = closeCode(in.close)
+		if !f.o.closeSent {
+			f.sendClose(in.close)
+		}
+	default:
+		f.o.events = append(f.o.events, in.event)
+	}
+}
+
+// dropped says that err is the server's end of the TCP connection. A server that closes with octets unread resets it.
+func dropped(err error) bool {
+	return err == io.EOF || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, io.ErrClosedPipe)
+}

@@ -1,0 +1,179 @@
+package websocket_test
+
+// Strictness on the level of frames, where the suite stops: a handful of its cases show that RSV bits, opcodes and lengths are
+// looked at; these show that they are looked at everywhere.
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// A violation is what a client must not send, and the code that the server must fail the connection with.
+type violation struct {
+	name string
+	wire []byte
+	code int
+}
+
+// started opens a fragmented message, so that a continuation frame is in order.
+var started = wire(frame{op: opText, more: true, payload: []byte("a")})
+
+// onEveryOpcode builds one violation per opcode. A continuation comes both out of order and in order.
+func onEveryOpcode(name string, build func(op byte) []byte, code func(op byte, inMessage bool) int) (vs []violation) {
+	for op := range byte(16) {
+		vs = append(vs, violation{fmt.Sprintf("%s opcode %d", name, op), build(op), code(op, false)})
+	}
+	return append(vs, violation{name + " continuation of a message", append(bytes.Clone(started), build(opCont)...), code(opCont, true)})
+}
+
+func always1002(byte, bool) int { return 1002 }
+
+// samplePayload is one that the opcode allows.
+func samplePayload(op byte) []byte {
+	if op == opClose {
+		return closePayload(1000, "")
+	}
+	return []byte("Hi")
+}
+
+// TestConformanceRSV: no extension is negotiated, so no reserved bit means anything on any frame (RFC 6455 §5.2). RSV1 in
+// particular belongs to the first frame of a message alone (RFC 7692 §6.1).
+func TestConformanceRSV(t *testing.T) {
+	var vs []violation
+	for rsv := byte(1); rsv < 8; rsv++ {
+		vs = append(vs, onEveryOpcode(fmt.Sprintf("RSV %03b", rsv), func(op byte) []byte {
+			return wire(frame{op: op, rsv: rsv, payload: samplePayload(op)})
+		}, always1002)...)
+	}
+	refuse(t, vs)
+}
+
+// TestConformanceUnmasked: every frame of a client is masked (RFC 6455 §5.1).
+func TestConformanceUnmasked(t *testing.T) {
+	vs := onEveryOpcode("unmasked", func(op byte) []byte {
+		return wire(frame{op: op, unmasked: true, payload: samplePayload(op)})
+	}, always1002)
+	vs = append(vs, onEveryOpcode("unmasked and empty", func(op byte) []byte {
+		return wire(frame{op: op, unmasked: true})
+	}, always1002)...)
+	refuse(t, vs)
+}
+
+// TestConformanceLengthForm: "the minimal number of bytes MUST be used to encode the length" (RFC 6455 §5.2).
+func TestConformanceLengthForm(t *testing.T) {
+	var vs []violation
+	for _, tt := range []struct{ bits, size int }{{16, 0}, {16, 2}, {16, 125}, {64, 0}, {64, 2}, {64, 125}, {64, 126}, {64, 65535}} {
+		vs = append(vs, onEveryOpcode(fmt.Sprintf("%d octets in %d bits", tt.size, tt.bits), func(op byte) []byte {
+			return wire(frame{op: op, bits: tt.bits, payload: bytes.Repeat([]byte("a"), tt.size)})
+		}, always1002)...)
+	}
+	refuse(t, vs)
+}
+
+// TestConformanceHugeLength announces lengths that nobody will send. Data beyond the limit is too big (1009). A length with
+// the top bit set is no length (§5.2), and no control frame is longer than 125 octets (§5.5).
+func TestConformanceHugeLength(t *testing.T) {
+	var vs []violation
+	for _, length := range []uint64{32<<20 + 1, 1 << 31, 1 << 32, 1 << 62, 1<<63 - 1, 1 << 63, 1<<64 - 1} {
+		code := func(op byte, inMessage bool) int {
+			if data := op == opText || op == opBin || inMessage; data && length < 1<<63 {
+				return 1009
+			}
+			return 1002
+		}
+		for _, more := range []bool{false, true} {
+			vs = append(vs, onEveryOpcode(fmt.Sprintf("length %#x, more %v,", length, more), func(op byte) []byte {
+				b, _ := frame{op: op, more: more, length: length}.appendHeader(nil)
+				return b
+			}, code)...)
+		}
+	}
+	refuse(t, vs)
+}
+
+// TestConformanceControl: a control frame is whole and short (RFC 6455 §5.5), also between the frames of a message.
+func TestConformanceControl(t *testing.T) {
+	var vs []violation
+	for _, op := range []byte{opClose, opPing, opPong} {
+		for _, before := range [][]byte{nil, started} {
+			add := func(name string, f frame) {
+				name = fmt.Sprintf("opcode %d, %s, message started %v", op, name, before != nil)
+				vs = append(vs, violation{name, append(bytes.Clone(before), f.append(nil)...), 1002})
+			}
+			add("no FIN", frame{op: op, more: true, payload: samplePayload(op)})
+			add("no FIN, empty", frame{op: op, more: true})
+			for _, size := range []int{126, 127, 65535, 65536} {
+				add(fmt.Sprint(size, " octets"), frame{op: op, payload: append(closePayload(1000, ""), make([]byte, size-2)...)})
+			}
+		}
+	}
+	refuse(t, vs)
+}
+
+// TestConformanceOrder: which data frame may follow which (RFC 6455 §5.4).
+func TestConformanceOrder(t *testing.T) {
+	first := func(op byte) frame { return frame{op: op, more: true, payload: []byte("a")} }
+	last := func(op byte) frame { return frame{op: op, payload: []byte("a")} }
+	var vs []violation
+	for _, op := range []byte{opText, opBin} {
+		for _, next := range []byte{opText, opBin} {
+			name := fmt.Sprintf("opcode %d within a message of opcode %d", next, op)
+			vs = append(vs,
+				violation{name, wire(first(op), last(next)), 1002},
+				violation{name + ", not the last", wire(first(op), first(next)), 1002},
+				violation{name + ", after a continuation", wire(first(op), first(opCont), last(next)), 1002},
+				violation{name + ", after a ping", wire(first(op), frame{op: opPong}, last(next)), 1002})
+		}
+	}
+	vs = append(vs,
+		violation{"continuation of nothing", wire(last(opCont)), 1002},
+		violation{"continuation of nothing, not the last", wire(first(opCont)), 1002},
+		violation{"continuation of nothing, empty", wire(frame{op: opCont}), 1002})
+	refuse(t, vs)
+}
+
+// TestConformanceReadLimit: the limit is a message's, over all its frames; the answer names it.
+func TestConformanceReadLimit(t *testing.T) {
+	forEachTarget(t, limitTo(4096), func(t *testing.T, s *server) {
+		part := func(op byte, more bool, n int) frame {
+			return frame{op: op, more: more, payload: bytes.Repeat([]byte("a"), n)}
+		}
+		p := s.connect(t)
+		for _, fits := range [][]byte{
+			wire(part(opText, false, 4096)),
+			wire(part(opText, true, 4000), part(opCont, true, 96), part(opCont, false, 0)),
+		} {
+			p.send(t, fits)
+			p.expect(t, frame{op: opText, payload: bytes.Repeat([]byte("a"), 4096)})
+		}
+		for _, tooBig := range [][]byte{
+			wire(part(opText, false, 4097)),
+			wire(part(opBin, false, 4097)),
+			wire(part(opText, true, 4096), part(opCont, false, 1)),
+			wire(part(opText, true, 4000), frame{op: opPing}, part(opCont, true, 96), part(opCont, true, 1)),
+		} {
+			p := s.connect(t)
+			p.send(t, tooBig)
+			if reason := p.expectFail(t, 1009); !strings.Contains(reason, "4096") {
+				t.Errorf("reason %q does not name the limit of 4096", reason)
+			}
+		}
+	})
+}
+
+// refuse runs every violation on a connection of its own, on every target, and then finds the server in good health.
+func refuse(t *testing.T, vs []violation) {
+	forEachTarget(t, nil, func(t *testing.T, s *server) {
+		for _, v := range vs {
+			t.Run(v.name, func(t *testing.T) {
+				p := s.connect(t)
+				p.send(t, v.wire)
+				p.expectFail(t, v.code)
+				p.nc.Close()
+			})
+		}
+		s.checkHealth(t)
+	})
+}

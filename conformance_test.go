@@ -1,0 +1,177 @@
+package websocket_test
+
+// The conformance test: what the package does on the wire, seen from outside. The peer is written here by hand and shares
+// nothing with the library, neither its frame codec nor its handshake, so that a mistake cannot cancel itself out.
+//
+// Part one runs the cases of the Autobahn test suite from testdata/autobahn.tsv: conformance_table_test.go reads the table,
+// conformance_fuzzer_test.go takes a case's steps, conformance_verdict_test.go judges what came back. Part two
+// (conformance_strict_test.go and the files after it) goes on where the suite stops.
+
+import (
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/plainsocket/websocket"
+)
+
+// TestConformance runs every case of the table against both ways of serving. NON-STRICT, which the suite lets pass, is a
+// failure here.
+func TestConformance(t *testing.T) {
+	cases := loadCases(t)
+	for _, tg := range targets[:2] { // the third shares its code with these two
+		t.Run(tg.name, func(t *testing.T) {
+			s := tg.start(t, nil)
+			for _, c := range cases {
+				t.Run(c.id, func(t *testing.T) {
+					if testing.Short() && c.size() >= 16<<20 {
+						t.Skip("16 MiB message")
+					}
+					t.Parallel()
+					judge(t, c, s.run(t, c))
+				})
+			}
+		})
+	}
+}
+
+// judge fails t unless o earns both of the suite's verdicts.
+func judge(t *testing.T, c autobahnCase, o outcome) {
+	t.Helper()
+	if c.informational() {
+		if !o.opened || o.droppedByMe || o.fault != nil {
+			t.Errorf("the connection did not end by itself: %v", o)
+		}
+		return
+	}
+	if v := c.behavior(o); v != verdictOK {
+		t.Errorf("behavior %s: %v\nwant events %v", v, o, c.ok)
+	}
+	if v := c.behaviorClose(o); v != verdictOK {
+		t.Errorf("behaviorClose %s: %v\nwant %s to close, codes %v, clean %v", v, o, c.closer, c.codes, c.clean)
+	}
+}
+
+// TestConformanceTable keeps the table whole: a case that is missing is a case that nobody runs.
+func TestConformanceTable(t *testing.T) {
+	want := map[string]int{"1": 16, "2": 11, "3": 7, "4": 10, "5": 20, "6": 145, "7": 37, "9": 54, "10": 1}
+	got, seen := make(map[string]int), make(map[string]bool)
+	for _, c := range loadCases(t) {
+		if seen[c.id] {
+			t.Errorf("case %s appears twice", c.id)
+		}
+		seen[c.id] = true
+		section, _, _ := strings.Cut(c.id, ".")
+		got[section]++
+	}
+	for section, n := range want {
+		if got[section] != n {
+			t.Errorf("section %s has %d cases, the suite has %d", section, got[section], n)
+		}
+	}
+	if len(got) != len(want) {
+		t.Errorf("sections %v, want %v", got, want)
+	}
+}
+
+// A target is one way in which the package serves connections.
+type target struct {
+	name  string
+	serve func(l net.Listener, configure func(*websocket.Upgrader), echo func(*websocket.Conn)) (stop func() error)
+}
+
+var targets = []target{
+	{"Server", serveServer},
+	{"Upgrader", serveUpgrader},
+	{"ServeHTTP", serveHandler},
+}
+
+// serveServer is a Server that owns its listener.
+func serveServer(l net.Listener, configure func(*websocket.Upgrader), echo func(*websocket.Conn)) func() error {
+	srv := &websocket.Server{Handler: func(c *websocket.Conn, _ *http.Request) { echo(c) }}
+	configure(&srv.Upgrader)
+	go srv.Serve(l)
+	return srv.Close
+}
+
+// serveUpgrader is an Upgrader in a handler of net/http.
+func serveUpgrader(l net.Listener, configure func(*websocket.Upgrader), echo func(*websocket.Conn)) func() error {
+	var u websocket.Upgrader
+	configure(&u)
+	srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c, err := u.Upgrade(w, r, nil)
+		if err != nil {
+			return // Upgrade has answered
+		}
+		defer c.Close()
+		echo(c)
+	})}
+	go srv.Serve(l)
+	return srv.Close
+}
+
+// serveHandler is a Server as a handler of net/http.
+func serveHandler(l net.Listener, configure func(*websocket.Upgrader), echo func(*websocket.Conn)) func() error {
+	ws := &websocket.Server{Handler: func(c *websocket.Conn, _ *http.Request) { echo(c) }}
+	configure(&ws.Upgrader)
+	srv := &http.Server{Handler: ws}
+	go srv.Serve(l)
+	return func() error {
+		srv.Close()
+		return ws.Close() // net/http forgets a connection once it is hijacked
+	}
+}
+
+// A server is a running target.
+type server struct {
+	dial func() (net.Conn, error)
+	addr string // what a client puts into Host
+}
+
+// start serves tg on a loopback port until t ends. A nil configure leaves every option at its default.
+func (tg target) start(t testing.TB, configure func(*websocket.Upgrader)) *server {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := l.Addr().String()
+	tg.startOn(t, l, configure)
+	return &server{addr: addr, dial: func() (net.Conn, error) { return net.Dial("tcp", addr) }}
+}
+
+func (tg target) startOn(t testing.TB, l net.Listener, configure func(*websocket.Upgrader)) {
+	if configure == nil {
+		configure = func(*websocket.Upgrader) {}
+	}
+	stop := tg.serve(l, configure, func(c *websocket.Conn) { echo(t, c) })
+	t.Cleanup(func() { stop() })
+}
+
+// forEachTarget runs f against a fresh server of every kind.
+func forEachTarget(t *testing.T, configure func(*websocket.Upgrader), f func(*testing.T, *server)) {
+	for _, tg := range targets {
+		t.Run(tg.name, func(t *testing.T) { f(t, tg.start(t, configure)) })
+	}
+}
+
+// echo sends every message back until the connection ends. A panic must not hide behind the recover of net/http, where it
+// would look like a dropped connection, which many cases accept.
+func echo(t testing.TB, c *websocket.Conn) {
+	defer func() {
+		if v := recover(); v != nil {
+			t.Errorf("panic in the handler: %v", v)
+			panic(v)
+		}
+	}()
+	for {
+		messageType, p, err := c.ReadMessage()
+		if err != nil {
+			return
+		}
+		if err := c.WriteMessage(messageType, p); err != nil {
+			return
+		}
+	}
+}

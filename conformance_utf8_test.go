@@ -1,0 +1,171 @@
+package websocket_test
+
+// Text messages octet by octet: invalid UTF-8 is noticed at the first wrong octet (RFC 6455 §8.1 with §5.6), and valid text
+// arrives however it is cut.
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// wrongAtLast are sequences whose last octet, and no earlier one, makes it certain that they are not UTF-8 (RFC 3629 §4).
+var wrongAtLast = []string{
+	"\x80", "\xbf", "\xc0", "\xc1", "\xf5", "\xf8", "\xfc", "\xfe", "\xff",
+	"\xc2A", "\xc2\xc2", "\xdf\x7f", "\xe1\x80A", "\xe1\x80\xc0", "\xf1\x80\x80A", "\xf1\x80A",
+	"\xe0\x80", "\xe0\x9f", // overlong, three octets
+	"\xed\xa0", "\xed\xbf", // surrogates
+	"\xf0\x80", "\xf0\x8f", // overlong, four octets
+	"\xf4\x90", "\xf4\xbf", // above U+10FFFF
+	"\xc3\xa4\x80", "\xe2\x82\xac\xac", "\xf0\x9f\x98\x80\x80", // one too many
+}
+
+// TestConformanceTextFailsEarly sends frames that never end. The answer must not wait for the rest.
+func TestConformanceTextFailsEarly(t *testing.T) {
+	var vs []violation
+	for _, seq := range wrongAtLast {
+		for _, length := range []uint64{100, 1000, 100_000, 10 << 20} {
+			vs = append(vs, violation{fmt.Sprintf("%q of %d octets", seq, length), announce(opText, length, seq), 1007})
+		}
+		vs = append(vs,
+			violation{fmt.Sprintf("%q in a first frame", seq), wire(frame{op: opText, more: true, payload: []byte(seq)}), 1007},
+			violation{fmt.Sprintf("%q in a continuation that is cut off", seq), append(bytes.Clone(started), announce(opCont, 100, seq)...), 1007})
+	}
+	refuse(t, vs)
+}
+
+// TestConformanceTextFailsAnywhere moves the wrong octet through a frame: fast paths go through text in larger steps.
+func TestConformanceTextFailsAnywhere(t *testing.T) {
+	var vs []violation
+	for n := range 80 {
+		vs = append(vs, violation{fmt.Sprintf("after %d octets", n), announce(opText, 100, strings.Repeat("a", n)+"\xff"), 1007})
+	}
+	for _, n := range []int{4 << 10, 16 << 10, 32 << 10, 64 << 10, 100_000, 1 << 20} {
+		for _, d := range []int{-9, -1, 0, 1} {
+			text := strings.Repeat("\u20ac", (n+d)/3) + strings.Repeat("a", (n+d)%3)
+			vs = append(vs, violation{fmt.Sprintf("after %d octets", n+d), announce(opText, 2<<20, text+"\xff"), 1007})
+		}
+	}
+	refuse(t, vs)
+}
+
+// TestConformanceTextCutByFrames cuts a sequence between two frames: its wrong octet opens the second.
+func TestConformanceTextCutByFrames(t *testing.T) {
+	var vs []violation
+	for _, seq := range wrongAtLast {
+		for cut := 1; cut < len(seq); cut++ {
+			b := wire(frame{op: opText, more: true, payload: []byte("ok " + seq[:cut])}, frame{op: opPing}, frame{op: opCont, more: true})
+			vs = append(vs, violation{fmt.Sprintf("%q cut at %d", seq, cut), append(b, announce(opCont, 100, seq[cut:])...), 1007})
+		}
+	}
+	for _, seq := range []string{"\xc3", "\xe2\x82", "\xf0\x9f\x98"} { // good so far, but the message ends
+		vs = append(vs,
+			violation{fmt.Sprintf("%q at the end", seq), wire(frame{op: opText, payload: []byte("ok " + seq)}), 1007},
+			violation{fmt.Sprintf("%q before an empty last frame", seq), wire(frame{op: opText, more: true, payload: []byte(seq)}, frame{op: opCont}), 1007})
+	}
+	refuse(t, vs)
+}
+
+// announce is the head of a frame of length octets, of which only text is there.
+func announce(op byte, length uint64, text string) []byte {
+	b, key := frame{op: op, length: length}.appendHeader(nil)
+	part := []byte(text)
+	mask(part, key, 0)
+	return append(b, part...)
+}
+
+// mixed has sequences of every length, first and last of each.
+const mixed = "a\u00df\u0080\u07ff\u0800\u20ac\ud7ff\ue000\uffff\U00010000\U0001f600\U0010ffff\x00z"
+
+// TestConformanceTextAnyCut cuts text at every place, also inside characters, and into single octets.
+func TestConformanceTextAnyCut(t *testing.T) {
+	echoed := frame{op: opText, payload: []byte(mixed)}
+	forEachTarget(t, nil, func(t *testing.T, s *server) {
+		p := s.connect(t)
+		for i := range len(mixed) + 1 {
+			for j := i; j <= len(mixed); j++ {
+				p.send(t, fragments(mixed[:i], mixed[i:j], mixed[j:]))
+				p.expect(t, echoed)
+			}
+		}
+		p.send(t, fragments(strings.Split(mixed, "")...))
+		p.expect(t, echoed)
+		var octets []string
+		for i := range len(mixed) {
+			octets = append(octets, "", mixed[i:i+1])
+		}
+		p.send(t, fragments(octets...))
+		p.expect(t, echoed)
+	})
+}
+
+// TestConformanceTextAnyWrite sends one frame in two writes, cut at every place: unfinished characters are no mistake as long
+// as the frame is not finished either.
+func TestConformanceTextAnyWrite(t *testing.T) {
+	forEachTarget(t, nil, func(t *testing.T, s *server) {
+		p := s.connect(t)
+		for i := range len(mixed) {
+			b := wire(frame{op: opText, payload: []byte(mixed)})
+			i += len(b) - len(mixed)
+			p.send(t, b[:i])
+			pause()
+			p.send(t, b[i:])
+			p.expect(t, frame{op: opText, payload: []byte(mixed)})
+		}
+	})
+}
+
+// TestConformanceBinaryIsFree: only text is UTF-8; a binary message after a text message is not held against it.
+func TestConformanceBinaryIsFree(t *testing.T) {
+	forEachTarget(t, nil, func(t *testing.T, s *server) {
+		p := s.connect(t)
+		for _, seq := range wrongAtLast {
+			p.send(t, slices.Concat(fragments("\u20ac", "uro"), wire(
+				frame{op: opBin, more: true, payload: []byte(seq)},
+				frame{op: opPing, payload: []byte(seq)},
+				frame{op: opCont, payload: []byte(seq)})))
+			p.expect(t, frame{op: opText, payload: []byte("\u20acuro")},
+				frame{op: opPong, payload: []byte(seq)}, frame{op: opBin, payload: []byte(seq + seq)})
+		}
+	})
+}
+
+// TestConformanceControlBetween puts control frames between all fragments of a message. Pings are answered at once, in order.
+func TestConformanceControlBetween(t *testing.T) {
+	forEachTarget(t, nil, func(t *testing.T, s *server) {
+		p := s.connect(t)
+		b := wire(frame{op: opText, more: true, payload: []byte("0")})
+		text := "0"
+		var want []frame
+		for i := range 40 {
+			text += fmt.Sprint(i)
+			ping := frame{op: opPing, payload: bytes.Repeat([]byte{byte(i)}, i*3)}
+			b = append(b, wire(ping, frame{op: opPong, payload: []byte("unasked")}, frame{op: opPing},
+				frame{op: opCont, more: i < 39, payload: fmt.Append(nil, i)})...)
+			want = append(want, frame{op: opPong, payload: ping.payload}, frame{op: opPong})
+		}
+		p.send(t, b)
+		p.expect(t, append(want, frame{op: opText, payload: []byte(text)})...)
+	})
+}
+
+// TestConformancePongsBeforeTheEnd: a ping inside a message is answered although the message never ends (RFC 6455 §5.5.2).
+func TestConformancePongsBeforeTheEnd(t *testing.T) {
+	forEachTarget(t, nil, func(t *testing.T, s *server) {
+		p := s.connect(t)
+		p.send(t, append(bytes.Clone(started), wire(frame{op: opPing, payload: []byte("there?")})...))
+		p.expect(t, frame{op: opPong, payload: []byte("there?")})
+	})
+}
+
+// fragments is a text message of those parts.
+func fragments(parts ...string) (b []byte) {
+	op := byte(opText)
+	for i, part := range parts {
+		b = frame{op: op, more: i < len(parts)-1, payload: []byte(part)}.append(b)
+		op = opCont
+	}
+	return b
+}

@@ -1,0 +1,194 @@
+package websocket_test
+
+// The suite's two verdicts on an outcome, and proof that they can be bad: each kind of faulty server earns its own.
+
+import (
+	"bufio"
+	"fmt"
+	"net"
+	"net/http"
+	"slices"
+	"testing"
+	"time"
+)
+
+// An outcome is what the verdicts are about.
+type outcome struct {
+	events      []event
+	opened      bool
+	closeSent   bool  // by the fuzzer
+	closedByMe  bool  // the fuzzer's close frame was sent before the server's arrived
+	closeGot    bool  // the server's close frame arrived
+	code        int   // in it; 1005 for none
+	droppedByMe bool  // the server left the TCP connection open too long
+	fault       error // what no server may send, whatever the case
+}
+
+func (o outcome) String() string {
+	s := fmt.Sprintf("events %v", o.events)
+	if len(s) > 1000 {
+		s = fmt.Sprintf("%s... (%d events)", s[:1000], len(o.events))
+	}
+	if !o.opened {
+		s = "never opened"
+	}
+	s += fmt.Sprintf(", closed by the fuzzer %v, close sent %v, got %v (code %d), TCP dropped by the fuzzer %v",
+		o.closedByMe, o.closeSent, o.closeGot, o.code, o.droppedByMe)
+	if o.fault != nil {
+		s += ", fault: " + o.fault.Error()
+	}
+	return s
+}
+
+const (
+	verdictOK        = "OK"
+	verdictNonStrict = "NON-STRICT"
+	verdictFailed    = "FAILED"
+	verdictUnclean   = "UNCLEAN"
+	verdictWrongCode = "WRONG CODE"
+	verdictByClient  = "FAILED BY CLIENT"
+)
+
+// behavior judges what came back. The suite also turns it to FAILED in some cases where behaviorClose is bad; as a case must
+// earn both here, that changes nothing.
+func (c autobahnCase) behavior(o outcome) string {
+	switch {
+	case !o.opened || o.fault != nil:
+		return verdictFailed
+	case slices.EqualFunc(o.events, c.ok, event.equal):
+		return verdictOK
+	case c.nonStrict != nil && slices.EqualFunc(o.events, c.nonStrict, event.equal):
+		return verdictNonStrict
+	}
+	return verdictFailed
+}
+
+// behaviorClose judges how the connection ended; the first rule that applies decides. Where a clean close is not required, a
+// bare TCP drop passes, and so does a close frame without a code.
+func (c autobahnCase) behaviorClose(o outcome) string {
+	switch {
+	case !o.opened || o.fault != nil || o.closedByMe != (c.closer == "fuzzer"):
+		return verdictFailed
+	case c.clean && !(o.closeSent && o.closeGot && !o.droppedByMe):
+		return verdictUnclean
+	case o.closeGot && o.code != 1005 && !slices.Contains(c.codes, o.code):
+		return verdictWrongCode
+	case o.droppedByMe:
+		return verdictByClient
+	}
+	return verdictOK
+}
+
+// A script is a server that does what it is told: its n-th answer is written when the client's n-th frame has been read.
+// After the last it drops TCP, or keeps it open.
+type script struct {
+	answers []string
+	keep    bool
+}
+
+// TestConformanceFindsFaults runs cases of the table against servers that are wrong in one way each.
+func TestConformanceFindsFaults(t *testing.T) {
+	const hello = "\x81\x0dHello, world!"
+	const close1000, close1002 = "\x88\x02\x03\xe8", "\x88\x02\x03\xea"
+	for _, tt := range []struct {
+		name, id        string
+		script          script
+		behavior, close string
+	}{
+		{"good echo", "6.22.1", script{answers: []string{"\x81\x03\xef\xbf\xbe", close1000}}, verdictOK, verdictOK},
+		{"good failure", "3.1", script{answers: []string{close1002}}, verdictOK, verdictOK},
+		{"bare drop", "3.1", script{answers: []string{""}}, verdictOK, verdictOK},
+		{"empty close", "3.1", script{answers: []string{"\x88\x00"}}, verdictOK, verdictOK},
+		{"silence", "6.22.1", script{answers: []string{"", close1000}}, verdictFailed, verdictOK},
+		{"silence where a close is due", "3.1", script{keep: true}, verdictOK, verdictFailed},
+		{"other content", "6.22.1", script{answers: []string{"\x81\x03\xef\xbf\xbd", close1000}}, verdictFailed, verdictOK},
+		{"other type", "6.22.1", script{answers: []string{"\x82\x03\xef\xbf\xbe", close1000}}, verdictFailed, verdictOK},
+		{"echo twice", "6.22.1", script{answers: []string{"\x81\x03\xef\xbf\xbe\x81\x03\xef\xbf\xbe", close1000}}, verdictFailed, verdictOK},
+		{"echo of what must fail", "3.1", script{answers: []string{hello + close1002}}, verdictFailed, verdictOK},
+		{"failure before the echo", "3.2", script{answers: []string{close1002}}, verdictNonStrict, verdictOK},
+		{"late failure", "6.4.1", script{answers: []string{"", "", "\x88\x02\x03\xef"}}, verdictNonStrict, verdictOK},
+		{"early failure", "6.4.1", script{answers: []string{"\x88\x02\x03\xef"}}, verdictFailed, verdictOK},
+		{"wrong code", "3.1", script{answers: []string{close1000}}, verdictOK, verdictWrongCode},
+		{"wrong code back", "7.7.2", script{answers: []string{close1002}}, verdictOK, verdictWrongCode},
+		{"server closes first", "6.22.1", script{answers: []string{close1000}}, verdictFailed, verdictFailed},
+		{"no answer to the close", "6.22.1", script{answers: []string{"\x81\x03\xef\xbf\xbe", ""}}, verdictOK, verdictUnclean},
+		{"TCP kept", "6.22.1", script{answers: []string{"\x81\x03\xef\xbf\xbe", close1000}, keep: true}, verdictOK, verdictUnclean},
+		{"TCP kept after a failure", "3.1", script{answers: []string{close1002}, keep: true}, verdictOK, verdictByClient},
+		{"pong after the close", "7.1.3", script{answers: []string{close1000 + "\x8a\x00"}}, verdictFailed, verdictFailed},
+		{"masked echo", "6.1.1", script{answers: []string{"\x81\x80\x00\x00\x00\x00", close1000}}, verdictFailed, verdictFailed},
+		{"long form of a short length", "6.1.1", script{answers: []string{"\x81\x7e\x00\x00", close1000}}, verdictFailed, verdictFailed},
+		{"pong cut off", "2.2", script{answers: []string{"\x8a\x0dHello"}}, verdictFailed, verdictFailed},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			c := findCase(t, tt.id)
+			o := play(c, tt.script.serve(t), 200*time.Millisecond)
+			if b, cl := c.behavior(o), c.behaviorClose(o); b != tt.behavior || cl != tt.close {
+				t.Errorf("case %s: %s and %s, want %s and %s: %v", tt.id, b, cl, tt.behavior, tt.close, o)
+			}
+		})
+	}
+}
+
+// TestConformanceNeverOpened shows what a case makes of a server that refuses the handshake.
+func TestConformanceNeverOpened(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := &http.Server{Handler: http.NotFoundHandler()}
+	go srv.Serve(l)
+	defer srv.Close()
+	c := findCase(t, "7.1.3")
+	s := &server{addr: l.Addr().String(), dial: func() (net.Conn, error) { return net.Dial("tcp", l.Addr().String()) }}
+	if o := s.run(t, c); c.behavior(o) != verdictFailed || c.behaviorClose(o) != verdictFailed {
+		t.Errorf("a 404 passes: %v", o)
+	}
+}
+
+func findCase(t *testing.T, id string) autobahnCase {
+	cases := loadCases(t)
+	i := slices.IndexFunc(cases, func(c autobahnCase) bool { return c.id == id })
+	if i < 0 {
+		t.Fatalf("no case %s", id)
+	}
+	return cases[i]
+}
+
+// serve plays sc on one end of a TCP connection and returns the other. There is no handshake.
+func (sc script) serve(t *testing.T) *peer {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		defer l.Close()
+		nc, err := l.Accept()
+		if err != nil {
+			return
+		}
+		t.Cleanup(func() { nc.Close() })
+		sc.answer(nc)
+		if !sc.keep {
+			nc.Close()
+		}
+	}()
+	nc, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &peer{nc, bufio.NewReader(nc)}
+}
+
+// answer reads the client's frames, which are all short here, and writes its answers.
+func (sc script) answer(nc net.Conn) {
+	br := bufio.NewReader(nc)
+	for _, a := range sc.answers {
+		h, err := br.Peek(2)
+		if err != nil {
+			return
+		}
+		br.Discard(2 + 4 + int(h[1]&0x7f))
+		nc.Write([]byte(a))
+	}
+}

@@ -1,0 +1,177 @@
+package websocket
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestShutdown(t *testing.T) {
+	eachTransport(t, func(t *testing.T, server, client *Conn) {
+		peer := make(chan error)
+		go func() {
+			_, _, err := client.ReadMessage()
+			client.Shutdown(noContext, CloseNormalClosure, "") // the answer was sent: this only waits for TCP's end
+			peer <- err
+		}()
+		if err := server.Shutdown(t.Context(), CloseGoingAway, "maintenance"); err != nil {
+			t.Errorf("Shutdown: %v", err)
+		}
+		if err := <-peer; err == nil || err.Error() != "websocket: close 1001 (going away): maintenance" {
+			t.Errorf("the peer read %v", err)
+		}
+		if _, _, err := server.ReadMessage(); !IsCloseError(err, CloseGoingAway) {
+			t.Errorf("read after Shutdown: %v, want the peer's close", err)
+		}
+		if err := server.WriteMessage(TextMessage, nil); err != ErrCloseSent {
+			t.Errorf("write after Shutdown: %v, want ErrCloseSent", err)
+		}
+	})
+}
+
+func TestShutdownFromBothSidesAtOnce(t *testing.T) {
+	eachTransport(t, func(t *testing.T, server, client *Conn) {
+		errs := make(chan error)
+		go func() { errs <- client.Shutdown(t.Context(), 4001, "") }()
+		go func() { errs <- server.Shutdown(t.Context(), 4002, "") }()
+		for range 2 {
+			if err := <-errs; err != nil {
+				t.Errorf("Shutdown: %v", err)
+			}
+		}
+	})
+}
+
+// Shutdown leaves the messages that still come to a goroutine that reads.
+func TestShutdownWhileReading(t *testing.T) {
+	eachTransport(t, func(t *testing.T, server, client *Conn) {
+		got := make(chan string, 3)
+		go func() {
+			defer close(got)
+			for m := range server.Messages() {
+				got <- string(m.Data)
+			}
+		}()
+		go func() {
+			client.WriteMessage(TextMessage, []byte("last words"))
+			client.ReadMessage()
+		}()
+		if first := <-got; first != "last words" {
+			t.Errorf("message %q", first)
+		}
+		if err := server.Shutdown(t.Context(), CloseNormalClosure, ""); err != nil {
+			t.Errorf("Shutdown: %v", err)
+		}
+		if extra, ok := <-got; ok {
+			t.Errorf("message %q", extra)
+		}
+	})
+}
+
+func TestShutdownOfSilentPeer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server, client := pipePair(t)
+		go io.Copy(io.Discard, client.nc) // takes the close frame, answers nothing
+		start := time.Now()
+		err := server.Shutdown(t.Context(), CloseNormalClosure, "")
+		if !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != defaultCloseTimeout {
+			t.Errorf("Shutdown: %v after %v, want a deadline after %v", err, time.Since(start), defaultCloseTimeout)
+		}
+		if _, _, err := server.ReadMessage(); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("read after it: %v, want net.ErrClosed", err)
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		server, _ := pipePair(t) // not even the close frame is taken
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		start := time.Now()
+		if err := server.Shutdown(ctx, CloseNormalClosure, ""); !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != time.Second {
+			t.Errorf("Shutdown: %v after %v, want a deadline after 1s", err, time.Since(start))
+		}
+	})
+}
+
+// Deadlines of the user's that have passed do not stand in Shutdown's way.
+func TestShutdownAfterDeadlines(t *testing.T) {
+	server, client := pipePair(t)
+	server.SetReadDeadline(longAgo)
+	server.SetWriteDeadline(longAgo)
+	go client.ReadMessage()
+	if err := server.Shutdown(t.Context(), CloseNormalClosure, ""); err != nil {
+		t.Errorf("Shutdown: %v", err)
+	}
+}
+
+// Messages that nobody reads do not keep the close frame behind them away.
+func TestShutdownDropsMessages(t *testing.T) {
+	eachTransport(t, func(t *testing.T, server, client *Conn) {
+		go func() {
+			for range 10 {
+				client.WriteMessage(TextMessage, []byte(strings.Repeat("unread", 10_000)))
+			}
+			client.ReadMessage()
+		}()
+		if _, r, err := server.NextReader(); err != nil {
+			t.Fatal(err)
+		} else {
+			io.ReadFull(r, make([]byte, 5))
+		}
+		if err := server.Shutdown(t.Context(), CloseNormalClosure, ""); err != nil {
+			t.Errorf("Shutdown: %v", err)
+		}
+	})
+}
+
+// The peer of a connection that failed gets to know why, though it was still
+// sending (over TCP, closing with unread octets would send RST).
+func TestFailureReachesThePeer(t *testing.T) {
+	for range 20 {
+		s, c := tcpPair(t)
+		server := newConn(s, false)
+		go func() {
+			server.ReadMessage()
+			server.Shutdown(noContext, CloseNormalClosure, "")
+		}()
+		c.Write(append(frame(3, true, "", testKey), make([]byte, 200_000)...))
+		b, err := io.ReadAll(c)
+		if err != nil || len(b) < 4 || b[2] != 0x03 || b[3] != 0xea {
+			t.Fatalf("the peer read %q, %v; want a close frame with 1002 and then EOF", b, err)
+		}
+		c.Close()
+	}
+}
+
+func TestErrorsSayWhoClosed(t *testing.T) {
+	eachTransport(t, func(t *testing.T, server, client *Conn) {
+		client.nc.Close()
+		_, _, err := server.ReadMessage()
+		if !IsCloseError(err, CloseAbnormalClosure) || !errors.Is(err, io.ErrUnexpectedEOF) {
+			t.Errorf("abrupt end: %v, want 1006 that wraps io.ErrUnexpectedEOF", err)
+		}
+	})
+	eachTransport(t, func(t *testing.T, server, client *Conn) {
+		time.AfterFunc(10*time.Millisecond, func() { server.Close() })
+		if _, _, err := server.ReadMessage(); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("read that our own Close ended: %v, want net.ErrClosed", err)
+		}
+		if err := server.WriteMessage(TextMessage, nil); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("write after our own Close: %v, want net.ErrClosed", err)
+		}
+		if err := server.Close(); err != nil {
+			t.Errorf("second Close: %v", err)
+		}
+	})
+	eachTransport(t, func(t *testing.T, server, client *Conn) {
+		go client.WriteControl(CloseMessage, nil, time.Time{})
+		go client.ReadMessage()
+		if _, _, err := server.ReadMessage(); !IsCloseError(err, CloseNoStatusReceived) {
+			t.Errorf("close without a code: %v, want 1005", err)
+		}
+	})
+}
