@@ -75,6 +75,7 @@ func closeAnswer(code int) int {
 // TestConformanceCloseCodes tries every one of the 65,536 codes, each on a connection of its own. The connections are pipes in
 // memory: as many TCP ports do not exist.
 func TestConformanceCloseCodes(t *testing.T) {
+	t.Parallel()
 	for _, tg := range targets[:2] {
 		t.Run(tg.name, func(t *testing.T) {
 			l := newPipeListener()

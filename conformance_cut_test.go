@@ -19,6 +19,7 @@ func pause() { time.Sleep(200 * time.Microsecond) }
 // TestConformanceGlued sends frames in the same segment as the request. RFC 6455 §4.1 lets a client send only after the
 // response, but proxies and impatient clients do otherwise, and what came in must not be lost.
 func TestConformanceGlued(t *testing.T) {
+	t.Parallel()
 	forEachTarget(t, nil, func(t *testing.T, s *server) {
 		ss := newSession(s)
 		whole := ss.bytes()
@@ -50,6 +51,7 @@ func TestConformanceGluedLong(t *testing.T) {
 
 // TestConformanceCutInTwo cuts the session at every octet of the request too.
 func TestConformanceCutInTwo(t *testing.T) {
+	t.Parallel()
 	forEachTarget(t, nil, func(t *testing.T, s *server) {
 		ss := newSession(s)
 		whole := ss.bytes()
@@ -66,6 +68,7 @@ func TestConformanceCutInTwo(t *testing.T) {
 
 // TestConformanceOctetByOctet writes a whole session one octet at a time.
 func TestConformanceOctetByOctet(t *testing.T) {
+	t.Parallel()
 	forEachTarget(t, nil, func(t *testing.T, s *server) {
 		p := s.connectRaw(t)
 		ss := newSession(s)

@@ -84,7 +84,12 @@ func listen(br *bufio.Reader, in chan<- inbound) {
 			if f.op != opCont {
 				kind = map[byte]string{opText: "text", opBin: "bin"}[f.op]
 			}
-			if message = append(message, f.payload...); !f.more {
+			if message == nil {
+				message = f.payload
+			} else {
+				message = append(message, f.payload...)
+			}
+			if !f.more {
 				in <- inbound{event: event{kind, literal(message)}}
 				message, kind = nil, ""
 			}

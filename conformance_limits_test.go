@@ -126,6 +126,7 @@ func TestConformanceMillionFragments(t *testing.T) {
 
 // TestConformanceHeaderFlood sends requests whose header does not end within any reasonable size.
 func TestConformanceHeaderFlood(t *testing.T) {
+	t.Parallel()
 	const start = "GET / HTTP/1.1\r\nHost: a\r\n"
 	for _, tt := range []struct{ name, start, unit string }{
 		{"request target", "GET /", strings.Repeat("a", 1024)},
@@ -193,6 +194,7 @@ func isTimeout(err error) bool {
 // TestConformanceSlowHandshake: a request that takes its time is cut off when HandshakeTimeout ends, however steadily it comes.
 // (In net/http that is http.Server's ReadHeaderTimeout.)
 func TestConformanceSlowHandshake(t *testing.T) {
+	t.Parallel()
 	const timeout = 200 * time.Millisecond
 	s := targets[0].start(t, func(u *websocket.Upgrader) { u.HandshakeTimeout = timeout })
 	for _, tt := range []struct {

@@ -225,6 +225,29 @@ func sentMessages(steps []step) (events []event) {
 	return events
 }
 
+// TestConformanceTableEqual: comparing by pieces must find what comparing in one piece does.
+func TestConformanceTableEqual(t *testing.T) {
+	for _, pattern := range []string{"a", "ab", "abcdefghij", strings.Repeat("0123456789", 1000)} {
+		for _, n := range []int{1, 2, 9, 4095, 4096, 4097, 8192, 10_000, 100_001} {
+			o := octets{[]byte(pattern), n}
+			spelled := []byte(strings.Repeat(pattern, n/len(pattern)+1)[:n])
+			if !o.equal(literal(spelled)) || !literal(spelled).equal(o) {
+				t.Errorf("%v is not equal to itself", o)
+			}
+			for _, i := range []int{0, n / 2, n - 1} {
+				spelled[i]++
+				if o.equal(literal(spelled)) || literal(spelled).equal(o) {
+					t.Errorf("%v: a difference at %d is not found", o, i)
+				}
+				spelled[i]--
+			}
+			if o.equal(literal(spelled[1:])) {
+				t.Errorf("%v: a difference in length is not found", o)
+			}
+		}
+	}
+}
+
 // TestConformanceTableLanguage: a slip in the table must not turn a case into another, easier one.
 func TestConformanceTableLanguage(t *testing.T) {
 	for _, bad := range []string{"F", "F(op=1", "F(op=1,fin=1,rsv=0)", "F(opcode=1,-)", "F(op=x,-)", "F(op=1,2a*)", "F(op=1,2a*x)", "F(op=1,zz)",

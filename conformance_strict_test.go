@@ -165,6 +165,7 @@ func TestConformanceReadLimit(t *testing.T) {
 
 // refuse runs every violation on a connection of its own, on every target, and then finds the server in good health.
 func refuse(t *testing.T, vs []violation) {
+	t.Parallel()
 	forEachTarget(t, nil, func(t *testing.T, s *server) {
 		for _, v := range vs {
 			t.Run(v.name, func(t *testing.T) {

@@ -85,7 +85,22 @@ func (o octets) bytes() []byte {
 	return bytes.Repeat(o.pattern, o.n/len(o.pattern)+1)[:o.n]
 }
 
-func (o octets) equal(p octets) bool { return o.n == p.n && bytes.Equal(o.bytes(), p.bytes()) }
+// equal compares without spelling the pattern out: 16 MiB are compared by the kilobyte.
+func (o octets) equal(p octets) bool {
+	if o.n != p.n || o.n == 0 {
+		return o.n == p.n
+	}
+	if len(o.pattern) < o.n {
+		o, p = p, o
+	}
+	part := octets{p.pattern, min(o.n, (1+4096/len(p.pattern))*len(p.pattern))}.bytes()
+	for b := range slices.Chunk(o.bytes(), len(part)) {
+		if !bytes.Equal(b, part[:len(b)]) {
+			return false
+		}
+	}
+	return true
+}
 
 func (o octets) String() string {
 	if o.n <= 40 {

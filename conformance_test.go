@@ -19,6 +19,7 @@ import (
 // TestConformance runs every case of the table against both ways of serving. NON-STRICT, which the suite lets pass, is a
 // failure here.
 func TestConformance(t *testing.T) {
+	t.Parallel()
 	cases := loadCases(t)
 	for _, tg := range targets[:2] { // the third shares its code with these two
 		t.Run(tg.name, func(t *testing.T) {

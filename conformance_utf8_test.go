@@ -104,6 +104,7 @@ func TestConformanceTextAnyCut(t *testing.T) {
 // TestConformanceTextAnyWrite sends one frame in two writes, cut at every place: unfinished characters are no mistake as long
 // as the frame is not finished either.
 func TestConformanceTextAnyWrite(t *testing.T) {
+	t.Parallel()
 	forEachTarget(t, nil, func(t *testing.T, s *server) {
 		p := s.connect(t)
 		for i := range len(mixed) {

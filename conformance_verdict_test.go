@@ -88,6 +88,7 @@ type script struct {
 
 // TestConformanceFindsFaults runs cases of the table against servers that are wrong in one way each.
 func TestConformanceFindsFaults(t *testing.T) {
+	t.Parallel()
 	const hello = "\x81\x0dHello, world!"
 	const close1000, close1002 = "\x88\x02\x03\xe8", "\x88\x02\x03\xea"
 	for _, tt := range []struct {
@@ -122,7 +123,7 @@ func TestConformanceFindsFaults(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			c := findCase(t, tt.id)
-			o := play(c, tt.script.serve(t), 200*time.Millisecond)
+			o := play(c, tt.script.serve(t), 500*time.Millisecond)
 			if b, cl := c.behavior(o), c.behaviorClose(o); b != tt.behavior || cl != tt.close {
 				t.Errorf("case %s: %s and %s, want %s and %s: %v", tt.id, b, cl, tt.behavior, tt.close, o)
 			}

@@ -198,7 +198,7 @@ func (c *Conn) ReadMessageContext(ctx context.Context) (messageType int, p []byt
 		return noMessage, nil, err
 	}
 	restore := c.deadlines.untilDone(ctx, c.nc.SetReadDeadline, &c.deadlines.read)
-	messageType, p, err = c.appendMessage(nil)
+	messageType, p, err = c.appendMessage(nil, c.await())
 	if restore() && isTimeout(err) {
 		err = ctx.Err()
 	}

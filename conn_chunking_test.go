@@ -147,15 +147,18 @@ func TestConnChunkingLong(t *testing.T) {
 		chunkedFrame(0x81, key, long[:70000]+"\xff"+long), // invalid far inside
 	} {
 		for _, sizes := range [][]int{{1000}, {32 << 10, 1, 5}, {17 << 10, 40 << 10}} {
-			checkChunking(t, []byte(stream+end), 0, sizes)
+			if r := checkChunking(t, []byte(stream+end), 0, sizes); len(r.messages) != 3 {
+				t.Errorf("%d messages and %s, want 3", len(r.messages), r.err)
+			}
 		}
 	}
 }
 
-// checkChunking reads a stream in several ways and compares.
-func checkChunking(t *testing.T, stream []byte, limit uint32, sizes []int) {
+// checkChunking reads a stream in several ways and compares them with the
+// first, which it returns.
+func checkChunking(t *testing.T, stream []byte, limit uint32, sizes []int) (want chunkedResult) {
 	t.Helper()
-	want := readChunked(t, stream, int64(limit), nil, (*Conn).ReadMessage)
+	want = readChunked(t, stream, int64(limit), nil, (*Conn).ReadMessage)
 	for _, tt := range []struct {
 		name  string
 		sizes []int
@@ -174,6 +177,7 @@ func checkChunking(t *testing.T, stream []byte, limit uint32, sizes []int) {
 			t.Errorf("%.100x by %s (%v): answered %x, want %x", stream, tt.name, tt.sizes, got.written, want.written)
 		}
 	}
+	return want
 }
 
 // What the fuzz target compares with itself, once by hand.

@@ -76,21 +76,40 @@ func (c *Conn) ReadMessage() (messageType int, p []byte, err error) {
 //		messageType, buf, err = c.AppendMessage(buf[:0])
 //		…
 func (c *Conn) AppendMessage(dst []byte) (messageType int, p []byte, err error) {
-	c.in.lock.lock(context.Background(), time.Time{})
-	messageType, p, err = c.appendMessage(dst)
+	c.lockRead()
+	messageType, p, err = c.appendMessage(dst, c.await())
 	c.in.lock.unlock()
 	return messageType, p, err
 }
 
-func (c *Conn) appendMessage(dst []byte) (messageType int, p []byte, err error) {
+// lockRead waits until no other goroutine reads.
+func (c *Conn) lockRead() {
+	if !c.in.lock.tryLock() {
+		c.in.lock.lockSlow(context.Background(), time.Time{})
+	}
+}
+
+// await waits, if nothing is there to go on with. An idle connection waits
+// here, where the stack is shallow, and not in the depth of nextFrame: see
+// wait_unix.go.
+func (c *Conn) await() error {
+	if c.in.err != nil || len(c.in.unread) > 0 {
+		return nil
+	}
+	return c.fill()
+}
+
+// appendMessage appends the next message to dst, unless await failed.
+func (c *Conn) appendMessage(dst []byte, err error) (messageType int, p []byte, _ error) {
 	in := &c.in
 	if in.err != nil {
 		return noMessage, dst, in.err
 	}
-	if !in.open || in.reader != nil {
-		if err := c.beginMessage(); err != nil {
-			return noMessage, dst, c.readFailed(err)
-		}
+	if err == nil && (!in.open || in.reader != nil) {
+		err = c.beginMessage()
+	}
+	if err != nil {
+		return noMessage, dst, c.readFailed(err)
 	}
 	p, err = c.appendPayload(in.resume(dst))
 	if err != nil {
@@ -190,7 +209,6 @@ func (c *Conn) readPayload(dst []byte) (n int, err error) {
 		if n, err = c.readTransport(dst); err != nil {
 			return 0, err
 		}
-		c.keepalive.heard()
 		return n, in.take(dst[:n])
 	default:
 		// A small rest: read ahead, further frames may come along.
@@ -299,17 +317,16 @@ func (c *Conn) handleClose(p []byte, handler func(int, string) error) error {
 	return e
 }
 
-// fill reads behind what is unread.
+// fill waits for octets and puts them behind what is unread.
 func (c *Conn) fill() error {
 	n, err := c.readTransport(nil)
 	if err == nil {
 		c.in.unread = c.in.unread[:len(c.in.unread)+n]
-		c.keepalive.heard()
 	}
 	return err
 }
 
-// readPlain reads from a transport that can only be read.
+// readPlain is readTransport for a transport that can only be read.
 func (c *Conn) readPlain(direct []byte) (int, error) {
 	dst := direct
 	if dst == nil {
@@ -319,6 +336,7 @@ func (c *Conn) readPlain(direct []byte) (int, error) {
 	for {
 		n, err := c.nc.Read(dst)
 		if n > 0 {
+			c.keepalive.heard()
 			return n, nil // an error that came along will come again
 		}
 		if err != nil {

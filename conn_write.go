@@ -37,19 +37,24 @@ const copyLimit = 16 << 10
 // text that is not), BinaryMessage, or a control message as in WriteControl.
 // It does not keep or change data.
 func (c *Conn) WriteMessage(messageType int, data []byte) error {
-	if opcode(messageType).isControl() {
-		return c.WriteControl(messageType, data, time.Time{})
-	}
-	op, err := dataOpcode(messageType)
-	if err != nil {
-		return err
+	if messageType != TextMessage && messageType != BinaryMessage {
+		return c.writeOther(messageType, data)
 	}
 	if err := c.lockForMessage(context.Background()); err != nil {
 		return err
 	}
-	err = c.writeFrame(op, true, data)
+	err := c.writeFrame(opcode(messageType), true, data)
 	c.out.lock.unlock()
 	return err
+}
+
+// writeOther is WriteMessage for what is no data message.
+func (c *Conn) writeOther(messageType int, data []byte) error {
+	if !opcode(messageType).isControl() {
+		_, err := dataOpcode(messageType)
+		return err
+	}
+	return c.WriteControl(messageType, data, time.Time{})
 }
 
 // dataOpcode is the opcode for a message type that is no control message's.
@@ -148,6 +153,10 @@ func (c *Conn) pong(data []byte) error {
 }
 
 // writeFrame writes one frame. Its caller holds out.lock.
+//
+// Most frames fit a pooled buffer: header and payload are put together there,
+// masked if need be, and written in one call, here and not in a function
+// further down, for the sake of a shallow stack (see wait_unix.go).
 func (c *Conn) writeFrame(op opcode, fin bool, payload []byte) error {
 	if c.out.err != nil {
 		return c.out.err
@@ -156,22 +165,43 @@ func (c *Conn) writeFrame(op opcode, fin bool, payload []byte) error {
 	if c.client {
 		h.masked, h.key = true, newMaskingKey()
 	}
-	if len(payload) > copyLimit && !c.client && c.raw != nil {
-		return c.writeVectored(h, payload)
+	if len(payload) > copyLimit {
+		return c.writeLarge(h, payload)
 	}
-	return c.writeCopied(h, payload)
+	buf := getBuffer()
+	b := appendHeader(buf[:0], h)
+	n := len(b)
+	b = append(b, payload...)
+	if h.masked {
+		mask(b[n:], h.key)
+	}
+	n, err := c.nc.Write(b)
+	putBuffer(buf)
+	if err != nil {
+		return c.writeFailed(err, n > 0)
+	}
+	return nil
 }
 
-// writeCopied writes a frame by way of a pooled buffer: in one call if it
-// fits, else piece by piece. Masking is done there, on the copy.
-func (c *Conn) writeCopied(h frameHeader, payload []byte) error {
+// writeLarge writes a frame that is not copied, or not at once.
+func (c *Conn) writeLarge(h frameHeader, payload []byte) error {
+	if c.raw != nil && !c.client {
+		return c.writeVectored(h, payload)
+	}
+	return c.writePieces(h, payload)
+}
+
+// writePieces writes a frame by way of a pooled buffer, piece by piece: for
+// clients, who must not mask the caller's octets in place, and for TLS, which
+// would make a record of its own of the header.
+func (c *Conn) writePieces(h frameHeader, payload []byte) error {
 	buf := getBuffer()
 	defer putBuffer(buf)
 	b := appendHeader(buf[:0], h)
 	begun := false
 	for {
-		n := min(len(payload), cap(b)-len(b))
 		piece := len(b)
+		n := min(len(payload), len(buf)-piece)
 		b = append(b, payload[:n]...)
 		payload = payload[n:]
 		if h.masked {

@@ -94,7 +94,7 @@ func checkRequest(r *http.Request) (key string, refusal *HandshakeError) {
 			"the request has no 'Connection: Upgrade' header field (a proxy in between must pass it on)")
 	case r.Method != http.MethodGet:
 		return "", refuse(http.StatusMethodNotAllowed, "the request's method is %s, not GET", r.Method)
-	case !r.ProtoAtLeast(1, 1):
+	case r.ProtoMajor != 1 || r.ProtoMinor < 1:
 		return "", refuse(http.StatusBadRequest, "the request is %s, not HTTP/1.1", r.Proto)
 	case len(h["Sec-Websocket-Version"]) != 1 || h["Sec-Websocket-Version"][0] != "13":
 		return "", refuse(http.StatusUpgradeRequired,

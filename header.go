@@ -50,6 +50,17 @@ func isFieldValue(s string) bool {
 	return true
 }
 
+// isHost reports whether s may be a Host field: what RFC 3986 section 3.2 lets
+// a host and port be made of.
+func isHost(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; !tokenOctets[c] && !strings.ContainsRune("()[],;=:", rune(c)) || strings.IndexByte("#^`|", c) >= 0 {
+			return false
+		}
+	}
+	return s != ""
+}
+
 // trimOWS removes optional white space: spaces and tabs, nothing else.
 func trimOWS(s string) string { return strings.Trim(s, " \t") }
 
@@ -69,10 +80,31 @@ func listElements(fields []string) iter.Seq[string] {
 	}
 }
 
+// equalFold compares without regard to case, of ASCII letters only: to
+// strings.EqualFold "ſ" is an "s", and no server should take it for one.
+func equalFold(a, b string) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range len(a) {
+		if lower(a[i]) != lower(b[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func lower(c byte) byte {
+	if 'A' <= c && c <= 'Z' {
+		c += 'a' - 'A'
+	}
+	return c
+}
+
 // hasToken reports whether a list field holds token, in any case.
 func hasToken(fields []string, token string) bool {
 	for element := range listElements(fields) {
-		if strings.EqualFold(element, token) {
+		if equalFold(element, token) {
 			return true
 		}
 	}
@@ -89,7 +121,7 @@ func checkExtraHeader(h http.Header, reserved ...string) error {
 			return fmt.Errorf("websocket: %q is no header field name", name)
 		}
 		for _, r := range reserved {
-			if strings.EqualFold(name, r) {
+			if equalFold(name, r) {
 				return fmt.Errorf("websocket: the header field %s is written by the handshake itself; leave it out", r)
 			}
 		}

@@ -1,5 +1,7 @@
 package websocket
 
+import "math"
+
 // Which frame may come next: RFC 6455 sections 5.1, 5.2, 5.4 and 5.5.
 //
 // A receiver needs to remember very little between two frames: whether a
@@ -78,7 +80,7 @@ func acceptControl(h frameHeader) error {
 
 // count takes a data frame into account, if it stays within the limits.
 func (in *inbound) count(h frameHeader, limit int64) error {
-	// Both operands are non-negative, so the subtraction cannot overflow.
+	// Both are not negative, so the difference cannot overflow.
 	if limit > 0 && h.length > limit-in.size {
 		return ErrReadLimit
 	}
@@ -93,6 +95,6 @@ func (in *inbound) count(h frameHeader, limit int64) error {
 		return &ProtocolError{Code: ClosePolicyViolation, Reason: "message in too many fragments"}
 	}
 	in.fragments++
-	in.size += h.length
+	in.size += min(h.length, math.MaxInt64-in.size) // without a limit, the sum could overflow
 	return nil
 }

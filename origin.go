@@ -43,9 +43,9 @@ func checkOrigin(r *http.Request, allowed []string) *HandshakeError {
 	case err != nil || u.Host == "":
 		// "null" is what sandboxed frames and file: pages send.
 		return crossOrigin(r, origin, "it names no host")
-	case !strings.EqualFold(withoutDefaultPort(u.Scheme, u.Host), withoutDefaultPort(u.Scheme, r.Host)):
+	case !equalFold(withoutDefaultPort(u.Scheme, u.Host), withoutDefaultPort(u.Scheme, r.Host)):
 		return crossOrigin(r, origin, "the hosts differ")
-	case r.TLS != nil && strings.EqualFold(u.Scheme, "http"):
+	case r.TLS != nil && equalFold(u.Scheme, "http"):
 		// Whoever is on the path can write into a page fetched without TLS.
 		return crossOrigin(r, origin, "the page was not fetched over TLS")
 	}
@@ -62,7 +62,7 @@ func crossOrigin(r *http.Request, origin, why string) *HandshakeError {
 // origin, or "https://*.example.com" for every host below example.com.
 func originAllowed(origin string, allowed []string) bool {
 	for _, a := range allowed {
-		if strings.EqualFold(a, origin) {
+		if equalFold(a, origin) {
 			return true
 		}
 		scheme, suffix, wild := strings.Cut(a, "://*.")
@@ -78,8 +78,8 @@ func underDomain(origin, scheme, domain string) bool {
 	prefix, suffix := scheme+"://", "."+domain
 	n := len(origin) - len(suffix)
 	return n > len(prefix) &&
-		strings.EqualFold(origin[:len(prefix)], prefix) &&
-		strings.EqualFold(origin[n:], suffix) &&
+		equalFold(origin[:len(prefix)], prefix) &&
+		equalFold(origin[n:], suffix) &&
 		!strings.ContainsAny(origin[len(prefix):n], "/:@?#")
 }
 

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/textproto"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -46,7 +47,7 @@ func parseRequest(b []byte) (*http.Request, *HandshakeError) {
 		return nil, refusal
 	}
 	hosts := r.Header["Host"]
-	if len(hosts) != 1 {
+	if len(hosts) != 1 || !isHost(hosts[0]) {
 		// "A server MUST respond with a 400 […] to any HTTP/1.1 request
 		// message that lacks a Host header field and to any request message
 		// that contains more than one" (RFC 9112 section 3.2).
@@ -57,8 +58,8 @@ func parseRequest(b []byte) (*http.Request, *HandshakeError) {
 		r.Host = r.URL.Host // the absolute form goes before the field (section 3.2.2)
 	}
 	delete(r.Header, "Host") // as net/http has it
-	if r.Header["Content-Length"] != nil && r.Header.Get("Content-Length") != "0" || r.Header["Transfer-Encoding"] != nil {
-		r.ContentLength = -1
+	if r.Header["Transfer-Encoding"] != nil || slices.ContainsFunc(r.Header["Content-Length"], func(s string) bool { return s != "0" }) {
+		r.ContentLength = -1 // a body is announced; how long, is of no interest
 	}
 	return r, nil
 }

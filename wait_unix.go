@@ -58,7 +58,9 @@ func (c *Conn) tryRead(fd uintptr) bool {
 		n, err = syscall.Read(int(fd), dst)
 	}
 	if err == syscall.EAGAIN {
-		in.detach()
+		if in.buf != nil {
+			in.detach()
+		}
 		return false
 	}
 	in.got, in.gotErr = max(n, 0), err
@@ -78,6 +80,7 @@ func (c *Conn) readTransport(direct []byte) (int, error) {
 	if err != nil || in.gotErr != nil || in.got == 0 {
 		return 0, c.socketError(err)
 	}
+	c.keepalive.heard()
 	return in.got, nil
 }
 

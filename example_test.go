@@ -1,0 +1,148 @@
+package websocket_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"time"
+
+	"github.com/plainsocket/websocket"
+)
+
+// A whole echo server that ends politely on Ctrl-C: every client gets close
+// code 1001, and the time to answer.
+func ExampleServer() {
+	srv := &websocket.Server{
+		Addr: "localhost:8080",
+		Handler: func(c *websocket.Conn, r *http.Request) {
+			for m, err := range c.Messages() {
+				if err != nil {
+					log.Print(err)
+					return
+				}
+				if err := c.WriteMessage(m.Type, m.Data); err != nil {
+					return
+				}
+			}
+		},
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	go func() {
+		<-ctx.Done()
+		srv.Shutdown(context.Background())
+	}()
+	if err := srv.ListenAndServe(); err != websocket.ErrServerClosed {
+		log.Fatal(err)
+	}
+}
+
+// A Server is an http.Handler: one path of a mux among others.
+func ExampleServer_ServeHTTP() {
+	ws := &websocket.Server{
+		Upgrader: websocket.Upgrader{AllowedOrigins: []string{"https://app.example.com"}},
+		Handler: func(c *websocket.Conn, r *http.Request) {
+			c.WriteJSON(map[string]string{"room": r.FormValue("room")})
+		},
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/ws", ws)
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "the page") })
+	log.Fatal(http.ListenAndServe("localhost:8080", mux))
+}
+
+// An Upgrader makes a connection within a handler, which has to close it.
+func ExampleUpgrader_Upgrade() {
+	upgrader := websocket.Upgrader{Subprotocols: []string{"chat.v2", "chat.v1"}}
+	http.HandleFunc("/chat", func(w http.ResponseWriter, r *http.Request) {
+		if _, _, ok := r.BasicAuth(); !ok { // an ordinary answer, before the connection is anything else
+			http.Error(w, "who are you?", http.StatusUnauthorized)
+			return
+		}
+		c, err := upgrader.Upgrade(w, r, nil)
+		if err != nil {
+			return // Upgrade has answered
+		}
+		defer c.Close()
+		c.WriteMessage(websocket.TextMessage, []byte("you speak "+c.Subprotocol()))
+		c.Shutdown(r.Context(), websocket.CloseNormalClosure, "that was all")
+	})
+	log.Fatal(http.ListenAndServe("localhost:8080", nil))
+}
+
+// A read that times out loses nothing: the next one goes on.
+func ExampleConn_SetReadDeadline() {
+	handler := func(c *websocket.Conn, r *http.Request) {
+		for {
+			c.SetReadDeadline(time.Now().Add(time.Minute))
+			_, p, err := c.ReadMessage()
+			switch {
+			case errors.Is(err, os.ErrDeadlineExceeded):
+				c.WriteMessage(websocket.TextMessage, []byte("still there?"))
+			case err != nil:
+				return
+			default:
+				log.Printf("%s", p)
+			}
+		}
+	}
+	_ = &websocket.Server{Handler: handler}
+}
+
+// What the error of a read says about the end.
+func ExampleCloseError() {
+	tell := func(err error) {
+		var closed *websocket.CloseError
+		var broken *websocket.ProtocolError
+		switch {
+		case websocket.IsCloseError(err, websocket.CloseNormalClosure, websocket.CloseGoingAway):
+			fmt.Println("the peer is done")
+		case errors.As(err, &closed):
+			fmt.Println("the peer closed with code", closed.Code)
+		case errors.As(err, &broken):
+			fmt.Println("we closed with code", broken.Code)
+		case errors.Is(err, net.ErrClosed):
+			fmt.Println("we closed")
+		}
+	}
+	tell(&websocket.CloseError{Code: 1001})
+	tell(&websocket.CloseError{Code: 1006})
+	tell(websocket.ErrReadLimit)
+	tell(net.ErrClosed)
+	// Output:
+	// the peer is done
+	// the peer closed with code 1006
+	// we closed with code 1009
+	// we closed
+}
+
+// A message that goes to many is encoded once.
+func ExamplePreparedMessage() {
+	broadcast := func(conns []*websocket.Conn, data []byte) error {
+		pm, err := websocket.NewPreparedMessage(websocket.TextMessage, data)
+		if err != nil {
+			return err
+		}
+		for _, c := range conns {
+			// A peer that reads nothing must not hold up the others for long.
+			c.SetWriteDeadline(time.Now().Add(time.Second))
+			if err := c.WritePreparedMessage(pm); err != nil {
+				c.Close()
+			}
+		}
+		return nil
+	}
+	fmt.Println(broadcast(nil, []byte("hello, all")))
+	// Output: <nil>
+}
+
+func ExampleFormatCloseMessage() {
+	fmt.Printf("%q\n", websocket.FormatCloseMessage(websocket.CloseGoingAway, "back soon"))
+	// Output: "\x03\xe9back soon"
+}

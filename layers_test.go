@@ -1,0 +1,208 @@
+package websocket
+
+import (
+	"cmp"
+	"fmt"
+	"go/ast"
+	"go/build"
+	"go/importer"
+	"go/parser"
+	"go/token"
+	"go/types"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// layerRows says in which row each file is. A file may refer to files of its
+// own row and of those above it in this table, not to those below: the rules of
+// the protocol know nothing of connections, and connections nothing of servers.
+var layerRows = [][]string{
+	1: {"mask.go", "utf8.go", "lock.go"},
+	// An error's text names its close code, and a close code that is refused
+	// is an error.
+	2: {"frame.go", "close.go", "errors.go", "header.go"},
+	3: {"inbound.go", "handshake.go", "origin.go", "request.go"},
+	4: {"deadline.go"},
+	5: {"conn.go", "conn_close.go", "conn_read.go", "conn_reader.go", "conn_write.go", "conn_writer.go",
+		"wait_unix.go", "wait_other.go", "keepalive.go"},
+	6: {"prepared.go", "json.go"},
+	7: {"server.go", "server_handshake.go", "server_members.go", "upgrade.go"},
+	8: {"compat.go"},
+}
+
+// layerRow is a file's row, 0 where it has none.
+func layerRow(file string) int {
+	return max(0, slices.IndexFunc(layerRows, func(files []string) bool { return slices.Contains(files, file) }))
+}
+
+func TestLayers(t *testing.T) {
+	fset := token.NewFileSet()
+	std := layersImporter(t, fset)
+	covered := make(map[string]bool)
+	for _, goos := range []string{runtime.GOOS, layersOtherOS()} {
+		files := layersParse(t, fset, goos)
+		for name := range files {
+			covered[name] = true
+		}
+		wrong, err := layersViolations(fset, files, std)
+		if err != nil {
+			t.Fatalf("for %s: %v", goos, err)
+		}
+		for _, w := range wrong {
+			t.Errorf("for %s: %s", goos, w)
+		}
+	}
+
+	// The table and the directory name the same files.
+	for _, name := range layersNonTestFiles(t) {
+		if layerRow(name) == 0 {
+			t.Errorf("%s has no row in layerRows", name)
+		}
+		if !covered[name] {
+			t.Errorf("%s was not checked: neither %s nor %s builds it", name, runtime.GOOS, layersOtherOS())
+		}
+	}
+	for _, name := range slices.Concat(layerRows...) {
+		if _, err := os.Stat(name); err != nil {
+			t.Errorf("layerRows: %v", err)
+		}
+	}
+}
+
+// A program may put this module in another's place, under the other's path
+// (a replace directive in go.mod). An import of a package of its own would
+// then not be found, and a module that it requires would be one more to have.
+func TestLayersStandardLibraryOnly(t *testing.T) {
+	mod, err := os.ReadFile("go.mod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(mod)) {
+		if word, _, _ := strings.Cut(strings.TrimSpace(line), " "); word != "module" && word != "go" && word != "" {
+			t.Errorf("go.mod has %q", line)
+		}
+	}
+	for _, name := range layersNonTestFiles(t) {
+		f, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ImportsOnly)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, spec := range f.Imports {
+			path := strings.Trim(spec.Path.Value, `"`)
+			first, _, _ := strings.Cut(path, "/")
+			// Paths with a dot in their first element belong to modules.
+			if strings.Contains(first, ".") || path == "C" || path == "unsafe" {
+				t.Errorf("%s imports %s", name, path)
+			}
+		}
+	}
+}
+
+// The test itself, on a package with one reference of each kind that must not be.
+func TestLayersFindsFaults(t *testing.T) {
+	fset := token.NewFileSet()
+	files := make(map[string]*ast.File)
+	for name, src := range map[string]string{
+		"mask.go": `package p
+			func f() { g() }
+			var v = C
+			func m(c *T) { c.method(); _ = c.field }
+			func ok() { _ = &own{1}; var local int; _ = local }
+			type own struct{ a int }`,
+		"frame.go":  `package p; func g() { ok() }; type T struct{ field int }`,
+		"close.go":  `package p; const C = 1`,
+		"server.go": `package p; func (*T) method() { f() }`,
+	} {
+		f, err := parser.ParseFile(fset, name, src, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files[name] = f
+	}
+	got, err := layersViolations(fset, files, nil)
+	want := []string{
+		"mask.go (row 1) refers to C of close.go (row 2)",
+		"mask.go (row 1) refers to T of frame.go (row 2)",
+		"mask.go (row 1) refers to field of frame.go (row 2)",
+		"mask.go (row 1) refers to g of frame.go (row 2)",
+		"mask.go (row 1) refers to method of server.go (row 7)",
+	}
+	if err != nil || !slices.Equal(got, want) {
+		t.Errorf("found %q, %v; want %q", got, err, want)
+	}
+}
+
+// layersViolations returns every reference to something declared in a file of
+// a higher row, be it a function, type, constant, variable, method or field.
+func layersViolations(fset *token.FileSet, files map[string]*ast.File, std types.Importer) ([]string, error) {
+	info := &types.Info{Uses: make(map[*ast.Ident]types.Object)}
+	config := types.Config{Importer: std}
+	byName := slices.SortedFunc(maps.Values(files), func(a, b *ast.File) int { return cmp.Compare(a.Pos(), b.Pos()) })
+	pkg, err := config.Check("p", fset, byName, info)
+	if err != nil {
+		return nil, err
+	}
+	found := make(map[string]bool)
+	for ident, used := range info.Uses {
+		if used.Pkg() != pkg || !used.Pos().IsValid() {
+			continue
+		}
+		from := filepath.Base(fset.Position(ident.Pos()).Filename)
+		to := filepath.Base(fset.Position(used.Pos()).Filename)
+		if layerRow(from) < layerRow(to) {
+			found[fmt.Sprintf("%s (row %d) refers to %s of %s (row %d)", from, layerRow(from), used.Name(), to, layerRow(to))] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(found)), nil
+}
+
+// layersImporter imports the standard library from its source, so that nothing
+// has to be built or installed.
+func layersImporter(t *testing.T, fset *token.FileSet) types.Importer {
+	cgo := build.Default.CgoEnabled
+	build.Default.CgoEnabled = false // else package net would need a C compiler
+	t.Cleanup(func() { build.Default.CgoEnabled = cgo })
+	return importer.ForCompiler(fset, "source", nil)
+}
+
+// layersOtherOS is a system that takes the files that this one leaves out. The
+// standard library is still this one's: what the package needs of it, every
+// system has.
+func layersOtherOS() string {
+	if runtime.GOOS == "windows" {
+		return "linux"
+	}
+	return "windows"
+}
+
+// layersParse parses the package's files for a system.
+func layersParse(t *testing.T, fset *token.FileSet, goos string) map[string]*ast.File {
+	context := build.Default
+	context.GOOS = goos
+	files := make(map[string]*ast.File)
+	for _, name := range layersNonTestFiles(t) {
+		if match, err := context.MatchFile(".", name); err != nil || !match {
+			continue
+		}
+		f, err := parser.ParseFile(fset, name, nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files[name] = f
+	}
+	return files
+}
+
+func layersNonTestFiles(t *testing.T) []string {
+	names, err := fs.Glob(os.DirFS("."), "*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return slices.DeleteFunc(names, func(name string) bool { return strings.HasSuffix(name, "_test.go") })
+}
