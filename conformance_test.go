@@ -8,6 +8,7 @@ package websocket_test
 // (conformance_strict_test.go and the files after it) goes on where the suite stops.
 
 import (
+	"io"
 	"net"
 	"net/http"
 	"strings"
@@ -21,7 +22,7 @@ import (
 func TestConformance(t *testing.T) {
 	t.Parallel()
 	cases := loadCases(t)
-	for _, tg := range targets[:2] { // the third shares its code with these two
+	for _, tg := range targets[:2] { // the others share their code with these two
 		t.Run(tg.name, func(t *testing.T) {
 			s := tg.start(t, nil)
 			for _, c := range cases {
@@ -76,28 +77,30 @@ func TestConformanceTable(t *testing.T) {
 	}
 }
 
-// A target is one way in which the package serves connections.
+// A target is one way in which the package serves connections, and one in which a handler may read from them.
 type target struct {
 	name  string
-	serve func(l net.Listener, configure func(*websocket.Upgrader), echo func(*websocket.Conn)) (stop func() error)
+	serve func(l net.Listener, configure func(*websocket.Upgrader), handle func(*websocket.Conn)) (stop func() error)
+	echo  func(c *websocket.Conn) error // one message
 }
 
 var targets = []target{
-	{"Server", serveServer},
-	{"Upgrader", serveUpgrader},
-	{"ServeHTTP", serveHandler},
+	{"Server", serveServer, echoMessage},
+	{"Upgrader", serveUpgrader, echoMessage},
+	{"ServeHTTP", serveHandler, echoAppended},
+	{"NextReader", serveServer, echoRead},
 }
 
 // serveServer is a Server that owns its listener.
-func serveServer(l net.Listener, configure func(*websocket.Upgrader), echo func(*websocket.Conn)) func() error {
-	srv := &websocket.Server{Handler: func(c *websocket.Conn, _ *http.Request) { echo(c) }}
+func serveServer(l net.Listener, configure func(*websocket.Upgrader), handle func(*websocket.Conn)) func() error {
+	srv := &websocket.Server{Handler: func(c *websocket.Conn, _ *http.Request) { handle(c) }}
 	configure(&srv.Upgrader)
 	go srv.Serve(l)
 	return srv.Close
 }
 
 // serveUpgrader is an Upgrader in a handler of net/http.
-func serveUpgrader(l net.Listener, configure func(*websocket.Upgrader), echo func(*websocket.Conn)) func() error {
+func serveUpgrader(l net.Listener, configure func(*websocket.Upgrader), handle func(*websocket.Conn)) func() error {
 	var u websocket.Upgrader
 	configure(&u)
 	srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -106,15 +109,15 @@ func serveUpgrader(l net.Listener, configure func(*websocket.Upgrader), echo fun
 			return // Upgrade has answered
 		}
 		defer c.Close()
-		echo(c)
+		handle(c)
 	})}
 	go srv.Serve(l)
 	return srv.Close
 }
 
 // serveHandler is a Server as a handler of net/http.
-func serveHandler(l net.Listener, configure func(*websocket.Upgrader), echo func(*websocket.Conn)) func() error {
-	ws := &websocket.Server{Handler: func(c *websocket.Conn, _ *http.Request) { echo(c) }}
+func serveHandler(l net.Listener, configure func(*websocket.Upgrader), handle func(*websocket.Conn)) func() error {
+	ws := &websocket.Server{Handler: func(c *websocket.Conn, _ *http.Request) { handle(c) }}
 	configure(&ws.Upgrader)
 	srv := &http.Server{Handler: ws}
 	go srv.Serve(l)
@@ -146,7 +149,7 @@ func (tg target) startOn(t testing.TB, l net.Listener, configure func(*websocket
 	if configure == nil {
 		configure = func(*websocket.Upgrader) {}
 	}
-	stop := tg.serve(l, configure, func(c *websocket.Conn) { echo(t, c) })
+	stop := tg.serve(l, configure, func(c *websocket.Conn) { tg.echoAll(t, c) })
 	t.Cleanup(func() { stop() })
 }
 
@@ -157,22 +160,48 @@ func forEachTarget(t *testing.T, configure func(*websocket.Upgrader), f func(*te
 	}
 }
 
-// echo sends every message back until the connection ends. A panic must not hide behind the recover of net/http, where it
+// echoAll sends every message back until the connection ends. A panic must not hide behind the recover of net/http, where it
 // would look like a dropped connection, which many cases accept.
-func echo(t testing.TB, c *websocket.Conn) {
+func (tg target) echoAll(t testing.TB, c *websocket.Conn) {
 	defer func() {
 		if v := recover(); v != nil {
 			t.Errorf("panic in the handler: %v", v)
 			panic(v)
 		}
 	}()
-	for {
-		messageType, p, err := c.ReadMessage()
-		if err != nil {
-			return
-		}
-		if err := c.WriteMessage(messageType, p); err != nil {
-			return
-		}
+	for tg.echo(c) == nil {
 	}
+}
+
+func echoMessage(c *websocket.Conn) error {
+	messageType, p, err := c.ReadMessage()
+	if err != nil {
+		return err
+	}
+	return c.WriteMessage(messageType, p)
+}
+
+// echoAppended reads behind something that must stay.
+func echoAppended(c *websocket.Conn) error {
+	const before = "keep"
+	messageType, p, err := c.AppendMessage([]byte(before))
+	if err != nil {
+		return err
+	}
+	if string(p[:len(before)]) != before {
+		panic("AppendMessage changed what was there")
+	}
+	return c.WriteMessage(messageType, p[len(before):])
+}
+
+func echoRead(c *websocket.Conn) error {
+	messageType, r, err := c.NextReader()
+	if err != nil {
+		return err
+	}
+	p, err := io.ReadAll(r)
+	if err != nil {
+		return err
+	}
+	return c.WriteMessage(messageType, p)
 }

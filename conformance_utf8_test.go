@@ -51,6 +51,26 @@ func TestConformanceTextFailsAnywhere(t *testing.T) {
 	refuse(t, vs)
 }
 
+// TestConformanceTextFailsOctetByOctet has the wrong octet come by itself, long after the frame's head: a server that waits for
+// the rest of the frame before it looks would wait here for ever.
+func TestConformanceTextFailsOctetByOctet(t *testing.T) {
+	t.Parallel()
+	forEachTarget(t, nil, func(t *testing.T, s *server) {
+		for i, seq := range wrongAtLast {
+			length := []uint64{20, 100, 1000, 100_000}[i%4]
+			b := announce(opText, length, "head"+seq)
+			head := len(b) - len(seq)
+			p := s.connect(t)
+			p.send(t, b[:head])
+			for j := range len(seq) {
+				pause()
+				p.send(t, b[head+j:head+j+1])
+			}
+			p.expectFail(t, 1007)
+		}
+	})
+}
+
 // TestConformanceTextCutByFrames cuts a sequence between two frames: its wrong octet opens the second.
 func TestConformanceTextCutByFrames(t *testing.T) {
 	var vs []violation

@@ -62,6 +62,12 @@ type Conn struct {
 	member       member // of a Server's list
 }
 
+// member is a connection's place in the list of its Server, which owns it.
+type member struct {
+	index int32
+	ready bool // the opening handshake is done
+}
+
 // bufferSize is the size of all pooled buffers: one read takes several frames
 // at once, one write takes a frame of up to 16 KiB or a piece of a larger one.
 const bufferSize = 32 << 10

@@ -46,7 +46,8 @@ func (r *messageReader) Read(p []byte) (int, error) {
 		return 0, r.err
 	}
 	n, err := c.readSome(p)
-	if err != nil && err != io.EOF {
+	// io.EOF may be the message's end, or the transport's: that one failed.
+	if err != nil && r.err == nil {
 		err = c.readFailed(err)
 	}
 	return n, err

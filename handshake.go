@@ -141,7 +141,7 @@ func appendSwitching(b []byte, key, subprotocol string, extra http.Header) []byt
 		b = append(b, "\r\n"...)
 	}
 	for name, values := range extra {
-		if name != "Sec-Websocket-Protocol" { // the choice was made above
+		if !equalFold(name, "Sec-WebSocket-Protocol") { // the choice was made above
 			b = appendField(b, name, values)
 		}
 	}

@@ -297,7 +297,7 @@ func TestRawResponse(t *testing.T) {
 		body       string
 		connection []string
 	}{
-		{"http.Error", func(w http.ResponseWriter) { http.Error(w, "no", 403) }, 403, "no\n", []string{"close"}},
+		{"http.Error", func(w http.ResponseWriter) { http.Error(w, "no", http.StatusForbidden) }, http.StatusForbidden, "no\n", []string{"close"}},
 		{"nothing", func(http.ResponseWriter) {}, 500, "", []string{"close"}},
 		{"a body alone", func(w http.ResponseWriter) { io.WriteString(w, "a"); io.WriteString(w, "b") }, 200, "ab", []string{"close"}},
 		{"two statuses", func(w http.ResponseWriter) { w.WriteHeader(426); w.WriteHeader(500) }, 426, "", []string{"close"}},

@@ -19,12 +19,6 @@ type members struct {
 	empty   chan struct{} // Shutdown
 }
 
-// member is a connection's place in its Server's list.
-type member struct {
-	index int32
-	ready bool // its opening handshake is done
-}
-
 // add makes c a member. It reports false when the list is closed.
 func (m *members) add(c *Conn, schedule pingSchedule) bool {
 	m.mu.Lock()
@@ -70,9 +64,6 @@ func (m *members) announceEmpty() {
 		}
 	}
 }
-
-// chunkSize is how many members are looked at before others may change the list.
-const chunkSize = 256
 
 // each calls f for every member. One that moves in the list meanwhile may be
 // missed.

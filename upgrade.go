@@ -25,7 +25,8 @@ type Upgrader struct {
 
 	// AllowedOrigins lists the origins, beside the server's own, whose pages
 	// may connect, such as "https://example.com" or, for every host below it,
-	// "https://*.example.com".
+	// "https://*.example.com". They are compared as browsers write them: scheme
+	// and host, the port unless it is the scheme's own, no slash at the end.
 	AllowedOrigins []string
 
 	// CheckOrigin decides about origins that AllowedOrigins does not list. Nil
@@ -196,11 +197,15 @@ func (u *Upgrader) respond(c *Conn, r *http.Request, key string, extra http.Head
 // offered it: "if the server does not agree to any of the client's requested
 // subprotocols, the only acceptable value is null" (section 4.2.2).
 func (u *Upgrader) subprotocol(r *http.Request, extra http.Header) string {
-	offered := r.Header["Sec-Websocket-Protocol"]
-	if u.Subprotocols == nil {
-		return chooseSubprotocol(extra["Sec-Websocket-Protocol"], offered)
+	own := u.Subprotocols
+	if own == nil {
+		for name, values := range extra {
+			if equalFold(name, "Sec-WebSocket-Protocol") {
+				own = append(own, values...)
+			}
+		}
 	}
-	return chooseSubprotocol(u.Subprotocols, offered)
+	return chooseSubprotocol(own, r.Header["Sec-Websocket-Protocol"])
 }
 
 // orDefault reads a setting of which 0 means the default.
@@ -209,4 +214,10 @@ func orDefault[T int | int64 | time.Duration](v, standard T) T {
 		return standard
 	}
 	return v
+}
+
+// A BufferPool is what WriteBufferPool takes, in gorilla/websocket's programs.
+type BufferPool interface {
+	Get() any
+	Put(any)
 }
