@@ -28,11 +28,13 @@ var layerRows = [][]string{
 	1: {"doc.go", "mask.go", "utf8.go", "lock.go"},
 	// An error's text names its close code, and a close code that is refused
 	// is an error.
-	2: {"frame.go", "close.go", "errors.go", "header.go"},
+	2: {"frame.go", "close.go", "errors.go", "header.go", "extension.go",
+		"deflate.go", "deflate_block.go", "deflate_huffman.go", "deflate_match.go", "deflate_plan.go", "deflate_tables.go",
+		"inflate.go", "inflate_block.go", "inflate_history.go", "inflate_huffman.go", "inflate_symbols.go"},
 	3: {"inbound.go", "handshake.go", "origin.go", "request.go"},
-	4: {"deadline.go"},
+	4: {"deadline.go", "compress.go"},
 	5: {"conn.go", "conn_close.go", "conn_read.go", "conn_reader.go", "conn_write.go", "conn_writer.go",
-		"wait_unix.go", "wait_other.go", "keepalive.go"},
+		"wait_unix.go", "wait_other.go", "keepalive.go", "conn_deflate.go"},
 	6: {"prepared.go", "json.go"},
 	7: {"server.go", "server_handshake.go", "server_members.go", "upgrade.go"},
 }

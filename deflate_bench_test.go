@@ -1,0 +1,229 @@
+package websocket
+
+import (
+	"bytes"
+	"compress/flate"
+	"fmt"
+	"io"
+	"testing"
+)
+
+// Run with -bench 'Deflate|Inflate' -cpu 1. Each benchmark names its codec last,
+// so that own and compress/flate stand one below the other. An operation is one
+// message; ratio is over one pass of the corpus from a fresh start, with the
+// messages that did not shrink counted as they are.
+
+// A benchCodec compresses message after message.
+type benchCodec struct {
+	name     string
+	compress func(dst, p []byte) []byte // the message as it goes out
+	state    func() int                 // octets a connection keeps, -1 if not known
+}
+
+func ownCodec(bits int, takeover bool) benchCodec {
+	if !takeover {
+		return benchCodec{"own", func(dst, p []byte) []byte {
+			if out, ok := appendDeflated(dst, p, bits); ok {
+				return out
+			}
+			return append(dst, p...)
+		}, func() int { return 0 }}
+	}
+	d := newDeflater(bits)
+	return benchCodec{"own", func(dst, p []byte) []byte {
+		if out, ok := d.appendMessage(dst, p); ok {
+			return out
+		}
+		return append(dst, p...)
+	}, func() int { return cap(d.window) + 2*cap(d.table) }}
+}
+
+// stdCodec is compress/flate at level 1, flushed after every message. It cannot
+// take a message back, so all are sent compressed.
+func stdCodec(takeover bool) benchCodec {
+	var buf bytes.Buffer
+	w, _ := flate.NewWriter(&buf, flate.BestSpeed)
+	return benchCodec{"flate1", func(dst, p []byte) []byte {
+		buf.Reset()
+		if !takeover {
+			w.Reset(&buf)
+		}
+		w.Write(p)
+		w.Flush()
+		return append(dst, buf.Bytes()[:buf.Len()-4]...)
+	}, func() int { return -1 }}
+}
+
+func benchmarkCodec(b *testing.B, c corpus, start func() benchCodec) {
+	codec, dst, sum := start(), make([]byte, 0, 64<<10), 0
+	for _, m := range c.messages {
+		sum += len(codec.compress(dst, m))
+	}
+	b.SetBytes(int64(c.size() / len(c.messages)))
+	b.ReportAllocs()
+	b.ResetTimer()
+	for i := 0; b.Loop(); i++ {
+		codec.compress(dst, c.messages[i%len(c.messages)])
+	}
+	b.ReportMetric(float64(sum)/float64(c.size()), "ratio")
+	if n := codec.state(); n >= 0 {
+		b.ReportMetric(float64(n), "B/conn")
+	}
+}
+
+func BenchmarkDeflate(b *testing.B) {
+	for _, c := range corpora() {
+		for _, takeover := range []bool{true, false} {
+			context := map[bool]string{true: "takeover", false: "none"}[takeover]
+			for _, bits := range []int{9, 12, 15} {
+				b.Run(fmt.Sprintf("%s/%s/w%d/own", c.name, context, bits), func(b *testing.B) {
+					benchmarkCodec(b, c, func() benchCodec { return ownCodec(bits, takeover) })
+				})
+			}
+			b.Run(fmt.Sprintf("%s/%s/w15/flate1", c.name, context), func(b *testing.B) {
+				benchmarkCodec(b, c, func() benchCodec { return stdCodec(takeover) })
+			})
+		}
+	}
+}
+
+// A benchMessage is a compressed message and what was before it.
+type benchMessage struct{ compressed, past, plain []byte }
+
+// compressedCorpus is a corpus as it comes in; what did not shrink is left out.
+func compressedCorpus(c corpus, bits int, takeover bool) (messages []benchMessage) {
+	d := newDeflater(bits)
+	var past []byte
+	for _, m := range c.messages {
+		if !takeover {
+			if z, ok := appendDeflated(nil, m, bits); ok {
+				messages = append(messages, benchMessage{z, nil, m})
+			}
+			continue
+		}
+		if z, ok := d.appendMessage(nil, m); ok {
+			messages = append(messages, benchMessage{z, past, m})
+			past = append(past[:len(past):len(past)], m...)
+			past = past[max(0, len(past)-1<<bits):]
+		}
+	}
+	return messages
+}
+
+func BenchmarkInflate(b *testing.B) {
+	for _, c := range corpora() {
+		for _, takeover := range []bool{true, false} {
+			context := map[bool]string{true: "takeover", false: "none"}[takeover]
+			for _, bits := range []int{9, 12, 15} {
+				messages := compressedCorpus(c, bits, takeover)
+				b.Run(fmt.Sprintf("%s/%s/w%d/own", c.name, context, bits), func(b *testing.B) {
+					benchmarkOwnInflate(b, messages, bits, takeover)
+				})
+				b.Run(fmt.Sprintf("%s/%s/w%d/flate", c.name, context, bits), func(b *testing.B) {
+					benchmarkStdInflate(b, messages, bits, takeover)
+				})
+			}
+		}
+	}
+}
+
+func benchmarkOwnInflate(b *testing.B, messages []benchMessage, bits int, takeover bool) {
+	dst, sum := make([]byte, 0, 64<<10), 0
+	f := newInflater(bits, takeover)
+	b.ReportAllocs()
+	b.ResetTimer()
+	for i := 0; b.Loop(); i++ {
+		if k := i % len(messages); k == 0 {
+			f = newInflater(bits, takeover)
+		}
+		m := &messages[i%len(messages)]
+		f.feed(m.compressed, true)
+		p, status, err := f.inflate(dst, 64<<10)
+		if status != inflateDone || len(p) != len(m.plain) {
+			b.Fatal(status, err)
+		}
+		sum += len(p)
+	}
+	b.SetBytes(int64(sum / b.N))
+	b.ReportMetric(float64(cap(f.hist.buf)), "B/conn")
+}
+
+// tailedReader gives a message and its tail octet by octet, as compress/flate
+// likes it, without a copy.
+type tailedReader struct {
+	p, tail []byte
+}
+
+func (r *tailedReader) ReadByte() (byte, error) {
+	if len(r.p) == 0 {
+		if r.p, r.tail = r.tail, nil; len(r.p) == 0 {
+			return 0, io.EOF
+		}
+	}
+	c := r.p[0]
+	r.p = r.p[1:]
+	return c, nil
+}
+
+func (r *tailedReader) Read(p []byte) (int, error) {
+	if len(r.p) == 0 {
+		if r.p, r.tail = r.tail, nil; len(r.p) == 0 {
+			return 0, io.EOF
+		}
+	}
+	n := copy(p, r.p)
+	r.p = r.p[n:]
+	return n, nil
+}
+
+// benchmarkStdInflate is how a connection would share pooled readers: the
+// window is the connection's, and the dictionary of every message.
+func benchmarkStdInflate(b *testing.B, messages []benchMessage, bits int, takeover bool) {
+	dst, sum := make([]byte, 64<<10), 0
+	window := make([]byte, 0, 5<<bits/4)
+	r := flate.NewReader(nil)
+	src, tail := new(tailedReader), []byte("\x00\x00\xff\xff\x01\x00\x00\xff\xff")
+	b.ReportAllocs()
+	b.ResetTimer()
+	for i := 0; b.Loop(); i++ {
+		m := &messages[i%len(messages)]
+		if i%len(messages) == 0 {
+			window = window[:0]
+		}
+		src.p, src.tail = m.compressed, tail
+		r.(flate.Resetter).Reset(src, window[max(0, len(window)-1<<bits):])
+		n, err := readAll(r, dst)
+		if err != nil || n != len(m.plain) {
+			b.Fatal(n, err)
+		}
+		if takeover {
+			window = slide(window, dst[:n], 1<<bits)
+		}
+		sum += n
+	}
+	b.SetBytes(int64(sum / b.N))
+}
+
+func readAll(r io.Reader, dst []byte) (n int, err error) {
+	for {
+		k, err := r.Read(dst[n:])
+		if n += k; err == io.EOF {
+			return n, nil
+		}
+		if err != nil {
+			return n, err
+		}
+	}
+}
+
+// slide adds p to a window that is kept with a quarter of slack.
+func slide(window, p []byte, size int) []byte {
+	if len(p) >= size {
+		return append(window[:0], p[len(p)-size:]...)
+	}
+	if len(window)+len(p) > cap(window) {
+		keep := min(len(window), size-len(p))
+		window = window[:copy(window, window[len(window)-keep:])]
+	}
+	return append(window, p...)
+}

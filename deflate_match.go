@@ -1,0 +1,164 @@
+package websocket
+
+import (
+	"encoding/binary"
+	"math/bits"
+)
+
+// Finding references, LZ77.
+//
+// A table says, for a hash of four octets, where they were last seen:
+//
+//	position  0        8        16       24
+//	          the cat, the dog, the fox
+//	                            ▲ hash("the ") ──► table ──► 9: "the " again?
+//	                                                 └ now 18, for the next
+//
+// The hash may be another's too, and what stood at that position may be long
+// gone: so the octets there are compared, and an entry that tells nothing true
+// does no harm. That is why entries need only 16 bits, positions modulo 65,536,
+// and why nothing is ever cleared or corrected when the window moves on, or when
+// a message is taken back.
+
+// A sequence is some literals and the match that follows them. In the last
+// sequence of a block, length is 0 if there is none.
+type sequence struct {
+	literals     uint32
+	length, dist uint16
+}
+
+const (
+	maxSequences = 4096
+	maxBlock     = 65535 // octets: no more fit a stored block
+)
+
+// Masks for the octets that are hashed and must be equal.
+const (
+	hashFour  = 1<<32 - 1
+	hashThree = 1<<24 - 1
+)
+
+// A matchFinder is where matches are looked for.
+type matchFinder struct {
+	table []uint16 // of 2^n entries
+	base  uint16   // position of buf[0]
+	reach int      // no distance is longer
+	mask  uint32   // hashFour or hashThree
+	shift uint     // leaves the hash's n highest bits
+}
+
+func newMatchFinder(table []uint16, reach int, mask uint32) matchFinder {
+	shift := 32 - bits.Len(uint(len(table)-1))
+	return matchFinder{table: table, reach: reach, mask: mask, shift: uint(shift)}
+}
+
+// hashFactor is 2^32 divided by the golden ratio: multiplied, octets that differ
+// anywhere differ in the highest bits.
+const hashFactor = 0x9e3779b1
+
+// longEnough is the length from which on a better match is not looked for.
+const longEnough = 32
+
+// find divides buf[from:] into sequences, and returns how many and where it
+// stopped: at the end, or where seqs was full.
+func (m *matchFinder) find(seqs []sequence, buf []byte, from int) (n, next int) {
+	literals := from
+	for n < len(seqs) {
+		i, dist := m.search(buf, literals)
+		if dist == 0 {
+			break
+		}
+		length := matchLen(buf, i, dist)
+		// One octet on there may be a longer match: then a literal more is
+		// the better choice.
+		for length < longEnough {
+			d := m.look(buf, i+1)
+			if d == 0 {
+				break
+			}
+			l := matchLen(buf, i+1, d)
+			if l <= length {
+				break
+			}
+			i, length, dist = i+1, l, d
+		}
+		seqs[n] = sequence{uint32(i - literals), uint16(length), uint16(dist)}
+		n++
+		literals = i + length
+		m.enter(buf, i+2, literals)
+	}
+	if n < len(seqs) && literals < len(buf) {
+		seqs[n] = sequence{literals: uint32(len(buf) - literals)}
+		return n + 1, len(buf)
+	}
+	return n, literals
+}
+
+// search returns the first position from i on that has a match, and its
+// distance, 0 for none. Where nothing was found for long, it looks at every
+// second position only, then at every third and so on: such data is probably
+// compressed already, and not worth the time.
+func (m *matchFinder) search(buf []byte, i int) (at, dist int) {
+	table, shift, start := m.table, m.shift&31, i
+	for last := len(buf) - 4; i <= last; i += 1 + (i-start)>>7 {
+		v := binary.LittleEndian.Uint32(buf[i:])
+		h := v & m.mask * hashFactor >> shift
+		if h >= uint32(len(table)) {
+			break
+		}
+		pos := m.base + uint16(i)
+		dist := int(pos - table[h])
+		table[h] = pos
+		if uint(dist-1) < uint(min(i, m.reach)) &&
+			(binary.LittleEndian.Uint32(buf[i-dist:])^v)&m.mask == 0 {
+			return i, dist
+		}
+	}
+	return i, 0
+}
+
+// look is search at one position.
+func (m *matchFinder) look(buf []byte, i int) (dist int) {
+	if i > len(buf)-4 {
+		return 0
+	}
+	v := binary.LittleEndian.Uint32(buf[i:])
+	entry := &m.table[v&m.mask*hashFactor>>(m.shift&31)]
+	pos := m.base + uint16(i)
+	dist = int(pos - *entry)
+	*entry = pos
+	if uint(dist-1) < uint(min(i, m.reach)) &&
+		(binary.LittleEndian.Uint32(buf[i-dist:])^v)&m.mask == 0 {
+		return dist
+	}
+	return 0
+}
+
+// enter puts every third position of a match into the table: fewer make
+// matches shorter, more make the table forget sooner.
+func (m *matchFinder) enter(buf []byte, i, end int) {
+	table, shift := m.table, m.shift&31
+	for end = min(end, len(buf)-3); i < end; i += 3 {
+		v := binary.LittleEndian.Uint32(buf[i:])
+		table[v&m.mask*hashFactor>>shift] = m.base + uint16(i)
+	}
+}
+
+// matchLen is how far buf[i:] equals what is dist before, at most maxMatch.
+func matchLen(buf []byte, i, dist int) int {
+	a := buf[i:min(len(buf), i+maxMatch)]
+	b := buf[i-dist:]
+	b = b[:len(a)]
+	n := 0
+	for len(a)-n >= 8 {
+		x := binary.LittleEndian.Uint64(a[n:]) ^ binary.LittleEndian.Uint64(b[n:])
+		if x != 0 {
+			return n + bits.TrailingZeros64(x)>>3
+		}
+		n += 8
+	}
+	for n < len(a) && a[n] == b[n] {
+		n++
+	}
+	return n
+}

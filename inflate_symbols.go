@@ -1,0 +1,173 @@
+package websocket
+
+import "encoding/binary"
+
+// readSymbols is where an inflater spends its time: literals go to the output,
+// lengths with their distances copy from what is already there (RFC 1951
+// section 3.2.5), until the block ends. Its variables are local so that they
+// live in registers; save puts them back.
+func (f *inflater) readSymbols(o *inflateOutput) inflateStatus {
+	if f.copyLen > 0 && !f.finishCopy(o) {
+		return inflateFull
+	}
+	t := f.tables
+	in, bits, nbits := f.in, f.bits, f.nbits
+	out, n := o.buf, o.n
+	for {
+		// A length with its distance has 48 bits at most: 15+5 and 15+13.
+		if nbits < 48 {
+			bits, nbits, in = refill(bits, nbits, in)
+		}
+		e := t.lit[bits&(1<<litRootBits-1)]
+		if e&entryPointer != 0 {
+			e = t.lit[secondLevel(e, bits, litRootBits)&(litTableSize-1)]
+		}
+		used := uint(e & 0xff)
+		if e&entryLiteral != 0 {
+			if used > nbits {
+				f.save(o, in, bits, nbits, n)
+				return inflateHungry
+			}
+			if uint(n) >= uint(len(out)) {
+				if o.n = n; !o.grow() {
+					f.save(o, in, bits, nbits, n)
+					return inflateFull
+				}
+				out = o.buf
+			}
+			out[n] = byte(e >> entryValue)
+			n++
+			bits >>= used & 63
+			nbits -= used
+			continue
+		}
+		if e&(entryEnd|entryInvalid) != 0 || used > nbits {
+			f.save(o, in, bits, nbits, n)
+			return f.endSymbols(e)
+		}
+		length := entryNumber(e, bits)
+
+		d := t.dist[bits>>(used&63)&(1<<distRootBits-1)]
+		if d&entryPointer != 0 {
+			d = t.dist[secondLevel(d, bits>>(used&63), distRootBits)&(distTableSize-1)]
+		}
+		dist := entryNumber(d, bits>>(used&63))
+		used += uint(d & 0xff)
+		if used > nbits || d&entryInvalid != 0 {
+			f.save(o, in, bits, nbits, n)
+			return f.badDistance(used)
+		}
+		bits >>= used & 63
+		nbits -= used
+
+		// The common cases, in which nothing can go wrong: the source is in
+		// the buffer, or in one piece of the history.
+		if dist <= f.window && length <= len(out)-n {
+			back := dist - (n - o.start)
+			if back <= 0 {
+				copyMatch(out, n, length, dist)
+				n += length
+				continue
+			}
+			if f.hist.copyWhole(out[n:n+length], back) {
+				n += length
+				continue
+			}
+		}
+		f.save(o, in, bits, nbits, n)
+		if status := f.startCopy(o, length, dist); status != inflateGoesOn {
+			return status
+		}
+		out, n = o.buf, o.n
+	}
+}
+
+func (f *inflater) save(o *inflateOutput, in []byte, bits uint64, nbits uint, n int) {
+	f.in, f.bits, f.nbits, o.n = in, bits, nbits, n
+}
+
+// secondLevel is the index that pointer e and the bits lead to.
+func secondLevel(e tableEntry, bits uint64, root uint) uint64 {
+	sub := e >> entryWord & 15
+	return uint64(e>>entryValue) + bits>>root&(1<<sub-1)
+}
+
+// entryNumber is the length or distance of e: its base and its extra bits, which
+// follow the word.
+func entryNumber(e tableEntry, bits uint64) int {
+	return int(e>>entryValue) + int(bits&(1<<(e&63)-1)>>(e>>entryWord&15))
+}
+
+// endSymbols is what comes of an entry that is no literal and no length.
+func (f *inflater) endSymbols(e tableEntry) inflateStatus {
+	used := uint(e & 0xff)
+	if used > f.nbits {
+		return inflateHungry
+	}
+	if e&entryInvalid != 0 {
+		return f.corrupt("a word that is no literal and no length")
+	}
+	f.drop(used)
+	return f.endBlock()
+}
+
+func (f *inflater) badDistance(used uint) inflateStatus {
+	if used > f.nbits {
+		return inflateHungry
+	}
+	return f.corrupt("a word that is no distance")
+}
+
+// startCopy copies a match that begins before this call's output, or is too
+// long for the buffer.
+func (f *inflater) startCopy(o *inflateOutput, length, dist int) inflateStatus {
+	if dist > f.window {
+		return f.corrupt("distance %d is beyond the window of %d bytes", dist, f.window)
+	}
+	if have := o.n - o.start + len(f.hist.buf); dist > have {
+		return f.corrupt("distance %d reaches before the first of %d bytes", dist, have)
+	}
+	f.copyLen, f.copyDist = length, dist
+	if !f.finishCopy(o) {
+		return inflateFull
+	}
+	return inflateGoesOn
+}
+
+// finishCopy goes on with a copy, and reports whether it is complete; if not,
+// the output is full. The source may begin in the history, at whose array's end
+// it continues at the array's start, and go over into the output.
+func (f *inflater) finishCopy(o *inflateOutput) bool {
+	for f.copyLen > 0 {
+		if !o.grow() {
+			return false
+		}
+		n := min(f.copyLen, len(o.buf)-o.n)
+		if back := f.copyDist - (o.n - o.start); back > 0 {
+			n = copy(o.buf[o.n:o.n+n], f.hist.at(back))
+		} else {
+			copyMatch(o.buf, o.n, n, f.copyDist)
+		}
+		o.n += n
+		f.copyLen -= n
+	}
+	return true
+}
+
+// copyMatch copies to b[n:n+length] what begins dist before it. If that is less
+// than length, the copy repeats itself, "aaaa" from "a" and distance 1: then
+// what is there doubles with every step.
+func copyMatch(b []byte, n, length, dist int) {
+	src := n - dist
+	if dist >= 8 && length <= 32 && n+length+8 <= len(b) {
+		// Most are short. Words are moved faster than memmove is called;
+		// what is written too much is overwritten by what comes next.
+		for i := 0; i < length; i += 8 {
+			binary.LittleEndian.PutUint64(b[n+i:], binary.LittleEndian.Uint64(b[src+i:]))
+		}
+		return
+	}
+	for b = b[:n+length]; n < len(b); {
+		n += copy(b[n:], b[src:n])
+	}
+}
