@@ -167,7 +167,7 @@ func halfClose(p *peer) error {
 func settle(limit int) int {
 	n, same := runtime.NumGoroutine(), 0
 	for deadline := time.Now().Add(patience); n > limit && time.Now().Before(deadline); {
-		time.Sleep(10 * time.Millisecond)
+		time.Sleep(3 * time.Millisecond)
 		last := n
 		if n = runtime.NumGoroutine(); n != last {
 			same = 0

@@ -19,6 +19,7 @@ import (
 // An autobahnCase is one row of the table.
 type autobahnCase struct {
 	id        string
+	expected  string // in words, for whoever reads a failure
 	steps     []step
 	ok        []event
 	nonStrict []event // nil when the suite lists no second choice
@@ -138,7 +139,7 @@ func parseCase(col []string) (c autobahnCase, err error) {
 	if len(col) != 10 {
 		return c, fmt.Errorf("%d columns", len(col))
 	}
-	c = autobahnCase{id: col[0], closer: col[6], clean: col[8] == "yes"}
+	c = autobahnCase{id: col[0], expected: col[2], closer: col[6], clean: col[8] == "yes"}
 	if c.closer != "fuzzer" && c.closer != "peer" {
 		return c, fmt.Errorf("closer %q", c.closer)
 	}

@@ -48,10 +48,10 @@ func judge(t *testing.T, c autobahnCase, o outcome) {
 		return
 	}
 	if v := c.behavior(o); v != verdictOK {
-		t.Errorf("behavior %s: %v\nwant events %v", v, o, c.ok)
+		t.Errorf("behavior %s: %v\nwant events %v: %s", v, o, c.ok, c.expected)
 	}
 	if v := c.behaviorClose(o); v != verdictOK {
-		t.Errorf("behaviorClose %s: %v\nwant %s to close, codes %v, clean %v", v, o, c.closer, c.codes, c.clean)
+		t.Errorf("behaviorClose %s: %v\nwant %s to close, codes %v, clean %v: %s", v, o, c.closer, c.codes, c.clean, c.expected)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 )
@@ -91,7 +92,7 @@ func TestConformanceFindsFaults(t *testing.T) {
 	t.Parallel()
 	const hello = "\x81\x0dHello, world!"
 	const close1000, close1002 = "\x88\x02\x03\xe8", "\x88\x02\x03\xea"
-	for _, tt := range []struct {
+	tests := []struct {
 		name, id        string
 		script          script
 		behavior, close string
@@ -119,11 +120,17 @@ func TestConformanceFindsFaults(t *testing.T) {
 		{"masked echo", "6.1.1", script{answers: []string{"\x81\x80\x00\x00\x00\x00", close1000}}, verdictFailed, verdictFailed},
 		{"long form of a short length", "6.1.1", script{answers: []string{"\x81\x7e\x00\x00", close1000}}, verdictFailed, verdictFailed},
 		{"pong cut off", "2.2", script{answers: []string{"\x8a\x0dHello"}}, verdictFailed, verdictFailed},
-	} {
+	}
+	outcomes := make([]outcome, len(tests))
+	var wg sync.WaitGroup
+	for i, tt := range tests { // all at once: they mostly wait
+		c, p := findCase(t, tt.id), tt.script.serve(t)
+		wg.Go(func() { outcomes[i] = play(c, p, 500*time.Millisecond) })
+	}
+	wg.Wait()
+	for i, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			c := findCase(t, tt.id)
-			o := play(c, tt.script.serve(t), 500*time.Millisecond)
+			c, o := findCase(t, tt.id), outcomes[i]
 			if b, cl := c.behavior(o), c.behaviorClose(o); b != tt.behavior || cl != tt.close {
 				t.Errorf("case %s: %s and %s, want %s and %s: %v", tt.id, b, cl, tt.behavior, tt.close, o)
 			}

@@ -35,7 +35,7 @@ type frame struct {
 	more     bool // FIN is 0
 	payload  []byte
 	length   uint64 // announced instead of len(payload), unless 0
-	bits     int    // of the length: 7, 16 or 64; 0 for the fewest that do
+	bits     int    // of the length: 16 or 64; 0 for the fewest that do
 	unmasked bool
 }
 
@@ -81,7 +81,7 @@ func appendLength(dst []byte, bits int, n uint64) []byte {
 
 func lengthSize(bits int, n uint64) int {
 	switch {
-	case bits == 7, bits == 0 && n <= 125:
+	case bits == 0 && n <= 125:
 		return 1
 	case bits == 16, bits == 0 && n <= 65535:
 		return 3

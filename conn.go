@@ -56,6 +56,7 @@ type Conn struct {
 	handlers atomic.Pointer[handlers] // nil while all are the default ones
 	closed   atomic.Bool              // Close was called
 
+	deflate      *connDeflate  // nil unless permessage-deflate was agreed on; constant
 	subprotocol  string        // constant
 	closeTimeout time.Duration // constant
 	keepalive    keepalive
@@ -187,8 +188,8 @@ func (c *Conn) CloseHandler() func(code int, text string) error {
 // deadline the next one goes on, even in the middle of a frame.
 func (c *Conn) SetReadDeadline(t time.Time) error { return c.deadlines.setRead(c.nc, t) }
 
-// SetWriteDeadline sets when writes give up, including one that is waiting.
-// The zero time means never. A write that gave up before its first octet can
+// SetWriteDeadline sets when writes give up, including one that is waiting for
+// the transport. The zero time means never. A write that gave up before its first octet can
 // be repeated; after a frame was cut short no further one can be sent, and all
 // writes return the same error. On TLS every write that gave up is the last.
 func (c *Conn) SetWriteDeadline(t time.Time) error { return c.deadlines.setWrite(c.nc, t) }
@@ -211,8 +212,9 @@ func (c *Conn) ReadMessageContext(ctx context.Context) (messageType int, p []byt
 	return messageType, p, err
 }
 
-// WriteMessageContext is WriteMessage for as long as ctx lasts. When ctx ends
-// before the first octet is sent, the connection remains usable.
+// WriteMessageContext is WriteMessage for as long as ctx lasts, for TextMessage
+// and BinaryMessage. When ctx ends before the first octet is sent, the
+// connection remains usable.
 func (c *Conn) WriteMessageContext(ctx context.Context, messageType int, data []byte) error {
 	op, err := dataOpcode(messageType)
 	if err != nil {
@@ -226,7 +228,7 @@ func (c *Conn) WriteMessageContext(ctx context.Context, messageType int, data []
 		return err
 	}
 	restore := c.deadlines.untilDone(ctx, c.nc.SetWriteDeadline, &c.deadlines.write)
-	err = c.writeFrame(op, true, data)
+	err = c.writeData(op, data)
 	if restore() && isTimeout(err) {
 		err = ctx.Err()
 	}

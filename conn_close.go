@@ -34,12 +34,8 @@ func (c *Conn) Close() error {
 	err := c.nc.Close()
 	// Nobody may be left waiting for a message that will never end.
 	c.out.lock.lock(context.Background(), time.Time{})
-	if w := c.out.writer; w != nil {
-		c.out.writer = nil
-		close(w.done)
-	}
 	if c.out.err == nil {
-		c.out.err = fmt.Errorf("websocket: write: %w", net.ErrClosed)
+		c.writeFailed(net.ErrClosed, true)
 	}
 	c.out.lock.unlock()
 	return err
@@ -70,15 +66,17 @@ func (c *Conn) fail(e *ProtocolError) {
 }
 
 // Shutdown does the closing handshake and closes the transport, whatever the
-// outcome: it sends a close frame with code and text (at most 123 octets of
+// peer does: it sends a close frame with code and text (at most 123 octets of
 // UTF-8), reads until the peer's arrives, and, on the client's side, waits for
 // the server to close TCP first (RFC 6455 section 7.1.1). It returns nil if
 // the peer's close frame came, whichever side began.
 //
-// Messages that arrive meanwhile are dropped, unless another goroutine reads:
-// that one gets them, and the *CloseError at the end. The wait ends with ctx,
-// or after CloseTimeout (by default 5 s). Handlers for control frames must not
-// call Shutdown.
+// Messages that arrive meanwhile are dropped, but for one that another goroutine
+// is waiting for just then; its next read returns the *CloseError. Handlers for
+// control frames are not called any more, and must not call Shutdown. The wait
+// ends with ctx, or after CloseTimeout (by default 5 s).
+//
+// A code or text that cannot be sent is an error at once, and nothing is done.
 func (c *Conn) Shutdown(ctx context.Context, code int, text string) error {
 	payload := FormatCloseMessage(code, text)
 	if err := checkClose(payload); err != nil {
@@ -146,6 +144,11 @@ func (c *Conn) awaitClose(ctx context.Context) error {
 // readToEnd reads for nobody until there is nothing more to come, and returns why.
 func (c *Conn) readToEnd() error {
 	in := &c.in
+	in.closing = true
+	if in.reader != nil && in.reader.err == nil {
+		// Not io.EOF: who has read half a message must not take it for a whole one.
+		in.reader.err = fmt.Errorf("websocket: read: message cut short by Shutdown: %w", net.ErrClosed)
+	}
 	for in.err == nil {
 		var err error
 		if in.open {

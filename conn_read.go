@@ -40,9 +40,11 @@ type readHalf struct {
 	key         uint32    // masking key, turned to the next octet
 	left        int64     // payload octets of the current frame that are still to come
 	text        utf8State //
+	inflated    int64     // octets that a compressed message has come to
 	partial     []byte    // what a ReadMessage that was ended early had of it
 
-	reader *messageReader // the open one of NextReader
+	reader  *messageReader // the open one of NextReader
+	closing bool           // Shutdown reads: the application's handlers are not called any more
 
 	// tryRead's argument and results.
 	direct []byte
@@ -77,9 +79,8 @@ func (c *Conn) ReadMessage() (messageType int, p []byte, err error) {
 //		…
 func (c *Conn) AppendMessage(dst []byte) (messageType int, p []byte, err error) {
 	c.lockRead()
-	messageType, p, err = c.appendMessage(dst, c.await())
-	c.in.lock.unlock()
-	return messageType, p, err
+	defer c.in.lock.unlock() // also where a handler panics
+	return c.appendMessage(dst, c.await())
 }
 
 // lockRead waits until no other goroutine reads.
@@ -89,11 +90,11 @@ func (c *Conn) lockRead() {
 	}
 }
 
-// await waits, if nothing is there to go on with. An idle connection waits
-// here, where the stack is shallow, and not in the depth of nextFrame: see
-// wait_unix.go.
+// await waits for the next message's first octets, if none are there. An idle
+// connection waits here, where the stack is shallow, and not in the depth of
+// nextFrame: see wait_unix.go.
 func (c *Conn) await() error {
-	if c.in.err != nil || len(c.in.unread) > 0 {
+	if c.in.err != nil || c.in.open || len(c.in.unread) > 0 {
 		return nil
 	}
 	return c.fill()
@@ -132,6 +133,7 @@ func (c *Conn) beginMessage() error {
 			return err
 		}
 	}
+	c.in.leaveReader()
 	return c.nextFrame()
 }
 
@@ -158,6 +160,9 @@ func (in *readHalf) suspend(dst, p []byte) {
 // appendPayload appends the open message's payload up to its end.
 func (c *Conn) appendPayload(dst []byte) ([]byte, error) {
 	in := &c.in
+	if in.rules.compressed {
+		return c.appendInflated(dst)
+	}
 	for {
 		for in.left > 0 {
 			n, err := 0, error(nil)
@@ -221,17 +226,22 @@ func (c *Conn) readPayload(dst []byte) (n int, err error) {
 	return n, in.take(dst[:n])
 }
 
-// take accounts for p, the next octets of the current frame's payload, unmasks
-// them and checks them.
+// take unmasks p, the next octets of the current frame's payload, and checks them.
 func (in *readHalf) take(p []byte) error {
-	in.left -= int64(len(p))
-	if in.rules.wantMasked {
-		in.key = mask(p, in.key)
-	}
+	in.unmask(p)
 	if in.messageType == opText && !in.text.valid(p) {
 		return errInvalidUTF8
 	}
 	return nil
+}
+
+// unmask accounts for p, the next octets of the current frame's payload, and
+// unmasks them.
+func (in *readHalf) unmask(p []byte) {
+	in.left -= int64(len(p))
+	if in.rules.wantMasked {
+		in.key = mask(p, in.key)
+	}
 }
 
 // endMessage ends the message in progress.
@@ -275,7 +285,7 @@ func (c *Conn) nextFrame() error {
 // enter makes h the current data frame.
 func (in *readHalf) enter(h frameHeader) {
 	if h.opcode != opContinuation {
-		in.open, in.messageType, in.text = true, h.opcode, utf8State{}
+		in.open, in.messageType, in.text, in.inflated = true, h.opcode, utf8State{}, 0
 	}
 	in.fin, in.key, in.left = h.fin, h.key, h.length
 }
@@ -288,16 +298,25 @@ func (c *Conn) handleControl(h frameHeader) error {
 	if h.masked {
 		mask(p, h.key)
 	}
-	all := c.loadHandlers()
+	c.keepalive.busy.Store(true) // what follows may wait, but not for the peer's octets
+	defer c.keepalive.busy.Store(false)
+	var all handlers
+	if !c.in.closing {
+		all = c.loadHandlers()
+	}
+	var err error
 	switch {
 	case h.opcode == opClose:
 		return c.handleClose(p, all.close)
 	case h.opcode == opPong && all.pong != nil:
-		return all.pong(string(p))
+		err = all.pong(string(p))
 	case h.opcode == opPing && all.ping != nil:
-		return all.ping(string(p))
+		err = all.ping(string(p))
 	case h.opcode == opPing:
-		return c.pong(p)
+		c.pong(p)
+	}
+	if err != nil {
+		return handlerError{err}
 	}
 	return nil
 }
@@ -309,13 +328,18 @@ func (c *Conn) handleClose(p []byte, handler func(int, string) error) error {
 		return err
 	}
 	if handler != nil {
-		if err := handler(e.Code, e.Text); err != nil {
-			return err
-		}
+		err = handler(e.Code, e.Text)
 	}
 	c.echoClose(e.Code)
+	if err != nil {
+		return handlerError{err}
+	}
 	return e
 }
+
+// A handlerError is an error of the application's handler. It ends reading,
+// even if it is a deadline's.
+type handlerError struct{ error }
 
 // fill waits for octets and puts them behind what is unread.
 func (c *Conn) fill() error {
@@ -400,11 +424,12 @@ func (c *Conn) readFailed(err error) error {
 	if in.err != nil {
 		return in.err
 	}
-	if isTimeout(err) {
-		return err
-	}
 	var broken *ProtocolError
-	switch {
+	switch handlers, isHandlers := err.(handlerError); {
+	case isHandlers:
+		err = handlers.error
+	case isTimeout(err):
+		return err
 	case errors.As(err, &broken):
 		c.fail(broken)
 	case c.keepalive.expired():

@@ -77,10 +77,14 @@ func readAroundCut(t *testing.T, transport string, read func(*Conn) ([]byte, err
 	defer s.Close()
 	defer c.Close()
 	server := newConn(s, false)
+	resume := make(chan bool, 1)
 	go func() {
 		c.Write(wire[:cut])
-		io.Copy(io.Discard, c) // pongs
+		<-resume
+		c.Write(wire[cut:])
 	}()
+	defer close(resume)
+	go io.Copy(io.Discard, c) // pongs
 	server.SetReadDeadline(time.Now().Add(3 * time.Millisecond))
 	var got []string
 	for len(got) < len(want) {
@@ -90,7 +94,7 @@ func readAroundCut(t *testing.T, transport string, read func(*Conn) ([]byte, err
 			got = append(got, string(p))
 		case isTimeout(err):
 			server.SetReadDeadline(time.Time{})
-			go c.Write(wire[cut:])
+			resume <- true
 		default:
 			t.Fatalf("cut at %d: %v after %q", cut, err, got)
 		}

@@ -48,7 +48,7 @@ func (r *messageReader) Read(p []byte) (int, error) {
 	n, err := c.readSome(p)
 	// io.EOF may be the message's end, or the transport's: that one failed.
 	if err != nil && r.err == nil {
-		err = c.readFailed(err)
+		return 0, c.readFailed(err) // and nothing that was found to be wrong
 	}
 	return n, err
 }
@@ -61,6 +61,9 @@ func (c *Conn) readSome(p []byte) (int, error) {
 		in.partial = in.partial[n:]
 		return n, nil
 	}
+	if in.rules.compressed {
+		return c.readInflated(p)
+	}
 	for in.left == 0 {
 		if in.fin {
 			return 0, c.endReader()
@@ -70,6 +73,18 @@ func (c *Conn) readSome(p []byte) (int, error) {
 		}
 	}
 	return c.readPayload(p)
+}
+
+// readInflated is readSome for a compressed message.
+func (c *Conn) readInflated(p []byte) (int, error) {
+	if !c.in.open { // the last call met the end
+		return 0, c.endReader()
+	}
+	q, done, err := c.inflateSome(p[:0], len(p))
+	if done && err == nil && len(q) == 0 {
+		err = c.endReader()
+	}
+	return len(q), err
 }
 
 // endReader ends the open reader with its message.
@@ -84,17 +99,22 @@ func (c *Conn) endReader() error {
 
 // leaveReader makes the open reader, if there is one, an ended one.
 func (in *readHalf) leaveReader() {
-	if in.reader != nil {
+	if in.reader != nil && in.reader.err == nil {
 		in.reader.err = io.EOF
-		in.reader = nil
 	}
+	in.reader = nil
 }
 
 // skipMessage reads the open message to its end, for nobody.
 func (c *Conn) skipMessage() error {
 	in := &c.in
-	in.leaveReader()
+	if in.reader != nil && in.reader.err == nil {
+		in.reader.err = io.EOF
+	}
 	in.partial = nil
+	if in.rules.compressed {
+		return c.skipInflated()
+	}
 	for {
 		for in.left > 0 {
 			if len(in.unread) == 0 {

@@ -3,6 +3,7 @@ package websocket
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -43,9 +44,18 @@ func (c *Conn) WriteMessage(messageType int, data []byte) error {
 	if err := c.lockForMessage(context.Background()); err != nil {
 		return err
 	}
-	err := c.writeFrame(opcode(messageType), true, data)
+	err := c.writeData(opcode(messageType), data)
 	c.out.lock.unlock()
 	return err
+}
+
+// writeData writes a message in one frame, compressed or not. Its caller holds
+// out.lock.
+func (c *Conn) writeData(op opcode, data []byte) error {
+	if c.deflate.wants(len(data)) {
+		return c.writeDeflated(op, data)
+	}
+	return c.writeFrame(op, true, data)
 }
 
 // writeOther is WriteMessage for what is no data message.
@@ -72,7 +82,7 @@ func (c *Conn) lockForMessage(ctx context.Context) error {
 		if err := c.lockWrite(ctx); err != nil {
 			return err
 		}
-		if c.out.writer == nil {
+		if c.out.writer == nil { // as it is when nothing can be written any more
 			return nil
 		}
 		done := c.out.writer.done
@@ -117,12 +127,15 @@ func (c *Conn) WriteControl(messageType int, data []byte, deadline time.Time) er
 	}
 	defer c.out.lock.unlock()
 	if !deadline.IsZero() {
+		if !time.Now().Before(deadline) { // on TLS, trying would be the last write
+			return &timeoutError{"write"}
+		}
 		c.deadlines.override(&c.deadlines.write, c.nc.SetWriteDeadline, deadline)
 		defer c.deadlines.restore(&c.deadlines.write, c.nc.SetWriteDeadline)
 	}
 	err := c.writeFrame(opcode(messageType), true, data)
 	if err == nil && messageType == CloseMessage {
-		c.out.err = ErrCloseSent
+		c.out.end(ErrCloseSent)
 	}
 	return err
 }
@@ -248,13 +261,29 @@ func (c *Conn) writeFailed(err error, begun bool) error {
 	switch {
 	case c.keepalive.expired():
 		err = ErrPongTimeout
-	case c.closed.Load() && !errors.Is(err, net.ErrClosed):
+	case c.closed.Load() && (err == net.ErrClosed || !errors.Is(err, net.ErrClosed)):
 		err = fmt.Errorf("websocket: write: %w", net.ErrClosed)
-	case !begun && isTimeout(err):
+	case !begun && isTimeout(err) && !isTLS(c.nc):
 		return err
 	}
-	c.out.err = err
+	c.out.end(err)
 	return err
+}
+
+// isTLS: crypto/tls refuses all writes after one that timed out.
+func isTLS(nc net.Conn) bool {
+	_, ok := nc.(*tls.Conn)
+	return ok
+}
+
+// end makes err what all further writes return. Who waits for the open message
+// to be closed need not wait longer.
+func (out *writeHalf) end(err error) {
+	out.err = err
+	if out.writer != nil {
+		close(out.writer.done)
+		out.writer = nil
+	}
 }
 
 // keySource holds random octets for masking keys: asking the kernel for four

@@ -17,12 +17,19 @@ import (
 //	      └─────────────┴──────────────────────────┴─────────┘
 //	      0        maxHeaderLen                    n      bufferSize
 type messageWriter struct {
-	c    *Conn
-	op   opcode // the message's, then continuation
-	buf  *[bufferSize]byte
-	n    int           // end of the payload in buf
-	err  error         // final
-	done chan struct{} // closed with the message, for those who wait to write theirs
+	c   *Conn
+	op  opcode // of the next frame: the message's, then continuation
+	rsv uint8  // of the next frame
+	buf *[bufferSize]byte
+	n   int // end of the payload in buf
+
+	deflater *deflater // compresses this message, once it has outgrown buf
+	borrowed bool      // deflater goes back to its pool
+	packed   []byte    // for what deflater makes of buf
+
+	frame []byte        // in buf or packed: sealed, not sent yet
+	err   error         // final
+	done  chan struct{} // closed with the message, for those who wait to write theirs
 }
 
 var errWriterClosed = errors.New("websocket: write to a message that was closed")
@@ -107,7 +114,7 @@ func (w *messageWriter) room() ([]byte, error) {
 	if w.buf == nil {
 		w.buf = getBuffer()
 	}
-	if w.n == len(w.buf) {
+	if w.n == len(w.buf) || w.frame != nil {
 		if err := w.flush(false); err != nil {
 			return nil, err
 		}
@@ -120,30 +127,79 @@ func (w *messageWriter) Close() error {
 	if w.err == errWriterClosed {
 		return nil
 	}
+	if w.err == nil && w.frame != nil { // a deadline ended an earlier call
+		if err := w.flush(false); err != nil {
+			return err
+		}
+	}
 	if w.err != nil {
 		return w.err
 	}
 	return w.flush(true)
 }
 
-// flush sends what was gathered as one frame.
+// flush sends what was gathered as one frame. After a deadline it can be called
+// again.
 func (w *messageWriter) flush(fin bool) error {
 	c := w.c
 	if err := c.lockWrite(context.Background()); err != nil {
 		return err
 	}
 	defer c.out.lock.unlock()
-	err := c.writeGathered(w, fin)
-	switch {
-	case err == nil:
-		w.op, w.n = opContinuation, maxHeaderLen
-	case c.out.err == nil:
-		return err // a deadline: the caller may try again
+	err := w.send(fin)
+	if err != nil && c.out.err == nil {
+		return err // a deadline, before the first octet
 	}
+	w.frame, w.n = nil, maxHeaderLen
 	if fin || err != nil {
 		w.end(err)
 	}
 	return err
+}
+
+// send writes one frame. Its caller holds c.out.lock.
+func (w *messageWriter) send(fin bool) error {
+	c := w.c
+	if c.out.err != nil {
+		return c.out.err
+	}
+	if w.frame == nil {
+		if fin && w.op != opContinuation {
+			return c.writeData(w.op, w.gathered()) // a message of one frame
+		}
+		w.seal(fin)
+	}
+	if err := c.writeSealed(w.frame); err != nil {
+		return err
+	}
+	w.op, w.rsv = opContinuation, 0
+	return nil
+}
+
+// gathered is the payload in buf.
+func (w *messageWriter) gathered() []byte {
+	if w.buf == nil {
+		return nil
+	}
+	return w.buf[maxHeaderLen:w.n]
+}
+
+// seal makes a frame of what was gathered, compressed if the message is.
+func (w *messageWriter) seal(fin bool) {
+	c := w.c
+	if w.op != opContinuation && c.deflate.wants(w.n) {
+		w.rsv = rsv1
+		if w.deflater = c.deflate.deflater; w.deflater == nil {
+			w.deflater, w.borrowed = borrowDeflater(c.deflate.sendBits), true
+		}
+		w.packed = make([]byte, maxHeaderLen, bufferSize/4)
+	}
+	b := w.buf[:w.n]
+	if w.deflater != nil {
+		w.packed = w.deflater.appendChunk(w.packed[:maxHeaderLen], w.gathered(), fin)
+		b = w.packed
+	}
+	w.frame = c.seal(b, frameHeader{fin: fin, rsv: w.rsv, opcode: w.op})
 }
 
 // end ends the message, so that others can be written. Its caller holds
@@ -161,35 +217,8 @@ func (w *messageWriter) end(err error) {
 		putBuffer(w.buf)
 		w.buf = nil
 	}
-}
-
-// writeGathered writes w's buffer as one frame, its header right before the
-// payload.
-func (c *Conn) writeGathered(w *messageWriter, fin bool) error {
-	if c.out.err != nil {
-		return c.out.err
+	if w.borrowed {
+		w.deflater.release()
 	}
-	if w.buf == nil {
-		return c.writeFrame(w.op, fin, nil)
-	}
-	payload := w.buf[maxHeaderLen:w.n]
-	h := frameHeader{fin: fin, opcode: w.op, length: int64(len(payload))}
-	if c.client {
-		h.masked, h.key = true, newMaskingKey()
-	}
-	var room [maxHeaderLen]byte
-	header := appendHeader(room[:0], h)
-	start := maxHeaderLen - len(header)
-	copy(w.buf[start:], header)
-	if h.masked {
-		mask(payload, h.key)
-	}
-	written, err := c.nc.Write(w.buf[start:w.n])
-	if err == nil {
-		return nil
-	}
-	if h.masked {
-		mask(payload, h.key) // as it was, in case the caller tries again
-	}
-	return c.writeFailed(err, written > 0)
+	w.deflater = nil
 }

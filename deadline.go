@@ -3,6 +3,7 @@ package websocket
 import (
 	"context"
 	"errors"
+	"math"
 	"net"
 	"os"
 	"sync"
@@ -24,9 +25,16 @@ type deadline struct {
 // longAgo is a deadline that has passed, in any clock.
 var longAgo = time.Unix(1, 0)
 
+// toNano turns a deadline into Unix nanoseconds, which reach from 1678 to 2262.
+// What is outside is as good as the bounds.
 func toNano(t time.Time) int64 {
-	if t.IsZero() {
+	switch {
+	case t.IsZero():
 		return 0
+	case t.Unix() <= 0:
+		return 1
+	case t.Unix() >= math.MaxInt64/int64(time.Second):
+		return math.MaxInt64
 	}
 	return t.UnixNano()
 }

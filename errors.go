@@ -12,10 +12,11 @@ import (
 //     transport without one.
 //   - *ProtocolError: the peer broke a rule and this side closed, with the
 //     code that the error names.
-//   - *HandshakeError: the opening handshake was refused.
+//   - HandshakeError: the opening handshake was refused.
 //   - errors of the transport are passed on: a deadline that passed satisfies
-//     errors.Is(err, os.ErrDeadlineExceeded), anything after this side's own
-//     Close satisfies errors.Is(err, net.ErrClosed).
+//     errors.Is(err, os.ErrDeadlineExceeded), reads and writes after this
+//     side's own Close satisfy errors.Is(err, net.ErrClosed), unless the
+//     connection had ended before.
 
 // ErrCloseSent is returned by writes after a close frame was sent: "The
 // application MUST NOT send any more data frames after sending a Close frame"

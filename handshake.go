@@ -85,6 +85,10 @@ func Subprotocols(r *http.Request) []string {
 func checkRequest(r *http.Request) (key string, refusal *HandshakeError) {
 	h := r.Header
 	switch {
+	case r.ProtoMajor > 1:
+		// HTTP/2 has neither Upgrade nor Connection (RFC 9113 section 8.2.2).
+		return "", refuse(http.StatusHTTPVersionNotSupported,
+			"the request came over %s; WebSocket connections are opened over HTTP/1.1 here", r.Proto)
 	case !hasToken(h["Upgrade"], "websocket"):
 		return "", refuse(http.StatusUpgradeRequired,
 			"this is a WebSocket endpoint: the request has no 'Upgrade: websocket' header field")
@@ -94,7 +98,7 @@ func checkRequest(r *http.Request) (key string, refusal *HandshakeError) {
 			"the request has no 'Connection: Upgrade' header field (a proxy in between must pass it on)")
 	case r.Method != http.MethodGet:
 		return "", refuse(http.StatusMethodNotAllowed, "the request's method is %s, not GET", r.Method)
-	case r.ProtoMajor != 1 || r.ProtoMinor < 1:
+	case !r.ProtoAtLeast(1, 1):
 		return "", refuse(http.StatusBadRequest, "the request is %s, not HTTP/1.1", r.Proto)
 	case len(h["Sec-Websocket-Version"]) != 1 || h["Sec-Websocket-Version"][0] != "13":
 		return "", refuse(http.StatusUpgradeRequired,
@@ -131,13 +135,18 @@ func chooseSubprotocol(server []string, offered []string) string {
 }
 
 // appendSwitching appends the response that agrees (section 4.2.2).
-func appendSwitching(b []byte, key, subprotocol string, extra http.Header) []byte {
+func appendSwitching(b []byte, key, subprotocol, extensions string, extra http.Header) []byte {
 	b = append(b, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "...)
 	b = appendAccept(b, key)
 	b = append(b, "\r\n"...)
 	if subprotocol != "" {
 		b = append(b, "Sec-WebSocket-Protocol: "...)
 		b = append(b, subprotocol...)
+		b = append(b, "\r\n"...)
+	}
+	if extensions != "" {
+		b = append(b, "Sec-WebSocket-Extensions: "...)
+		b = append(b, extensions...)
 		b = append(b, "\r\n"...)
 	}
 	for name, values := range extra {

@@ -225,7 +225,7 @@ func TestAppendSwitching(t *testing.T) {
 		{"the same, and one agreed on", "chat", http.Header{"Sec-Websocket-Protocol": {"soap"}}, start + "Sec-WebSocket-Protocol: chat\r\n\r\n"},
 		{"the same, as the RFC writes it", "chat", http.Header{"Sec-WebSocket-Protocol": {"soap"}}, start + "Sec-WebSocket-Protocol: chat\r\n\r\n"},
 	} {
-		if got := appendSwitching(nil, sampleKey, tt.subprotocol, tt.extra); string(got) != tt.want {
+		if got := appendSwitching(nil, sampleKey, tt.subprotocol, "", tt.extra); string(got) != tt.want {
 			t.Errorf("%s: wrote %q, want %q", tt.name, got, tt.want)
 		}
 	}

@@ -22,6 +22,8 @@ type inbound struct {
 	fragments    int32 // frames of the open message so far; 0 where none is open
 	maxFragments int32 // limit for fragments; 0 for none
 	wantMasked   bool  // this side is a server: its peer must mask
+	deflate      bool  // permessage-deflate was agreed on
+	compressed   bool  // the open message, or the last one, is compressed
 }
 
 // accept says whether a frame with header h may come now, and takes it into
@@ -29,7 +31,7 @@ type inbound struct {
 //
 // A frame that is refused leaves the state as it was. So does a control frame.
 func (in *inbound) accept(h frameHeader, limit int64) error {
-	if h.rsv != 0 {
+	if h.rsv != 0 && !in.isCompressed(h) {
 		// "MUST be 0 unless an extension is negotiated that defines meanings
 		// for non-zero values" (section 5.2).
 		return violation("reserved bit set in a %v frame, but no extension was agreed on that uses it", h.opcode)
@@ -56,6 +58,13 @@ func (in *inbound) accept(h frameHeader, limit int64) error {
 	return in.count(h, limit)
 }
 
+// isCompressed reports whether RSV1 says, as agreed, that h begins a compressed
+// message: "An endpoint MUST NOT set the 'Per-Message Compressed' bit of control
+// frames and non-first fragments of a data message" (RFC 7692 section 6.1).
+func (in *inbound) isCompressed(h frameHeader) bool {
+	return in.deflate && h.rsv == rsv1 && (h.opcode == opText || h.opcode == opBinary)
+}
+
 // maskingViolation: "The server MUST close the connection upon receiving a
 // frame that is not masked. […] A client MUST close a connection if it detects
 // a masked frame" (section 5.1).
@@ -80,6 +89,14 @@ func acceptControl(h frameHeader) error {
 
 // count takes a data frame into account, if it stays within the limits.
 func (in *inbound) count(h frameHeader, limit int64) error {
+	if in.fragments == 0 {
+		in.compressed = h.rsv == rsv1
+	}
+	if limit > 0 && in.compressed {
+		// What counts is the size after inflating; of what is compressed, no
+		// more need come than a message of that size that did not shrink.
+		limit += min(limit, math.MaxInt64/2)/64 + 64
+	}
 	// Both are not negative, so the difference cannot overflow.
 	if limit > 0 && h.length > limit-in.size {
 		return ErrReadLimit

@@ -32,7 +32,8 @@ func (c *Conn) WriteJSON(v any) error {
 }
 
 // ReadJSON reads the next message, of either type, and stores what its JSON
-// says in v, as json.Unmarshal does. An empty message is io.ErrUnexpectedEOF.
+// says in v, as json.Unmarshal does: the message must be one JSON value and
+// nothing else. An empty message is io.ErrUnexpectedEOF.
 // After an error of the decoder, the connection can be used further.
 func (c *Conn) ReadJSON(v any) error {
 	b := jsonBuffers.Get().(*bytes.Buffer)

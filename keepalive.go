@@ -45,6 +45,7 @@ func newPingSchedule(interval, timeout time.Duration) (s pingSchedule) {
 // keepalive is the state of one connection.
 type keepalive struct {
 	silent atomic.Int32 // ticks since something was read
+	busy   atomic.Bool  // who reads is in a handler, or sending a pong
 	gaveUp atomic.Bool
 	timer  atomic.Pointer[time.Timer] // nil where a Server counts, or nobody
 }
@@ -62,7 +63,7 @@ func (k *keepalive) expired() bool { return k.gaveUp.Load() }
 // nothing: it may take a while. Ticks in which nobody reads do not count, for
 // nothing could be heard in them.
 func (c *Conn) keepaliveTick(s pingSchedule) (action func()) {
-	if !c.in.lock.isHeld() {
+	if !c.in.lock.isHeld() || c.keepalive.busy.Load() {
 		return nil
 	}
 	switch n := c.keepalive.silent.Add(1); {

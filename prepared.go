@@ -2,6 +2,7 @@ package websocket
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 )
 
@@ -10,9 +11,10 @@ import (
 // else. (A client still has to mask every copy with a fresh key.) It may be
 // used by any number of goroutines.
 type PreparedMessage struct {
-	op      opcode
-	frame   []byte // as a server sends it
-	payload []byte // the end of frame
+	op       opcode
+	frame    []byte                     // as a server sends it
+	payload  []byte                     // the end of frame
+	deflated [16]atomic.Pointer[[]byte] // the compressed frame for each window; an empty one if that is not shorter
 }
 
 // NewPreparedMessage encodes a message, of a type that WriteMessage takes. It
@@ -43,14 +45,42 @@ func (c *Conn) WritePreparedMessage(pm *PreparedMessage) error {
 	}
 	defer c.out.lock.unlock()
 	if c.client {
-		return c.writeFrame(pm.op, true, pm.payload)
+		return c.writeData(pm.op, pm.payload)
 	}
 	if c.out.err != nil {
 		return c.out.err
 	}
-	n, err := c.nc.Write(pm.frame)
-	if err != nil {
-		return c.writeFailed(err, n > 0)
+	if c.deflate.wants(len(pm.payload)) {
+		return c.writePreparedDeflated(pm)
 	}
-	return nil
+	return c.writeSealed(pm.frame)
+}
+
+// writePreparedDeflated sends the compressed frame, which refers to nothing
+// before it. Where later messages may refer to this one, the window takes it in.
+func (c *Conn) writePreparedDeflated(pm *PreparedMessage) error {
+	frame := pm.deflatedFrame(c.deflate.sendBits)
+	if len(frame) == 0 {
+		return c.writeSealed(pm.frame)
+	}
+	err := c.writeSealed(frame)
+	if err == nil && c.deflate.deflater != nil {
+		c.deflate.deflater.remember(pm.payload)
+	}
+	return err
+}
+
+// deflatedFrame returns the compressed frame for a window, made by whoever
+// needs it first.
+func (pm *PreparedMessage) deflatedFrame(bits int) []byte {
+	if frame := pm.deflated[bits].Load(); frame != nil {
+		return *frame
+	}
+	var frame []byte
+	if out, ok := appendDeflated(nil, pm.payload, bits); ok {
+		h := frameHeader{fin: true, rsv: rsv1, opcode: pm.op, length: int64(len(out))}
+		frame = append(appendHeader(make([]byte, 0, maxHeaderLen+len(out)), h), out...)
+	}
+	pm.deflated[bits].Store(&frame)
+	return frame
 }

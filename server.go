@@ -32,7 +32,8 @@ var ErrServerClosed = errors.New("websocket: Server closed")
 // Handler.
 type Server struct {
 	// Upgrader has the settings of the opening handshake and of connections.
-	// Its PingInterval of 0 means 30 s here.
+	// Its PingInterval of 0 means 30 s here. (Connections made by its method
+	// Upgrade are the caller's, and none of the Server's.)
 	Upgrader
 
 	// Handler is called for each connection, in a goroutine of its own. When
@@ -52,7 +53,8 @@ type Server struct {
 	TLSConfig *tls.Config
 
 	// MaxHeaderBytes bounds the request of an opening handshake, where the
-	// Server accepts connections itself. 0 means 16 KiB; 32 KiB is the most.
+	// Server accepts connections itself. 0 means 16 KiB; 32 KiB is the
+	// most, and what less than 0 means.
 	MaxHeaderBytes int
 
 	// Logger is told of panics in handlers, of handshakes that were refused,
@@ -169,11 +171,19 @@ func (s *Server) serve(c *Conn) {
 		c.Close()
 		return
 	}
-	r, err := s.openingHandshake(c)
-	if err != nil {
-		s.members.remove(c)
-		c.Close()
-		s.log(slog.LevelWarn, "websocket: opening handshake failed", "remote", c.RemoteAddr(), "error", err)
+	var r *http.Request
+	var err error
+	defer func() {
+		if v := recover(); v != nil { // CheckOrigin's or Error's
+			err = fmt.Errorf("websocket: panic in the opening handshake: %v\n%s", v, debug.Stack())
+		}
+		if err != nil {
+			s.members.remove(c)
+			c.Close()
+			s.log(slog.LevelWarn, "websocket: opening handshake failed", "remote", c.RemoteAddr(), "error", err)
+		}
+	}()
+	if r, err = s.openingHandshake(c); err != nil {
 		return
 	}
 	// The handshake took more stack than the connection will. A new goroutine

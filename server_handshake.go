@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"time"
 )
 
@@ -25,9 +26,12 @@ func (s *Server) openingHandshake(c *Conn) (*http.Request, error) {
 		return nil, err
 	}
 	if refusal != nil {
-		return nil, s.refuseRaw(c, &http.Request{Method: http.MethodGet, Header: http.Header{}}, refusal)
+		r = unreadable()
 	}
 	r.RemoteAddr, r.TLS = c.RemoteAddr().String(), state
+	if refusal != nil {
+		return nil, s.refuseRaw(c, r, refusal)
+	}
 	key, refusal := s.check(r, nil)
 	if refusal != nil {
 		return nil, s.refuseRaw(c, r, refusal)
@@ -38,6 +42,11 @@ func (s *Server) openingHandshake(c *Conn) (*http.Request, error) {
 	c.in.release()
 	s.members.ready(c) // from here on others may use it too
 	return r, nil
+}
+
+// unreadable stands for a request that could not be read, for Upgrader.Error.
+func unreadable() *http.Request {
+	return &http.Request{Method: http.MethodGet, URL: new(url.URL), Header: make(http.Header), Body: http.NoBody}
 }
 
 // handshakeTLS does the TLS handshake, if c is a TLS connection.
@@ -60,7 +69,10 @@ func handshakeTLS(c *Conn) (*tls.ConnectionState, error) {
 // readRequest reads the header of a request. What came behind it stays in
 // c.in.unread. Nobody else has c yet, so no lock is taken.
 func (s *Server) readRequest(c *Conn) (*http.Request, *HandshakeError, error) {
-	limit := min(orDefault(s.MaxHeaderBytes, defaultMaxHeaderBytes), bufferSize)
+	limit := orDefault(s.MaxHeaderBytes, defaultMaxHeaderBytes)
+	if limit < 0 || limit > bufferSize {
+		limit = bufferSize
+	}
 	searched := 0
 	for {
 		n := headerEnd(c.in.unread, searched)

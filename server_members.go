@@ -2,6 +2,7 @@ package websocket
 
 import (
 	"context"
+	"math"
 	"sync"
 	"time"
 )
@@ -65,8 +66,9 @@ func (m *members) announceEmpty() {
 	}
 }
 
-// each calls f for every member. One that moves in the list meanwhile may be
-// missed.
+// each calls f for every member, from the end of the list to its start: one
+// that leaves meanwhile is replaced by one from the end, which was called for
+// before. A member may be called for twice, but none is missed.
 func (m *members) each(f func(c *Conn, ready bool)) {
 	const chunkSize = 256 // how many are looked at before others may change the list
 	type entry struct {
@@ -74,19 +76,19 @@ func (m *members) each(f func(c *Conn, ready bool)) {
 		ready bool
 	}
 	chunk := make([]entry, 0, chunkSize)
-	for from := 0; ; from += chunkSize {
+	for to := math.MaxInt; to > 0; {
 		m.mu.Lock()
+		to = min(to, len(m.list))
+		from := max(0, to-chunkSize)
 		chunk = chunk[:0]
-		for i := from; i < min(from+chunkSize, len(m.list)); i++ {
-			chunk = append(chunk, entry{m.list[i], m.list[i].member.ready})
+		for _, c := range m.list[from:to] {
+			chunk = append(chunk, entry{c, c.member.ready})
 		}
 		m.mu.Unlock()
 		for _, e := range chunk {
 			f(e.c, e.ready)
 		}
-		if len(chunk) < chunkSize {
-			return
-		}
+		to = from
 	}
 }
 
@@ -130,26 +132,34 @@ func (m *members) close() (empty <-chan struct{}) {
 // dismiss sends every member a close frame with code 1001. Who is still in the
 // opening handshake is cut off.
 func (m *members) dismiss() {
-	slots := make(chan struct{}, 64) // for peers that read nothing and hold up the close frame
+	slots := make(chan struct{}, 64) // bounds the goroutines, of which most have done at once
 	m.each(func(c *Conn, ready bool) {
-		if !ready {
+		switch {
+		case !ready:
 			c.Close()
-			return
+		case c.out.lock.isHeld():
+			go c.goAway() // perhaps behind a write that a peer holds up: nobody is to wait for that
+		default:
+			slots <- struct{}{}
+			go func() {
+				c.goAway()
+				<-slots
+			}()
 		}
-		slots <- struct{}{}
-		go func() {
-			c.goAway()
-			<-slots
-		}()
 	})
 }
 
 // goAway begins the closing handshake. Whoever reads meets the peer's answer;
-// where nobody does, Shutdown has to.
+// where nobody does, Shutdown has to, but not in the middle of a message that
+// somebody has begun to read.
 func (c *Conn) goAway() {
 	c.sendClose(CloseGoingAway, "", time.Now().Add(controlTimeout))
-	if !c.in.lock.isHeld() {
-		go c.Shutdown(context.Background(), CloseGoingAway, "")
+	if c.in.lock.tryLock() {
+		begun := c.in.open
+		c.in.lock.unlock()
+		if !begun {
+			go c.Shutdown(context.Background(), CloseGoingAway, "")
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package websocket
 import (
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"time"
 )
@@ -39,6 +40,13 @@ type Upgrader struct {
 	// Error writes the response that refuses a handshake. Nil means
 	// http.Error with the reason.
 	Error func(w http.ResponseWriter, r *http.Request, status int, reason error)
+
+	// EnableCompression agrees to permessage-deflate (RFC 7692) where the client
+	// offers it, with Compression's settings.
+	EnableCompression bool
+
+	// Compression, if not nil, is EnableCompression with settings of one's own.
+	Compression *Compression
 
 	// ReadLimit is where SetReadLimit starts: 0 means 32 MiB, less than 0 no limit.
 	ReadLimit int64
@@ -93,7 +101,7 @@ func (u *Upgrader) upgrade(w http.ResponseWriter, r *http.Request, extra http.He
 	}
 	nc, rw, err := http.NewResponseController(w).Hijack()
 	if err != nil {
-		return nil, u.refuse(w, r, cannotHijack(w, r, err))
+		return nil, u.refuse(w, r, cannotHijack(w, err))
 	}
 	c := newConn(nc, false)
 	// Octets that came right behind the request belong to the WebSocket.
@@ -125,7 +133,8 @@ func (u *Upgrader) check(r *http.Request, extra http.Header) (key string, refusa
 	if refusal != nil {
 		return "", refusal
 	}
-	if err := checkExtraHeader(extra, "Upgrade", "Connection", "Sec-WebSocket-Accept", "Sec-WebSocket-Extensions"); err != nil {
+	if err := checkExtraHeader(extra, "Upgrade", "Connection", "Sec-WebSocket-Accept", "Sec-WebSocket-Extensions",
+		"Content-Length", "Transfer-Encoding"); err != nil {
 		// Not the client's fault, and none of its business.
 		return "", &HandshakeError{Status: http.StatusInternalServerError, message: err.Error()[len("websocket: "):]}
 	}
@@ -158,11 +167,7 @@ func (u *Upgrader) refuse(w http.ResponseWriter, r *http.Request, e *HandshakeEr
 }
 
 // cannotHijack says which ResponseWriter stands in the way.
-func cannotHijack(w http.ResponseWriter, r *http.Request, err error) *HandshakeError {
-	if r.ProtoMajor > 1 {
-		return refuse(http.StatusHTTPVersionNotSupported,
-			"the request came over %s; WebSocket connections are opened over HTTP/1.1 here", r.Proto)
-	}
+func cannotHijack(w http.ResponseWriter, err error) *HandshakeError {
 	inner := w
 	for {
 		wrapper, ok := inner.(interface{ Unwrap() http.ResponseWriter })
@@ -181,15 +186,34 @@ func cannotHijack(w http.ResponseWriter, r *http.Request, err error) *HandshakeE
 // respond sends the response that agrees, and applies u's settings.
 func (u *Upgrader) respond(c *Conn, r *http.Request, key string, extra http.Header) error {
 	c.limit.Store(orDefault(u.ReadLimit, defaultReadLimit))
-	c.in.rules.maxFragments = int32(orDefault(u.MaxFragments, defaultMaxFragments))
+	c.in.rules.maxFragments = int32(min(orDefault(u.MaxFragments, defaultMaxFragments), math.MaxInt32))
 	c.closeTimeout = orDefault(u.CloseTimeout, defaultCloseTimeout)
 	c.subprotocol = u.subprotocol(r, extra)
+	extensions := u.agreeOnDeflate(c, r)
 	buf := getBuffer()
 	defer putBuffer(buf)
-	if _, err := c.nc.Write(appendSwitching(buf[:0], key, c.subprotocol, extra)); err != nil {
+	if _, err := c.nc.Write(appendSwitching(buf[:0], key, c.subprotocol, extensions, extra)); err != nil {
 		return fmt.Errorf("websocket: opening handshake: %w", err)
 	}
 	return c.nc.SetDeadline(time.Time{})
+}
+
+// agreeOnDeflate returns the answer to the client's offers, and makes c ready
+// for it.
+func (u *Upgrader) agreeOnDeflate(c *Conn, r *http.Request) (answer string) {
+	offers, want := r.Header["Sec-Websocket-Extensions"], u.Compression
+	if len(offers) == 0 || want == nil && !u.EnableCompression {
+		return ""
+	}
+	if want == nil {
+		want = new(Compression)
+	}
+	params, answer := agreeDeflate(offers, want)
+	if answer != "" {
+		c.deflate = newConnDeflate(params, want.threshold())
+		c.in.rules.deflate = true
+	}
+	return answer
 }
 
 // subprotocol chooses among u.Subprotocols. A handler that chooses by itself
@@ -206,14 +230,6 @@ func (u *Upgrader) subprotocol(r *http.Request, extra http.Header) string {
 		}
 	}
 	return chooseSubprotocol(own, r.Header["Sec-Websocket-Protocol"])
-}
-
-// orDefault reads a setting of which 0 means the default.
-func orDefault[T int | int64 | time.Duration](v, standard T) T {
-	if v == 0 {
-		return standard
-	}
-	return v
 }
 
 // A BufferPool is what WriteBufferPool takes, in gorilla/websocket's programs.

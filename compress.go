@@ -1,0 +1,186 @@
+package websocket
+
+import (
+	"strconv"
+	"time"
+)
+
+// Negotiation of permessage-deflate, RFC 7692 section 7.1.
+//
+// A client offers, in its request, one or several sets of parameters; the
+// server takes the first that it can meet, and answers with what holds:
+//
+//	Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits
+//
+//	Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=12; client_max_window_bits=12
+//
+// Each direction has a window, how far back a message may refer to what was
+// sent before, and context takeover, whether it may refer to earlier messages
+// at all. What the window costs, both sides pay.
+
+// Compression asks for permessage-deflate (RFC 7692). Messages are then
+// compressed, if they get shorter, as long as the peer agrees to it.
+//
+// A connection that agreed keeps, beside the usual, at most these octets while
+// it is idle, for both directions together:
+//
+//	WindowBits           9     10     11     12     13     14     15
+//	octets           2,700  5,100  7,700  13,400 26,700 53,300 106,500
+//
+// and nothing with NoContextTakeover. Compressing takes some 60 KB and
+// decompressing 7 KB while it runs, from a pool that all connections share.
+type Compression struct {
+	// WindowBits is the base-2 logarithm of the window's size, 9 to 15, for
+	// both directions: 0 means 12, which is 4 KiB. A larger window finds more
+	// to refer to in what was sent before. A peer may ask for less. One that
+	// cannot limit its own window is asked not to keep it between messages.
+	WindowBits int
+
+	// NoContextTakeover lets no message refer to an earlier one. That costs no
+	// memory between messages, but small messages hardly get shorter.
+	NoContextTakeover bool
+
+	// Threshold is the size, in octets, from which on messages are compressed:
+	// 0 means 32, with NoContextTakeover 512; less than 0 means all.
+	Threshold int
+}
+
+const defaultWindowBits = 12
+
+// windowBits returns the setting within its bounds. Zlib cannot compress with
+// a window of 2^8, so that is never asked for.
+func (c *Compression) windowBits() int {
+	return min(max(orDefault(c.WindowBits, defaultWindowBits), 9), 15)
+}
+
+func (c *Compression) threshold() int {
+	if c.Threshold == 0 && c.NoContextTakeover {
+		return 512
+	}
+	return orDefault(c.Threshold, 32)
+}
+
+const deflateName = "permessage-deflate"
+
+// deflateOffer is what one element of the list asks for, or agrees to.
+type deflateOffer struct {
+	serverNoContext, clientNoContext bool
+	serverBits, clientBits           int  // 0 where the parameter is missing
+	clientBitsOpen                   bool // client_max_window_bits without a value, in an offer
+}
+
+// parseDeflate reads the parameters of an offer. It reports false for those
+// that section 7.1 tells a server to decline: unknown ones, repeated ones, and
+// such with invalid values.
+func parseDeflate(e extension) (o deflateOffer, ok bool) {
+	for i, p := range e.params {
+		for _, earlier := range e.params[:i] {
+			if earlier.name == p.name {
+				return o, false
+			}
+		}
+		switch p.name {
+		case "server_no_context_takeover":
+			o.serverNoContext, ok = true, !p.hasValue
+		case "client_no_context_takeover":
+			o.clientNoContext, ok = true, !p.hasValue
+		case "server_max_window_bits":
+			o.serverBits, ok = parseWindowBits(p.value)
+		case "client_max_window_bits":
+			if !p.hasValue {
+				o.clientBitsOpen, ok = true, true
+			} else {
+				o.clientBits, ok = parseWindowBits(p.value)
+			}
+		default:
+			ok = false
+		}
+		if !ok {
+			return o, false
+		}
+	}
+	return o, true
+}
+
+// parseWindowBits: "a decimal integer value without leading zeroes between 8
+// to 15, inclusive" (section 7.1.2).
+func parseWindowBits(s string) (bits int, ok bool) {
+	for bits = 8; bits <= 15; bits++ {
+		if s == strconv.Itoa(bits) {
+			return bits, true
+		}
+	}
+	return 0, false
+}
+
+// deflateParams are what was agreed on, as one side sees it.
+type deflateParams struct {
+	sendBits, receiveBits         int
+	sendTakeover, receiveTakeover bool
+}
+
+// agreeDeflate is a server's decision about the offers in a request. It
+// returns the answer to be sent, "" where there is no offer that it can take:
+// then the connection goes without compression.
+func agreeDeflate(offers []string, want *Compression) (params deflateParams, answer string) {
+	list, ok := parseExtensions(offers)
+	if !ok {
+		return params, ""
+	}
+	for _, e := range list {
+		if e.name != deflateName {
+			continue
+		}
+		if o, ok := parseDeflate(e); ok {
+			return answerDeflate(o, want)
+		}
+	}
+	return params, ""
+}
+
+// answerDeflate takes an offer.
+func answerDeflate(o deflateOffer, want *Compression) (p deflateParams, answer string) {
+	bits := want.windowBits()
+	p = deflateParams{
+		sendBits:        min(bits, orDefault(o.serverBits, 15)),
+		receiveBits:     15,
+		sendTakeover:    !o.serverNoContext && !want.NoContextTakeover,
+		receiveTakeover: !o.clientNoContext && !want.NoContextTakeover,
+	}
+	switch {
+	case o.clientBits != 0 || o.clientBitsOpen:
+		p.receiveBits = min(bits, orDefault(o.clientBits, 15))
+	case bits < 15:
+		// "If a received extension negotiation offer doesn't have the
+		// client_max_window_bits extension parameter, the corresponding
+		// response […] MUST NOT include" it (section 7.1.2.2). The way to keep
+		// such a client's 32 KiB from staying here is to forbid it context.
+		p.receiveTakeover = false
+	}
+	return p, string(p.append([]byte(deflateName), o))
+}
+
+// append appends the parameters of the answer to o.
+func (p deflateParams) append(b []byte, o deflateOffer) []byte {
+	if !p.sendTakeover {
+		b = append(b, "; server_no_context_takeover"...)
+	}
+	if !p.receiveTakeover {
+		b = append(b, "; client_no_context_takeover"...)
+	}
+	if p.sendBits < 15 || o.serverBits != 0 {
+		b = strconv.AppendInt(append(b, "; server_max_window_bits="...), int64(p.sendBits), 10)
+	}
+	if p.receiveBits < 15 || o.clientBits != 0 {
+		b = strconv.AppendInt(append(b, "; client_max_window_bits="...), int64(p.receiveBits), 10)
+	}
+	return b
+}
+
+// orDefault reads a setting of which 0 means the default.
+func orDefault[T int | int64 | time.Duration](v, standard T) T {
+	if v == 0 {
+		return standard
+	}
+	return v
+}

@@ -1,0 +1,111 @@
+package websocket
+
+import (
+	"strings"
+	"testing"
+)
+
+// shorten and lengthen make the tables readable.
+var shortNames = []string{
+	"pmd", "permessage-deflate",
+	"snct", "server_no_context_takeover",
+	"cnct", "client_no_context_takeover",
+	"smwb", "server_max_window_bits",
+	"cmwb", "client_max_window_bits",
+}
+
+func lengthen(s string) string { return strings.NewReplacer(shortNames...).Replace(s) }
+
+func shorten(s string) string {
+	var reversed []string
+	for i := 0; i < len(shortNames); i += 2 {
+		reversed = append(reversed, shortNames[i+1], shortNames[i])
+	}
+	return strings.NewReplacer(reversed...).Replace(s)
+}
+
+// The server's answers to the offers of RFC 7692 section 7.1, for settings of
+// 12 and 15 bits, and without takeover. "" declines.
+func TestAgreeDeflate(t *testing.T) {
+	for _, tt := range []struct{ offer, with12, with15, without string }{
+		{"", "", "", ""},
+		{"pmd", "pmd; cnct; smwb=12", "pmd", "pmd; snct; cnct; smwb=12"},
+		{"pmd; cmwb", "pmd; smwb=12; cmwb=12", "pmd", "pmd; snct; cnct; smwb=12; cmwb=12"},
+		{"pmd; cmwb=8", "pmd; smwb=12; cmwb=8", "pmd; cmwb=8", "pmd; snct; cnct; smwb=12; cmwb=8"},
+		{"pmd; cmwb=10", "pmd; smwb=12; cmwb=10", "pmd; cmwb=10", "pmd; snct; cnct; smwb=12; cmwb=10"},
+		{`pmd; cmwb="10"`, "pmd; smwb=12; cmwb=10", "pmd; cmwb=10", "pmd; snct; cnct; smwb=12; cmwb=10"},
+		{"pmd; cmwb=15", "pmd; smwb=12; cmwb=12", "pmd; cmwb=15", "pmd; snct; cnct; smwb=12; cmwb=12"},
+		{"pmd; smwb=8", "pmd; cnct; smwb=8", "pmd; smwb=8", "pmd; snct; cnct; smwb=8"},
+		{"pmd; smwb=10", "pmd; cnct; smwb=10", "pmd; smwb=10", "pmd; snct; cnct; smwb=10"},
+		{"pmd; smwb=15", "pmd; cnct; smwb=12", "pmd; smwb=15", "pmd; snct; cnct; smwb=12"},
+		{"pmd; snct", "pmd; snct; cnct; smwb=12", "pmd; snct", "pmd; snct; cnct; smwb=12"},
+		{"pmd; cnct; cmwb", "pmd; cnct; smwb=12; cmwb=12", "pmd; cnct", "pmd; snct; cnct; smwb=12; cmwb=12"},
+		{"pmd; snct; cnct", "pmd; snct; cnct; smwb=12", "pmd; snct; cnct", "pmd; snct; cnct; smwb=12"},
+		// declined
+		{"pmd; cmwb=7", "", "", ""}, {"pmd; cmwb=16", "", "", ""}, {"pmd; cmwb=010", "", "", ""},
+		{"pmd; cmwb=08", "", "", ""}, {"pmd; cmwb=+10", "", "", ""}, {"pmd; cmwb=abc", "", "", ""}, {"pmd; cmwb=", "", "", ""},
+		{"pmd; smwb", "", "", ""}, {"pmd; smwb=7", "", "", ""}, {"pmd; smwb=16", "", "", ""}, {"pmd; smwb=09", "", "", ""},
+		{"pmd; snct=1", "", "", ""}, {"pmd; cnct=true", "", "", ""},
+		{"pmd; cmwb; cmwb=10", "", "", ""}, {"pmd; snct; snct", "", "", ""}, {"pmd; smwb=9; smwb=9", "", "", ""},
+		{"pmd; foo", "", "", ""}, {"pmd; foo=bar", "", "", ""}, {"PMD", "", "", ""}, {"pmd;;", "", "", ""},
+		{"x-webkit-deflate-frame", "", "", ""}, {"foo; bar", "", "", ""},
+		// the first that can be met
+		{"pmd; foo, pmd; cmwb", "pmd; smwb=12; cmwb=12", "pmd", "pmd; snct; cnct; smwb=12; cmwb=12"},
+		{"foo, pmd; snct", "pmd; snct; cnct; smwb=12", "pmd; snct", "pmd; snct; cnct; smwb=12"},
+		{"pmd; smwb=9, pmd", "pmd; cnct; smwb=9", "pmd; smwb=9", "pmd; snct; cnct; smwb=9"},
+		{"pmd, broken one", "", "", ""},
+	} {
+		for _, s := range []struct {
+			want   Compression
+			answer string
+		}{
+			{Compression{}, tt.with12},
+			{Compression{WindowBits: 15}, tt.with15},
+			{Compression{NoContextTakeover: true}, tt.without},
+		} {
+			p, got := agreeDeflate([]string{lengthen(tt.offer)}, &s.want)
+			if shorten(got) != s.answer {
+				t.Errorf("offer %q, %+v: answer %q, want %q", tt.offer, s.want, shorten(got), s.answer)
+			}
+			if got != "" {
+				checkAgreed(t, tt.offer, got, p)
+			}
+		}
+	}
+}
+
+// checkAgreed reads the answer as a client would and compares.
+func checkAgreed(t *testing.T, offer, answer string, p deflateParams) {
+	t.Helper()
+	list, ok := parseExtensions([]string{answer})
+	if !ok || len(list) != 1 {
+		t.Fatalf("offer %q: the answer %q is no single extension", offer, answer)
+	}
+	o, ok := parseDeflate(list[0])
+	if !ok || o.clientBitsOpen {
+		t.Fatalf("offer %q: the answer %q is invalid", offer, answer)
+	}
+	want := deflateParams{
+		sendBits: orDefault(o.serverBits, 15), receiveBits: orDefault(o.clientBits, 15),
+		sendTakeover: !o.serverNoContext, receiveTakeover: !o.clientNoContext,
+	}
+	if p != want {
+		t.Errorf("offer %q: the server goes by %+v, but answered %q", offer, p, answer)
+	}
+}
+
+func TestCompressionSettings(t *testing.T) {
+	for _, tt := range []struct {
+		c               Compression
+		bits, threshold int
+	}{
+		{Compression{}, 12, 32},
+		{Compression{NoContextTakeover: true}, 12, 512},
+		{Compression{WindowBits: 8, Threshold: -1}, 9, -1},
+		{Compression{WindowBits: 99, Threshold: 100, NoContextTakeover: true}, 15, 100},
+	} {
+		if tt.c.windowBits() != tt.bits || tt.c.threshold() != tt.threshold {
+			t.Errorf("%+v: %d bits, threshold %d; want %d, %d", tt.c, tt.c.windowBits(), tt.c.threshold(), tt.bits, tt.threshold)
+		}
+	}
+}

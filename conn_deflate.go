@@ -1,0 +1,212 @@
+package websocket
+
+import (
+	"errors"
+	"sync"
+	"sync/atomic"
+)
+
+// Compression on a Conn, RFC 7692 sections 6 and 7.2: the first frame of a
+// compressed message has RSV1 set. Frames are cut from what was compressed,
+// not compressed one by one; control frames never are.
+
+// connDeflate is what a connection that agreed on permessage-deflate has
+// beside the others.
+type connDeflate struct {
+	deflateParams
+	threshold int         // messages shorter than this go out as they are
+	off       atomic.Bool // EnableWriteCompression(false)
+	inflater  *inflater   // owned by the holder of in.lock
+	deflater  *deflater   // owned by the holder of out.lock; nil without context takeover
+}
+
+func newConnDeflate(p deflateParams, threshold int) *connDeflate {
+	d := &connDeflate{deflateParams: p, threshold: threshold, inflater: newInflater(p.receiveBits, p.receiveTakeover)}
+	d.forget()
+	return d
+}
+
+// forget makes the next message refer to nothing before it.
+func (d *connDeflate) forget() {
+	if d.sendTakeover {
+		d.deflater = newDeflater(d.sendBits)
+	}
+}
+
+// EnableWriteCompression says whether messages are compressed from now on,
+// where the peer agreed to it; at first they are. Messages in which secrets
+// stand next to text that others choose are better sent without: their size
+// would tell about the secret.
+func (c *Conn) EnableWriteCompression(enable bool) {
+	if c.deflate != nil {
+		c.deflate.off.Store(!enable)
+	}
+}
+
+// SetCompressionLevel exists for programs written for gorilla/websocket. It
+// accepts the levels of compress/flate, and they make no difference here:
+// there is one way to compress. Window and memory are Compression's.
+func (c *Conn) SetCompressionLevel(level int) error {
+	if level < -2 || level > 9 {
+		return errors.New("websocket: invalid compression level, want -2 to 9")
+	}
+	return nil
+}
+
+// inflateStep bounds what is inflated before it is checked, so that wrong
+// UTF-8 and limits are noticed early.
+const inflateStepSize = 64 << 10
+
+// appendInflated is appendPayload for a compressed message.
+func (c *Conn) appendInflated(dst []byte) ([]byte, error) {
+	for {
+		var done bool
+		var err error
+		if dst, done, err = c.inflateSome(dst, inflateStepSize); done || err != nil {
+			return dst, err
+		}
+	}
+}
+
+// inflateSome appends up to max octets of the open message to dst. It comes
+// back when it has some, or done, at the message's end.
+func (c *Conn) inflateSome(dst []byte, max int) (_ []byte, done bool, err error) {
+	in, before := &c.in, len(dst)
+	limit := c.limit.Load()
+	if limit > 0 {
+		max = int(min(int64(max), limit-in.inflated))
+	}
+	for {
+		var status inflateStatus
+		dst, status, err = c.deflate.inflater.inflate(dst, max)
+		fresh := dst[before:]
+		in.inflated += int64(len(fresh))
+		switch {
+		case status == inflateFailed:
+			return dst, false, &ProtocolError{Code: CloseInvalidFramePayloadData, Reason: err.Error()}
+		case in.messageType == opText && !in.text.valid(fresh):
+			return dst, false, errInvalidUTF8
+		case status == inflateDone:
+			return dst, true, c.endMessage()
+		case status == inflateFull && limit > 0 && in.inflated >= limit:
+			return dst, false, ErrReadLimit
+		case len(fresh) > 0:
+			return dst, false, nil
+		}
+		if err := c.feedInflater(); err != nil {
+			return dst, false, err
+		}
+	}
+}
+
+// feedInflater gives the inflater the next piece of the open message. It reads
+// it where it lies, in the read buffer, and has taken it before that is read
+// into again.
+func (c *Conn) feedInflater() error {
+	in := &c.in
+	for in.left == 0 && !in.fin {
+		if err := c.nextFrame(); err != nil {
+			return err
+		}
+	}
+	if in.left > 0 && len(in.unread) == 0 {
+		if err := c.fill(); err != nil {
+			return err
+		}
+	}
+	n := min(in.left, int64(len(in.unread)))
+	p := in.unread[:n]
+	in.unread = in.unread[n:]
+	in.unmask(p)
+	c.deflate.inflater.feed(p, in.fin && in.left == 0)
+	return nil
+}
+
+// skipInflated inflates the open message to its end, for nobody: the next one
+// may refer to it.
+func (c *Conn) skipInflated() error {
+	buf := getBuffer()
+	defer putBuffer(buf)
+	for {
+		if _, done, err := c.inflateSome(buf[:0], len(buf)); done || err != nil {
+			return err
+		}
+	}
+}
+
+// deflateBuffers hold compressed messages, with room for a header in front.
+var deflateBuffers = sync.Pool{New: func() any { return new([]byte) }}
+
+// maxPooledDeflate is the largest buffer that is kept for the next message.
+const maxPooledDeflate = 256 << 10
+
+func getDeflateBuffer() *[]byte {
+	b := deflateBuffers.Get().(*[]byte)
+	if cap(*b) == 0 {
+		*b = make([]byte, 0, 4<<10)
+	}
+	return b
+}
+
+func putDeflateBuffer(b *[]byte) {
+	if cap(*b) <= maxPooledDeflate {
+		deflateBuffers.Put(b)
+	}
+}
+
+// wants reports whether a message of n octets is to be compressed.
+func (d *connDeflate) wants(n int) bool {
+	return d != nil && n >= d.threshold && n > 0 && !d.off.Load()
+}
+
+// writeDeflated writes a message in one compressed frame, or as it is if that
+// would not be shorter. Its caller holds out.lock.
+func (c *Conn) writeDeflated(op opcode, data []byte) error {
+	if c.out.err != nil {
+		return c.out.err
+	}
+	d, buf := c.deflate, getDeflateBuffer()
+	defer putDeflateBuffer(buf)
+	room := (*buf)[:maxHeaderLen]
+	var out []byte
+	var ok bool
+	if d.deflater != nil {
+		out, ok = d.deflater.appendMessage(room, data)
+	} else {
+		out, ok = appendDeflated(room, data, d.sendBits)
+	}
+	*buf = out[:0]
+	if !ok {
+		return c.writeFrame(op, true, data)
+	}
+	err := c.writeSealed(c.seal(out, frameHeader{fin: true, rsv: rsv1, opcode: op}))
+	if err != nil {
+		d.forget() // the peer has not seen this message, so no later one may refer to it
+	}
+	return err
+}
+
+// seal turns b, which has room for a header in front of a payload, into a
+// frame. h lacks the length and the mask.
+func (c *Conn) seal(b []byte, h frameHeader) (frame []byte) {
+	payload := b[maxHeaderLen:]
+	h.length = int64(len(payload))
+	if c.client {
+		h.masked, h.key = true, newMaskingKey()
+		mask(payload, h.key)
+	}
+	var room [maxHeaderLen]byte
+	header := appendHeader(room[:0], h)
+	start := maxHeaderLen - len(header)
+	copy(b[start:], header)
+	return b[start:]
+}
+
+// writeSealed writes what seal returned. Its caller holds out.lock.
+func (c *Conn) writeSealed(frame []byte) error {
+	n, err := c.nc.Write(frame)
+	if err != nil {
+		return c.writeFailed(err, n > 0)
+	}
+	return nil
+}
