@@ -74,7 +74,7 @@ func (c *Conn) inflateSome(dst []byte, max int) (_ []byte, done bool, err error)
 	in, before := &c.in, len(dst)
 	limit := c.limit.Load()
 	if limit > 0 {
-		max = int(min(int64(max), limit-in.inflated))
+		max = int(min(int64(max), limit-min(in.inflated, limit)))
 	}
 	for {
 		var status inflateStatus
@@ -88,10 +88,10 @@ func (c *Conn) inflateSome(dst []byte, max int) (_ []byte, done bool, err error)
 			return dst, false, errInvalidUTF8
 		case status == inflateDone:
 			return dst, true, c.endMessage()
-		case status == inflateFull && limit > 0 && in.inflated >= limit:
-			return dst, false, ErrReadLimit
 		case len(fresh) > 0:
 			return dst, false, nil
+		case status == inflateFull: // and no room: max has come down to 0
+			return dst, false, ErrReadLimit
 		}
 		if err := c.feedInflater(); err != nil {
 			return dst, false, err

@@ -26,6 +26,9 @@ import (
 // a stop sends them.
 const shutdownTimeout = 5 * time.Second
 
+// The suite's sections 12 and 13 are about compression.
+var upgrader = websocket.Upgrader{EnableCompression: true}
+
 func main() {
 	addr := flag.String("addr", "localhost:9001", "`host:port` to listen on; port 0 takes a free one")
 	viaHTTP := flag.Bool("http", false, "serve through net/http and websocket.Upgrader instead of websocket.Server")
@@ -48,7 +51,7 @@ func newServer(viaHTTP bool) server {
 	if viaHTTP {
 		return &http.Server{Handler: http.HandlerFunc(upgradeAndEcho)}
 	}
-	return &websocket.Server{Handler: echo, Logger: slog.Default()}
+	return &websocket.Server{Upgrader: upgrader, Handler: echo, Logger: slog.Default()}
 }
 
 // run serves until ctx ends. It listens by itself, because only a listener
@@ -74,8 +77,7 @@ func run(ctx context.Context, addr string, srv server) error {
 }
 
 func upgradeAndEcho(w http.ResponseWriter, r *http.Request) {
-	var u websocket.Upgrader
-	c, err := u.Upgrade(w, r, nil)
+	c, err := upgrader.Upgrade(w, r, nil)
 	if err != nil {
 		return // Upgrade has answered the request.
 	}
