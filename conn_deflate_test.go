@@ -12,6 +12,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unsafe"
 )
 
 // deflatePair is a pair that agreed on permessage-deflate, both ways alike.
@@ -384,6 +385,32 @@ func TestSetCompressionLevel(t *testing.T) {
 	for level := -4; level <= 11; level++ {
 		if err := c.SetCompressionLevel(level); (err == nil) != (level >= -2 && level <= 9) {
 			t.Errorf("level %d: %v", level, err)
+		}
+	}
+}
+
+// What Compression's documentation says of memory between messages.
+func TestCompressionMemory(t *testing.T) {
+	documented := map[int]int{9: 2600, 10: 3800, 11: 7100, 12: 13800, 13: 27100, 14: 53700, 15: 90600}
+	for bits, most := range documented {
+		p := deflateParams{bits, bits, true, true}
+		var sent bytes.Buffer
+		out, in := newConn(&recorder{w: &sent}, false), newConn(&memoryConn{r: &sent}, true)
+		out.deflate, in.deflate, in.in.rules.deflate = newConnDeflate(p, 1), newConnDeflate(p, 1), true
+		for i := range 2000 {
+			out.WriteMessage(TextMessage, fmt.Appendf(nil, "message %d of two thousand, %x", i, i*i*i))
+			if _, _, err := in.ReadMessage(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		d, f := out.deflate.deflater, in.deflate.inflater
+		used := cap(d.window) + 2*cap(d.table) + cap(f.hist.buf) +
+			int(unsafe.Sizeof(*d)+unsafe.Sizeof(*f)+unsafe.Sizeof(*out.deflate))
+		if used > most || used < most*9/10 {
+			t.Errorf("%d bits: %d octets between messages, documented %d", bits, used, most)
+		}
+		if f.scratch != nil {
+			t.Errorf("%d bits: a scratch is held between messages", bits)
 		}
 	}
 }

@@ -31,6 +31,10 @@ func headerEnd(b []byte, searched int) int {
 	if i := bytes.Index(b[from:], []byte("\r\n\r\n")); i >= 0 {
 		return from + i + 4
 	}
+	// Somebody types a request by hand: parseRequest will say what is missing.
+	if i := bytes.Index(b[from:], []byte("\n\n")); i >= 0 {
+		return from + i + 2
+	}
 	return 0
 }
 
