@@ -40,10 +40,18 @@ func TestHeaderEnd(t *testing.T) {
 			}
 		}
 	}
-	for _, no := range []string{"", "\r\n", "GET / HTTP/1.1\n\n", "\r\n\n\r\n", "\n\r\n", "\r\r\n\n"} {
+	for _, no := range []string{"", "\r\n", "GET / HTTP/1.1\n", "\n\r\n", "\r\r\n"} {
 		if got := headerEnd([]byte(no), 0); got != 0 {
 			t.Errorf("%q ends at %d, want no end", no, got)
 		}
+	}
+	// Lines that end without CR are refused, and not waited for until a timeout.
+	const typed = "GET / HTTP/1.1\nHost: x\n\n"
+	if got := headerEnd([]byte(typed), 0); got != len(typed) {
+		t.Errorf("%q ends at %d", typed, got)
+	}
+	if _, refusal := parseRequest([]byte(typed)); refusal == nil || refusal.Status != http.StatusBadRequest {
+		t.Errorf("%q: %v, want 400", typed, refusal)
 	}
 }
 
