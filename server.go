@@ -167,7 +167,9 @@ func (s *Server) track(l net.Listener, add bool) bool {
 
 // serve serves one accepted connection.
 func (s *Server) serve(c *Conn) {
+	c.reserve()
 	if !s.join(c) {
+		c.unreserve()
 		c.Close()
 		return
 	}
@@ -177,35 +179,49 @@ func (s *Server) serve(c *Conn) {
 		if v := recover(); v != nil { // CheckOrigin's or Error's
 			err = fmt.Errorf("websocket: panic in the opening handshake: %v\n%s", v, debug.Stack())
 		}
+		c.unreserve()
 		if err != nil {
 			s.members.remove(c)
 			c.Close()
 			s.log(slog.LevelWarn, "websocket: opening handshake failed", "remote", c.RemoteAddr(), "error", err)
+			return
 		}
+		// The handshake took more stack than the connection will. A new
+		// goroutine begins with 2 KiB again.
+		go s.run(c, r)
 	}()
-	if r, err = s.openingHandshake(c); err != nil {
-		return
-	}
-	// The handshake took more stack than the connection will. A new goroutine
-	// begins with 2 KiB again.
-	go s.run(c, r)
+	r, err = s.openingHandshake(c)
 }
 
 // ServeHTTP upgrades a request to a connection and returns; the handler runs
 // on. Requests that ask for no upgrade, or wrongly, are refused as by Upgrader.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	c, err := s.Upgrader.upgrade(w, r, nil)
+	c, key, err := s.take(w, r, nil)
+	if err == nil {
+		err = s.answerMember(c, r, key)
+	}
 	if err != nil {
 		s.log(slog.LevelWarn, "websocket: opening handshake failed", "remote", r.RemoteAddr, "error", err)
 		return
 	}
-	if !s.join(c) {
-		c.Shutdown(context.Background(), CloseGoingAway, "")
-		return
-	}
-	s.members.ready(c)
 	// net/http ends the request's context with this call.
 	go s.run(c, r.WithContext(context.WithoutCancel(r.Context())))
+}
+
+// answerMember makes c a member before its client knows that it has a
+// connection: then Shutdown misses none that is in use.
+func (s *Server) answerMember(c *Conn, r *http.Request, key string) error {
+	if !s.join(c) {
+		c.unreserve()
+		c.Close()
+		return ErrServerClosed
+	}
+	s.members.ready(c)
+	err := s.answer(c, r, key, nil)
+	if err != nil {
+		s.members.remove(c)
+	}
+	return err
 }
 
 // join makes c a member. It reports false when the server is closed.

@@ -36,11 +36,11 @@ func (s *Server) openingHandshake(c *Conn) (*http.Request, error) {
 	if refusal != nil {
 		return nil, s.refuseRaw(c, r, refusal)
 	}
+	s.members.ready(c) // for a close frame, say; that has to wait for this answer
 	if err := s.respond(c, r, key, nil); err != nil {
 		return nil, err
 	}
 	c.in.release()
-	s.members.ready(c) // from here on others may use it too
 	return r, nil
 }
 
@@ -67,7 +67,7 @@ func handshakeTLS(c *Conn) (*tls.ConnectionState, error) {
 }
 
 // readRequest reads the header of a request. What came behind it stays in
-// c.in.unread. Nobody else has c yet, so no lock is taken.
+// c.in.unread.
 func (s *Server) readRequest(c *Conn) (*http.Request, *HandshakeError, error) {
 	limit := orDefault(s.MaxHeaderBytes, defaultMaxHeaderBytes)
 	if limit < 0 || limit > bufferSize {

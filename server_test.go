@@ -410,3 +410,39 @@ func TestMembers(t *testing.T) {
 		t.Error("a closed list takes new members")
 	}
 }
+
+// A client that has its 101 is told 1001 by a Shutdown that comes just then,
+// and waited for.
+func TestServerShutdownRightAfterHandshake(t *testing.T) {
+	for _, path := range []string{"Serve", "ServeHTTP"} {
+		t.Run(path, func(t *testing.T) {
+			for range 200 {
+				srv := &Server{Handler: echo}
+				l, err := net.Listen("tcp", "127.0.0.1:0")
+				if err != nil {
+					t.Fatal(err)
+				}
+				if path == "Serve" {
+					go srv.Serve(l)
+				} else {
+					hs := &http.Server{Handler: srv}
+					go hs.Serve(l)
+					defer hs.Close()
+				}
+				nc, err := net.Dial("tcp", l.Addr().String())
+				if err != nil {
+					t.Fatal(err)
+				}
+				c := clientOf(t, nc)
+				told := make(chan error)
+				go func() { _, _, err := c.ReadMessage(); c.Close(); told <- err }()
+				if err := srv.Shutdown(t.Context()); err != nil {
+					t.Error(err)
+				}
+				if err := <-told; !IsCloseError(err, CloseGoingAway) {
+					t.Fatalf("the client read %v, want 1001", err)
+				}
+			}
+		})
+	}
+}

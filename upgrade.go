@@ -85,38 +85,61 @@ type Upgrader struct {
 // middleware, if the wrapper has the method Unwrap() http.ResponseWriter (see
 // http.ResponseController).
 func (u *Upgrader) Upgrade(w http.ResponseWriter, r *http.Request, responseHeader http.Header) (*Conn, error) {
-	c, err := u.upgrade(w, r, responseHeader)
+	c, key, err := u.take(w, r, responseHeader)
 	if err != nil {
+		return nil, err
+	}
+	if err := u.answer(c, r, key, responseHeader); err != nil {
 		return nil, err
 	}
 	c.startKeepalive(newPingSchedule(u.PingInterval, u.PongTimeout))
 	return c, nil
 }
 
-// upgrade is Upgrade without keepalive, which a Server does in its own way.
-func (u *Upgrader) upgrade(w http.ResponseWriter, r *http.Request, extra http.Header) (*Conn, error) {
+// take takes the connection of a good request over from net/http. It is
+// reserved until answer.
+func (u *Upgrader) take(w http.ResponseWriter, r *http.Request, extra http.Header) (c *Conn, key string, err error) {
 	key, refusal := u.check(r, extra)
 	if refusal != nil {
-		return nil, u.refuse(w, r, refusal)
+		return nil, "", u.refuse(w, r, refusal)
 	}
 	nc, rw, err := http.NewResponseController(w).Hijack()
 	if err != nil {
-		return nil, u.refuse(w, r, cannotHijack(w, err))
+		return nil, "", u.refuse(w, r, cannotHijack(w, err))
 	}
-	c := newConn(nc, false)
+	c = newConn(nc, false)
+	c.reserve()
 	// Octets that came right behind the request belong to the WebSocket.
 	if n := rw.Reader.Buffered(); n > 0 {
 		c.in.unread = make([]byte, n)
 		rw.Reader.Read(c.in.unread)
 	}
+	return c, key, nil
+}
+
+// answer sends the response that agrees, within HandshakeTimeout.
+func (u *Upgrader) answer(c *Conn, r *http.Request, key string, extra http.Header) error {
 	if timeout := orDefault(u.HandshakeTimeout, defaultHandshakeTimeout); timeout > 0 {
-		nc.SetDeadline(time.Now().Add(timeout))
+		c.nc.SetDeadline(time.Now().Add(timeout))
 	}
-	if err := u.respond(c, r, key, extra); err != nil {
-		nc.Close()
-		return nil, err
+	err := u.respond(c, r, key, extra)
+	c.unreserve()
+	if err != nil {
+		c.Close()
 	}
-	return c, nil
+	return err
+}
+
+// reserve keeps others from using a connection until its opening handshake is
+// done: a Server that shuts down may have a close frame for it by then.
+func (c *Conn) reserve() {
+	c.in.lock.tryLock() // nobody else can have them
+	c.out.lock.tryLock()
+}
+
+func (c *Conn) unreserve() {
+	c.in.lock.unlock()
+	c.out.lock.unlock()
 }
 
 // check decides about a request, with all rules of RFC 6455 section 4.2.

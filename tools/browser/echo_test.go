@@ -113,7 +113,7 @@ func checkMessages(t *testing.T, page *Page, n int) {
 	for i := range sent {
 		s, r := sent[i], received[i]
 		if s.Opcode != r.Opcode || !bytes.Equal(s.PayloadData, r.PayloadData) {
-			t.Errorf("message %d: sent opcode %v with %d bytes, received opcode %v with %d bytes, or others",
+			t.Errorf("message %d came back changed: sent opcode %v, %d bytes; received opcode %v, %d bytes",
 				i, s.Opcode, len(s.PayloadData), r.Opcode, len(r.PayloadData))
 		}
 		if !s.Mask || r.Mask {
