@@ -50,7 +50,10 @@ func main() {
 
 // run serves the page and the WebSocket until ctx ends.
 func run(ctx context.Context, ln net.Listener) error {
-	ws := &websocket.Server{Handler: echo}
+	ws := &websocket.Server{
+		Upgrader: websocket.Upgrader{EnableCompression: true}, // for browsers that offer it, as all do
+		Handler:  echo,
+	}
 	files := http.FileServerFS(page)
 
 	// A WebSocket begins as an HTTP request, so it is one more route.
