@@ -131,7 +131,9 @@ func appendDeflated(dst, p []byte, bits int) (out []byte, ok bool) {
 
 // compress writes p as blocks. If there is room behind the window, p is put
 // there; if not, its head is joined to the window elsewhere, and the rest, for
-// which the window lies within p, is compressed where it is.
+// which the window lies within p, is compressed where it is. A small
+// window's table is too small for that one: a pooled one serves, and what lies in
+// the window is entered before and after.
 func (d *deflater) compress(e *encoder, p []byte) {
 	d.makeRoom(len(p))
 	size := 1 << d.bits
@@ -144,10 +146,23 @@ func (d *deflater) compress(e *encoder, p []byte) {
 	past := d.window[max(0, len(d.window)-size):]
 	head := p[:min(len(p), maxWindow)]
 	e.joined = append(append(e.joined[:0], past...), head...)
+	small := len(d.table) < len(e.table)
+	if small {
+		clear(e.table[:])
+		m = newMatchFinder(e.table[:], size, hashFour)
+	}
 	m.base = d.pos - uint16(len(past))
+	if small {
+		m.enterEach(e.joined, 0, len(past), 2)
+	}
 	e.blocks(e.joined, len(past), m)
 	m.base = d.pos
 	e.blocks(p, len(head), m)
+	if small {
+		m = newMatchFinder(d.table, size, hashFour)
+		m.base = d.pos
+		m.enterEach(p, max(0, len(p)-size), len(p), 2)
+	}
 }
 
 const maxWindow = 1 << 15

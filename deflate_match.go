@@ -136,9 +136,12 @@ func (m *matchFinder) look(buf []byte, i int) (dist int) {
 
 // enter puts every third position of a match into the table: fewer make
 // matches shorter, more make the table forget sooner.
-func (m *matchFinder) enter(buf []byte, i, end int) {
+func (m *matchFinder) enter(buf []byte, i, end int) { m.enterEach(buf, i, end, 3) }
+
+// enterEach enters every step-th position of buf[i:end].
+func (m *matchFinder) enterEach(buf []byte, i, end, step int) {
 	table, shift := m.table, m.shift&31
-	for end = min(end, len(buf)-3); i < end; i += 3 {
+	for end = min(end, len(buf)-3); i < end; i += step {
 		v := binary.LittleEndian.Uint32(buf[i:])
 		table[v&m.mask*hashFactor>>shift] = m.base + uint16(i)
 	}
