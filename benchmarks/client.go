@@ -1,0 +1,97 @@
+package main
+
+import (
+	"bufio"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// A client is a raw connection, whose frames are written by hand.
+type client struct {
+	net.Conn
+	br *bufio.Reader
+}
+
+// dial opens a connection to a handler's path; glued is sent behind the request.
+func dial(addr, path string, glued []byte, headers ...string) (*client, int, error) {
+	nc, err := net.Dial("tcp", addr)
+	if err != nil {
+		return nil, 0, err
+	}
+	nc.SetDeadline(time.Now().Add(20 * time.Second))
+	c := &client{nc, bufio.NewReaderSize(nc, 512)}
+	lines := append([]string{"GET " + path + " HTTP/1.1", "Host: " + addr, "Upgrade: websocket", "Connection: Upgrade",
+		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version: 13"}, headers...)
+	nc.Write(append([]byte(strings.Join(lines, "\r\n")+"\r\n\r\n"), glued...))
+	resp, err := http.ReadResponse(c.br, nil)
+	if err != nil {
+		nc.Close()
+		return nil, 0, err
+	}
+	return c, resp.StatusCode, nil
+}
+
+// frame is a frame with FIN and a mask of zeros.
+func frame(op byte, payload []byte) []byte {
+	b := header(0x80|op, len(payload))
+	return append(b, payload...)
+}
+
+func header(first byte, n int) []byte {
+	b := []byte{first}
+	switch {
+	case n < 126:
+		b = append(b, 0x80|byte(n))
+	case n < 1<<16:
+		b = binary.BigEndian.AppendUint16(append(b, 0x80|126), uint16(n))
+	default:
+		b = binary.BigEndian.AppendUint64(append(b, 0x80|127), uint64(n))
+	}
+	return append(b, 0, 0, 0, 0)
+}
+
+// read reads a frame.
+func (c *client) read() (op byte, payload []byte, err error) {
+	var h [10]byte
+	if _, err := io.ReadFull(c.br, h[:2]); err != nil {
+		return 0, nil, err
+	}
+	op = h[0]
+	n := uint64(h[1])
+	switch h[1] {
+	case 126:
+		_, err = io.ReadFull(c.br, h[:2])
+		n = uint64(binary.BigEndian.Uint16(h[:]))
+	case 127:
+		_, err = io.ReadFull(c.br, h[:8])
+		n = binary.BigEndian.Uint64(h[:])
+	}
+	if err != nil {
+		return 0, nil, err
+	}
+	payload = make([]byte, n)
+	_, err = io.ReadFull(c.br, payload)
+	return op, payload, err
+}
+
+// outcome says what the server did next, in a word or two.
+func (c *client) outcome() string {
+	op, payload, err := c.read()
+	switch {
+	case err != nil:
+		if ne, ok := err.(net.Error); ok && ne.Timeout() {
+			return "nothing"
+		}
+		return "cut off"
+	case op&0xf == 8 && len(payload) >= 2:
+		return fmt.Sprint("close ", binary.BigEndian.Uint16(payload))
+	case op&0xf == 8:
+		return "close"
+	}
+	return "accepted"
+}
