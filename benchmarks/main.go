@@ -142,13 +142,9 @@ func findFragments(_ peer, addr string) string {
 	defer c.Close()
 	go func() {
 		c.Write(header(0x02, 0))
-		for chunk := bytes.Repeat(header(0x00, 0), 1000); ; {
-			for range 200 {
-				if _, err := c.Write(chunk); err != nil {
-					return
-				}
-			}
-			return
+		chunk := bytes.Repeat(header(0x00, 0), 1000)
+		for range 200 {
+			c.Write(chunk)
 		}
 	}()
 	c.SetReadDeadline(time.Now().Add(3 * time.Second))
