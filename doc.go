@@ -52,6 +52,11 @@
 // Close satisfies errors.Is(err, net.ErrClosed). An error that is final is
 // returned by all further calls.
 //
+// # Compression
+//
+// permessage-deflate (RFC 7692) is used where [Upgrader.EnableCompression] or
+// [Upgrader.Compression] turn it on and the client offers it.
+//
 // # Limits
 //
 // Unless told otherwise, a message may have 32 MiB and 65,536 fragments, an
@@ -68,5 +73,6 @@
 //
 // The files are meant to be read, in this order: mask.go, frame.go, inbound.go,
 // close.go, utf8.go, header.go, handshake.go, origin.go, conn.go, conn_read.go,
-// conn_write.go, conn_close.go, server.go, upgrade.go.
+// conn_frames.go, conn_write.go, conn_close.go, server.go, upgrade.go; then
+// compress.go and deflate.go for compression.
 package websocket
