@@ -1,6 +1,7 @@
 package websocket
 
 import (
+	"fmt"
 	"strconv"
 	"time"
 )
@@ -183,4 +184,46 @@ func orDefault[T int | int64 | time.Duration](v, standard T) T {
 		return standard
 	}
 	return v
+}
+
+// checkDeflateAnswer holds the rules for a client, of sections 5.1 and 7.1:
+// what a server may answer to one offer. agreed is false where it answered
+// nothing, and the connection goes without compression; an error fails the
+// opening handshake.
+func checkDeflateAnswer(answers []string, offer deflateOffer) (p deflateParams, agreed bool, err error) {
+	list, ok := parseExtensions(answers)
+	if !ok {
+		return p, false, fmt.Errorf("websocket: malformed Sec-WebSocket-Extensions %q", answers)
+	}
+	if len(list) == 0 {
+		return p, false, nil
+	}
+	if len(list) > 1 || list[0].name != deflateName {
+		return p, false, fmt.Errorf("websocket: the server answered with extensions that were not offered: %q", answers)
+	}
+	o, ok := parseDeflate(list[0])
+	if !ok || !o.answers(offer) {
+		return p, false, fmt.Errorf("websocket: the server's permessage-deflate %q does not answer the offer", answers)
+	}
+	return deflateParams{
+		sendBits: orDefault(o.clientBits, 15), receiveBits: orDefault(o.serverBits, 15),
+		sendTakeover: !o.clientNoContext, receiveTakeover: !o.serverNoContext,
+	}, true, nil
+}
+
+// answers reports whether o is a valid response to offer.
+func (o deflateOffer) answers(offer deflateOffer) bool {
+	switch {
+	case o.clientBitsOpen: // "MUST have a value" in a response (7.1.2.2)
+		return false
+	case o.clientBits != 0 && !offer.clientBitsOpen && offer.clientBits == 0: // MUST NOT, if not in the offer
+		return false
+	case offer.clientBits != 0 && o.clientBits > offer.clientBits:
+		return false
+	case offer.serverBits != 0 && (o.serverBits == 0 || o.serverBits > offer.serverBits): // 7.1.2.1
+		return false
+	case offer.serverNoContext && !o.serverNoContext: // 7.1.1.1
+		return false
+	}
+	return true
 }

@@ -109,3 +109,46 @@ func TestCompressionSettings(t *testing.T) {
 		}
 	}
 }
+
+// What a client accepts in answer to its offer, and what it must refuse.
+func TestCheckDeflateAnswer(t *testing.T) {
+	plain := deflateOffer{clientBitsOpen: true}
+	both := deflateParams{15, 15, true, true}
+	for _, tt := range []struct {
+		offer  deflateOffer
+		answer string
+		agreed bool
+		want   deflateParams
+	}{
+		{plain, "pmd", true, both},
+		{plain, "pmd; cmwb=10", true, deflateParams{10, 15, true, true}},
+		{plain, `pmd; cmwb="8"; smwb=9`, true, deflateParams{8, 9, true, true}},
+		{plain, "pmd; snct; cnct", true, deflateParams{15, 15, false, false}}, // unasked, and allowed
+		{deflateOffer{serverBits: 10}, "pmd; smwb=9", true, deflateParams{15, 9, true, true}},
+		{deflateOffer{serverNoContext: true}, "pmd; snct", true, deflateParams{15, 15, true, false}},
+		{deflateOffer{clientBits: 12}, "pmd; cmwb=12", true, deflateParams{12, 15, true, true}},
+		{plain, "", false, deflateParams{}},
+	} {
+		p, agreed, err := checkDeflateAnswer([]string{lengthen(tt.answer)}, tt.offer)
+		if p != tt.want || agreed != tt.agreed || err != nil {
+			t.Errorf("%+v, answer %q: %+v, %v, %v; want %+v", tt.offer, tt.answer, p, agreed, err, tt.want)
+		}
+	}
+	for _, tt := range []struct {
+		offer  deflateOffer
+		answer string
+	}{
+		{plain, "foo"}, {plain, "pmd, foo"}, {plain, "pmd, pmd"}, {plain, "pmd;;"}, {plain, "PMD"},
+		{plain, "pmd; foo"}, {plain, "pmd; snct; snct"}, {plain, "pmd; cmwb"}, {plain, "pmd; smwb"},
+		{plain, "pmd; cmwb=7"}, {plain, "pmd; cmwb=16"}, {plain, "pmd; cmwb=09"}, {plain, "pmd; smwb=+9"},
+		{plain, "pmd; snct=1"}, {plain, "pmd; cnct=true"},
+		{deflateOffer{}, "pmd; cmwb=10"},
+		{deflateOffer{clientBits: 10}, "pmd; cmwb=11"},
+		{deflateOffer{serverBits: 10}, "pmd"}, {deflateOffer{serverBits: 10}, "pmd; smwb=11"},
+		{deflateOffer{serverNoContext: true}, "pmd"},
+	} {
+		if p, agreed, err := checkDeflateAnswer([]string{lengthen(tt.answer)}, tt.offer); err == nil || agreed {
+			t.Errorf("%+v, answer %q: accepted as %+v", tt.offer, tt.answer, p)
+		}
+	}
+}
