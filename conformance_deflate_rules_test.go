@@ -1,0 +1,327 @@
+package websocket_test
+
+import (
+	"bytes"
+	"compress/flate"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/plainsocket/websocket"
+)
+
+// The rules of RFC 7692 on a connection that agreed on it: what a client may not
+// do, what it may although it looks odd, and that either side's window is what
+// was agreed on, to the octet.
+
+// takeoverOffer leaves the client its context, which none of the suite's offers does.
+const takeoverOffer = "permessage-deflate; client_max_window_bits"
+
+func compression(c websocket.Compression) func(*websocket.Upgrader) {
+	return func(u *websocket.Upgrader) { u.Compression = &c }
+}
+
+// refuseDeflated is refuse on connections that agreed on compression.
+func refuseDeflated(t *testing.T, vs []violation) {
+	t.Parallel()
+	forEachTarget(t, compression(websocket.Compression{}), func(t *testing.T, s *server) {
+		for _, v := range vs {
+			t.Run(v.name, func(t *testing.T) {
+				p := s.connectDeflate(t, takeoverOffer)
+				p.send(t, v.wire)
+				p.expectFail(t, v.code)
+				p.nc.Close()
+			})
+		}
+		s.checkHealth(t)
+	})
+}
+
+// RSV1 is for the first frames of data messages (section 6.1); RSV2 and RSV3 are
+// still for nobody.
+func TestConformanceDeflateRSV(t *testing.T) {
+	var vs []violation
+	for rsv := byte(1); rsv < 8; rsv++ {
+		for op := range byte(16) {
+			if f := (frame{op: op, rsv: rsv, payload: hello}); rsv != 4 || op != opText && op != opBin {
+				vs = append(vs, violation{fmt.Sprintf("RSV %03b opcode %d", rsv, op), wire(f), 1002})
+			}
+		}
+		for _, first := range []byte{0, 4} { // within a message that is compressed, and within one that is not
+			for _, op := range []byte{opCont, opPing, opPong, opClose} {
+				start := wire(frame{op: opBin, rsv: first, more: true, payload: hello[:3]})
+				name := fmt.Sprintf("RSV %03b opcode %d within a message of RSV %03b", rsv, op, first)
+				vs = append(vs, violation{name, append(start, wire(frame{op: op, rsv: rsv})...), 1002})
+			}
+		}
+	}
+	refuseDeflated(t, vs)
+}
+
+// What is not DEFLATE is refused with 1007, also in two frames, and also if good
+// messages came before it.
+func TestConformanceDeflateCorrupt(t *testing.T) {
+	var vs []violation
+	for _, m := range corruptMessages() {
+		half := len(m.payload) / 2
+		vs = append(vs,
+			violation{m.name, wire(frame{op: opBin, rsv: 4, payload: m.payload}), 1007},
+			violation{m.name + ", in two frames", wire(frame{op: opBin, rsv: 4, more: true, payload: m.payload[:half]}, frame{op: opCont, payload: m.payload[half:]}), 1007})
+	}
+	refuseDeflated(t, vs)
+}
+
+// The judge knows the odd messages, and most of the corrupt ones, as what they
+// are. It does not care for codes that are larger or smaller than they should be,
+// nor for symbols that there should not be.
+func TestConformanceDeflateJudge(t *testing.T) {
+	lenient := []string{"too many", "too few", "no codes", "no end", "more lengths", "287", "288", "31", "32", "nothing to repeat", "distance symbol", "length symbol"}
+	for _, m := range corruptMessages() {
+		if slices.ContainsFunc(lenient, func(s string) bool { return strings.HasPrefix(m.name, s) }) {
+			continue
+		}
+		if got, err := new(puff).inflate([]byte("before"), m.payload); err == nil {
+			t.Errorf("%s: %q", m.name, got)
+		}
+	}
+	for _, tt := range []struct {
+		payload []byte
+		far     int
+		back    bool
+	}{
+		{hello, 0, false},
+		{[]byte("\xf2\x00\x11\x00\x00"), 5, true}, // RFC 7692 §7.2.3.2
+		{new(bitWriter).stored([]byte("Hello")).reference(5).message(), 5, false},
+		{new(bitWriter).stored([]byte("Hello")).reference(6).message(), 6, true},
+		{new(bitWriter).stored(make([]byte, 40_000)).reference(32768).message(), 32768, false},
+	} {
+		var z puff
+		if _, err := z.inflate([]byte("Hello"), tt.payload); err != nil || z.far != tt.far || z.back != tt.back {
+			t.Errorf("%.20x: %v, distance %d, into earlier messages %v; want %d, %v", tt.payload, err, z.far, z.back, tt.far, tt.back)
+		}
+	}
+}
+
+// Messages that are odd and right, each after all the others, and after each the
+// RFC's "Hello" that refers five octets back: BFINAL ends a block, not the
+// context (section 7.2.3.4).
+func TestConformanceDeflateOdd(t *testing.T) {
+	t.Parallel()
+	forEachTarget(t, compression(websocket.Compression{}), func(t *testing.T, s *server) {
+		p := s.connectDeflate(t, takeoverOffer)
+		for _, m := range oddMessages() {
+			for _, cut := range []int{0, 1, len(m.payload)} {
+				p.send(t, wire(frame{op: opText, rsv: 4, more: true, payload: m.payload[:cut]}, frame{op: opCont, payload: m.payload[cut:]}))
+				p.expectInflated(t, opText, []byte(m.says))
+				p.send(t, wire(frame{op: opBin, rsv: 4, payload: hello}, frame{op: opText, payload: []byte("not compressed")},
+					frame{op: opBin, rsv: 4, payload: []byte("\xf2\x00\x11\x00\x00")}))
+				p.expectInflated(t, opBin, []byte("Hello"))
+				p.expectInflated(t, opText, []byte("not compressed")) // and so in no window
+				p.expectInflated(t, opBin, []byte("Hello"))
+			}
+		}
+	})
+}
+
+// Text is checked after inflating, as soon as it is there: a wrong octet fails
+// the connection although the message goes on.
+func TestConformanceDeflateUTF8(t *testing.T) {
+	block := func(s string) []byte { return new(bitWriter).stored([]byte(s)).message() }
+	part := func(s string) []byte { return new(bitWriter).stored([]byte(s)).b }
+	first := func(s string) frame { return frame{op: opText, rsv: 4, more: true, payload: part(s)} }
+	last := func(s string) frame { return frame{op: opCont, payload: block(s)} }
+	var vs []violation
+	for _, wrong := range []string{"\xff", "\x80", "\xc0\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "fine until \xfe"} {
+		vs = append(vs,
+			violation{fmt.Sprintf("%q", wrong), wire(frame{op: opText, rsv: 4, payload: block(wrong)}), 1007},
+			violation{fmt.Sprintf("%q, and no end", wrong), wire(first(wrong)), 1007},
+			violation{fmt.Sprintf("%q in the second frame", wrong), wire(first("fine"), last(wrong)), 1007})
+	}
+	for _, whole := range []string{"\u00df", "\u20ac", "\U0001f600"} {
+		vs = append(vs, violation{fmt.Sprintf("%q cut off", whole), wire(frame{op: opText, rsv: 4, payload: block(whole[:len(whole)-1])}), 1007},
+			violation{fmt.Sprintf("%q cut off in two frames", whole), wire(first(whole[:1]), last(whole[1:len(whole)-1])), 1007})
+	}
+	t.Run("refused", func(t *testing.T) { refuseDeflated(t, vs) })
+	forEachTarget(t, compression(websocket.Compression{}), func(t *testing.T, s *server) {
+		p := s.connectDeflate(t, takeoverOffer)
+		for _, whole := range []string{"\u00df", "\u20ac", "\U0001f600"} {
+			for cut := 1; cut < len(whole); cut++ { // between frames and between blocks
+				p.send(t, wire(first(whole[:cut]), frame{op: opPing}, last(whole[cut:])))
+				p.expect(t, frame{op: opPong})
+				p.expectInflated(t, opText, []byte(whole))
+			}
+		}
+		p.send(t, wire(frame{op: opBin, rsv: 4, payload: block("\xff\xfe")}))
+		p.expectInflated(t, opBin, []byte("\xff\xfe"))
+	})
+}
+
+// The read limit is for what comes out. Bombs of 1 GiB, in 1.1 MB: in one frame,
+// and in a thousand, of which each is a good start; and what is just too large.
+func TestConformanceDeflateBomb(t *testing.T) {
+	t.Parallel()
+	var b bytes.Buffer
+	w, _ := flate.NewWriter(&b, 9)
+	w.Write(make([]byte, 1<<20))
+	w.Flush()
+	mebibyte := b.Bytes() // blocks that refer to nothing before them, so they can follow each other
+	const limit = 3 << 20
+	zeros := func(more int) []byte {
+		return slices.Concat(bytes.Repeat(mebibyte, 3), new(bitWriter).stored(make([]byte, more)).message())
+	}
+	var thousand []byte
+	for i := range 1000 {
+		f := frame{op: opCont, more: i < 999, payload: mebibyte}
+		if i == 0 {
+			f.op, f.rsv = opBin, 4
+		}
+		thousand = f.append(thousand)
+	}
+	configure := func(u *websocket.Upgrader) { u.EnableCompression, u.ReadLimit = true, limit }
+	forEachTarget(t, configure, func(t *testing.T, s *server) {
+		p := s.connectDeflate(t, takeoverOffer)
+		for range 2 { // each starts from nothing
+			p.send(t, wire(frame{op: opBin, rsv: 4, payload: zeros(0)}))
+			p.expectInflated(t, opBin, make([]byte, limit))
+		}
+		for _, bomb := range [][]byte{
+			wire(frame{op: opBin, rsv: 4, payload: bytes.Repeat(mebibyte, 1000)}),
+			thousand,
+			wire(frame{op: opBin, rsv: 4, payload: zeros(1)}),
+			wire(frame{op: opText, rsv: 4, more: true, payload: bytes.Repeat(mebibyte, 3)}, frame{op: opPing}, frame{op: opCont, more: true, payload: new(bitWriter).stored([]byte("a")).b}),
+		} {
+			p := s.connectDeflate(t, takeoverOffer)
+			go p.nc.Write(bomb) // the server need not read all of it
+			if reason := p.expectFail(t, 1009); !strings.Contains(reason, strconv.Itoa(limit)) {
+				t.Errorf("reason %q does not name the limit of %d", reason, limit)
+			}
+			p.nc.Close()
+		}
+		s.checkHealth(t)
+	})
+}
+
+// A message in frames of an octet each, with a ping after every one.
+func TestConformanceDeflatePings(t *testing.T) {
+	t.Parallel()
+	forEachTarget(t, compression(websocket.Compression{}), func(t *testing.T, s *server) {
+		p := s.connectDeflate(t, takeoverOffer)
+		var b bytes.Buffer
+		w, _ := flate.NewWriter(&b, 6)
+		text := deflateCorpora()[0].message(4000, 1) // not larger than the window
+		w.Write(text)
+		w.Flush()
+		payload := bytes.TrimSuffix(b.Bytes(), []byte{0, 0, 0xff, 0xff})
+		var all []byte
+		for i := range payload {
+			f := frame{op: opCont, more: i < len(payload)-1, payload: payload[i : i+1]}
+			if i == 0 {
+				f.op, f.rsv = opText, 4
+			}
+			all = append(f.append(all), wire(frame{op: opPing, payload: strconv.AppendInt(nil, int64(i), 10)})...)
+		}
+		go p.nc.Write(all)
+		for i := range len(payload) - 1 {
+			p.expect(t, frame{op: opPong, payload: strconv.AppendInt(nil, int64(i), 10)})
+		}
+		p.expectInflated(t, opText, text)
+	})
+}
+
+// The client's window is what the answer says, to the octet, across messages;
+// without takeover it ends where the message starts.
+func TestConformanceClientWindow(t *testing.T) {
+	t.Parallel()
+	r := rand.New(rand.NewPCG(8, 15))
+	noise := make([]byte, 1<<15+10)
+	for i := range noise {
+		noise[i] = byte(r.Uint32())
+	}
+	for bits := 8; bits <= 15; bits++ {
+		s := targets[0].start(t, compression(websocket.Compression{WindowBits: 15}))
+		offer, size := fmt.Sprintf("permessage-deflate; client_max_window_bits=%d", bits), 1<<bits
+		far := func(distance int) []byte { return new(bitWriter).reference(distance).message() }
+		sent := wire(frame{op: opBin, rsv: 4, payload: new(bitWriter).stored(noise[:size+10]).message()})
+
+		p := s.connectDeflate(t, offer)
+		p.send(t, sent)
+		p.expectInflated(t, opBin, noise[:size+10])
+		p.send(t, wire(frame{op: opBin, rsv: 4, payload: far(size)}))
+		p.expectInflated(t, opBin, noise[10:13])
+		if bits < 15 { // more cannot be written down
+			p.send(t, wire(frame{op: opBin, rsv: 4, payload: far(size + 1)}))
+			p.expectFail(t, 1007)
+		}
+
+		p = s.connectDeflate(t, offer+"; client_no_context_takeover")
+		p.send(t, slices.Concat(sent, wire(frame{op: opBin, rsv: 4, payload: new(bitWriter).stored(noise[:size]).reference(size).message()})))
+		p.expectInflated(t, opBin, noise[:size+10])
+		p.expectInflated(t, opBin, append(bytes.Clone(noise[:size]), noise[:3]...))
+		p.send(t, wire(frame{op: opBin, rsv: 4, payload: far(1)}))
+		p.expectFail(t, 1007)
+	}
+}
+
+// The server's window is what the answer says, and it is used: octets that come
+// again within it are referred to, and nothing outside it is. Takeover likewise.
+func TestConformanceServerWindow(t *testing.T) {
+	t.Parallel()
+	for bits := 8; bits <= 15; bits++ {
+		for _, context := range []bool{true, false} {
+			s := targets[0].start(t, compression(websocket.Compression{WindowBits: 15}))
+			offer := fmt.Sprintf("permessage-deflate; server_max_window_bits=%d", bits)
+			if !context {
+				offer += "; server_no_context_takeover"
+			}
+			name, size := fmt.Sprintf("%d bits, context %v", bits, context), 1<<bits
+			for _, period := range []int{size / 2, size * 3 / 4, size, size + 1, size + size/4} {
+				p := s.connectDeflate(t, offer)
+				far, back := p.repeatNoise(t, period, size)
+				switch inside := period <= size*3/4; {
+				case far > size || back && !context:
+					t.Errorf("%s: octets that come again after %d: a distance of %d, into earlier messages %v", name, period, far, back)
+				case inside && (far < period || back != context):
+					t.Errorf("%s: octets that come again after %d: the farthest distance is %d, into earlier messages %v", name, period, far, back)
+				}
+			}
+		}
+	}
+}
+
+// repeatNoise sends noise that comes again after period octets, in a message of
+// a few windows and then in several small ones, and returns how far the
+// echoes reached.
+func (p *deflatePeer) repeatNoise(t *testing.T, period, size int) (far int, back bool) {
+	t.Helper()
+	r := rand.New(rand.NewPCG(uint64(period), uint64(size)))
+	noise := make([]byte, period)
+	for i := range noise {
+		noise[i] = byte(r.Uint32())
+	}
+	noise = bytes.Repeat(noise, 6*size/period+2)
+	sizes := append([]int{3 * size}, slices.Repeat([]int{size / 4}, 8)...)
+	for i, n := range sizes {
+		p.send(t, wire(frame{op: opBin, payload: noise[:n]}))
+		f, err := p.readExtended()
+		if err != nil || f.op != opBin || f.more {
+			t.Fatalf("message %d: %+v, %v", i, f.op, err)
+		}
+		got := f.payload
+		if f.rsv == 4 {
+			var z puff
+			if got, err = z.inflate(p.history, f.payload); err != nil {
+				t.Fatal(err)
+			}
+			p.history = append(p.history, got...)
+			far, back = max(far, z.far), back || z.back
+		}
+		if !bytes.Equal(got, noise[:n]) {
+			t.Fatalf("message %d: %d octets that differ from the %d sent", i, len(got), n)
+		}
+		noise = noise[n:]
+	}
+	return far, back
+}
