@@ -3,6 +3,7 @@ package websocket
 import (
 	"context"
 	"math"
+	"runtime"
 	"sync"
 	"time"
 )
@@ -130,21 +131,21 @@ func (m *members) close() (empty <-chan struct{}) {
 }
 
 // dismiss sends every member a close frame with code 1001. Who is still in the
-// opening handshake is cut off.
+// opening handshake is cut off. Each has a goroutine of its own, for a peer
+// that reads nothing, or a CheckOrigin that takes its time, must not hold up
+// the others. Most have nothing to wait for: letting them run from time to
+// time keeps a large server from having all of them at once.
 func (m *members) dismiss() {
-	slots := make(chan struct{}, 64) // bounds the goroutines, of which most have done at once
+	const burst = 64
+	begun := 0
 	m.each(func(c *Conn, ready bool) {
-		switch {
-		case !ready:
-			c.Close()
-		case c.out.lock.isHeld():
-			go c.goAway() // perhaps behind a write that a peer holds up: nobody is to wait for that
-		default:
-			slots <- struct{}{}
-			go func() {
-				c.goAway()
-				<-slots
-			}()
+		if ready {
+			go c.goAway()
+		} else {
+			go c.Close()
+		}
+		if begun++; begun%burst == 0 {
+			runtime.Gosched()
 		}
 	})
 }

@@ -1,0 +1,152 @@
+package websocket
+
+import (
+	"bytes"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// A request that cannot be read comes to Upgrader.Error as one that can be
+// looked at like any other: with a method, a URL, a header and an address.
+func TestErrorOfUnreadableRequest(t *testing.T) {
+	for _, request := range []string{
+		"x\r\n\r\n",
+		"GET / HTTP/1.1\r\n\r\n", // no Host
+		"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",    // two
+		"GET / HTTP/1.1\r\nHost: a\r\n continued\r\n\r\n", // obsolete folding
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			var got *http.Request
+			srv := &Server{Handler: echo, Upgrader: Upgrader{
+				Error: func(w http.ResponseWriter, r *http.Request, status int, _ error) {
+					got = r
+					w.WriteHeader(status)
+				},
+			}}
+			l := newListener()
+			go srv.Serve(l)
+			s, c := net.Pipe()
+			l.conns <- s
+			go io.WriteString(c, request)
+			answer, _ := io.ReadAll(c)
+			synctest.Wait()
+			if !strings.HasPrefix(string(answer), "HTTP/1.1 400 ") {
+				t.Errorf("%q: answered %.40q, want status 400", request, answer)
+			}
+			if got == nil || got.URL == nil || got.Method == "" || got.Header == nil || got.Body == nil || got.RemoteAddr == "" {
+				t.Errorf("%q: Error got %+v", request, got)
+			}
+			srv.Close()
+		})
+	}
+}
+
+// A panic in CheckOrigin or Error ends the connection that it was called for,
+// and is logged with its place; connections that are there go on, and new ones come.
+func TestServerSurvivesHandshakePanic(t *testing.T) {
+	panics := func(r *http.Request) {
+		if r.Header.Get("X-Panic") != "" {
+			panic("oh no")
+		}
+	}
+	bad := strings.Replace(goodRequest, "\r\n\r\n", "\r\nX-Panic: 1\r\nOrigin: https://a.example\r\n\r\n", 1)
+	for _, tt := range []struct {
+		name, request string
+		u             Upgrader
+	}{
+		{"CheckOrigin", bad, Upgrader{CheckOrigin: func(r *http.Request) bool { panics(r); return true }}},
+		{"Error", bad, Upgrader{Error: func(_ http.ResponseWriter, r *http.Request, _ int, _ error) { panics(r) }}},
+		{"Error, unreadable", "x\r\n\r\n", Upgrader{Error: func(http.ResponseWriter, *http.Request, int, error) { panic("oh no") }}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var logged bytes.Buffer
+				srv := &Server{Upgrader: tt.u, Handler: echo, Logger: slog.New(slog.NewTextHandler(&logged, nil))}
+				l := newListener()
+				go srv.Serve(l)
+				there := l.dial(t)
+				s, c := net.Pipe()
+				l.conns <- s
+				go io.WriteString(c, tt.request)
+				if answer, err := io.ReadAll(c); err != nil || len(answer) != 0 {
+					t.Errorf("the client read %q, %v; want the end", answer, err)
+				}
+				synctest.Wait()
+				if s := logged.String(); !strings.Contains(s, "oh no") || !strings.Contains(s, "server_handshake_test.go") {
+					t.Errorf("logged %q, want the panic and its stack", s)
+				}
+				for _, c := range []*Conn{there, l.dial(t)} {
+					go c.WriteMessage(TextMessage, []byte("unharmed"))
+					if _, p, err := c.ReadMessage(); string(p) != "unharmed" || err != nil {
+						t.Errorf("another connection: %q, %v", p, err)
+					}
+					c.Close()
+				}
+				synctest.Wait()
+				if n := len(srv.members.list); n != 0 {
+					t.Errorf("%d members left", n)
+				}
+				srv.Close()
+			})
+		})
+	}
+}
+
+// A refusal of a request that came over HTTP/2 sets none of the fields that
+// belong to a connection (RFC 9113 section 8.2.2), whatever the request lacks.
+// It is looked at here before net/http would take Connection away.
+func TestRefusalOverHTTP2(t *testing.T) {
+	srv := &Server{Handler: echo}
+	for _, version := range []string{"", "13"} {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.Proto, r.ProtoMajor, r.ProtoMinor = "HTTP/2.0", 2, 0
+		if version != "" {
+			r.Header.Set("Sec-Websocket-Version", version)
+		}
+		w := httptest.NewRecorder()
+		srv.ServeHTTP(w, r)
+		if w.Code != http.StatusHTTPVersionNotSupported || w.Header()["Upgrade"] != nil || w.Header()["Connection"] != nil {
+			t.Errorf("version %q: status %d, %v; want 505 without Upgrade and Connection", version, w.Code, w.Header())
+		}
+	}
+	// Over the network, for the client to judge.
+	hs := httptest.NewUnstartedServer(srv)
+	hs.EnableHTTP2 = true
+	hs.StartTLS()
+	defer hs.Close()
+	resp, err := hs.Client().Get(hs.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if resp.ProtoMajor != 2 || resp.StatusCode != http.StatusHTTPVersionNotSupported {
+		t.Errorf("%s, status %d; want HTTP/2.0 and 505", resp.Proto, resp.StatusCode)
+	}
+}
+
+// The handshake's answer comes before a close frame: a Shutdown during
+// CheckOrigin cuts that connection off, and its client reads no octet of a frame.
+func TestShutdownDuringHandshake(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := &Server{Handler: echo, Upgrader: Upgrader{CheckOrigin: func(*http.Request) bool { time.Sleep(time.Second); return true }}}
+		l := newListener()
+		go srv.Serve(l)
+		s, c := net.Pipe()
+		l.conns <- s
+		io.WriteString(c, strings.Replace(goodRequest, "\r\n\r\n", "\r\nOrigin: https://a.example\r\n\r\n", 1))
+		synctest.Wait()
+		go srv.Shutdown(t.Context())
+		if b, _ := io.ReadAll(c); len(b) != 0 {
+			t.Errorf("the client read %q", b)
+		}
+		time.Sleep(time.Second)
+		synctest.Wait()
+	})
+}
