@@ -1,7 +1,7 @@
 package websocket
 
 import (
-	"fmt"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -34,7 +34,9 @@ type Compression struct {
 	// WindowBits is the base-2 logarithm of the window's size, 9 to 15, for
 	// both directions: 0 means 12, which is 4 KiB. A larger window finds more
 	// to refer to in what was sent before. A peer may ask for less. One that
-	// cannot limit its own window is asked not to keep it between messages.
+	// cannot limit its own window is asked not to keep it between messages; but
+	// a Dialer with 0 leaves the server's window, and so the memory for what it
+	// sends, to the server.
 	WindowBits int
 
 	// NoContextTakeover lets no message refer to an earlier one. That costs no
@@ -186,29 +188,67 @@ func orDefault[T int | int64 | time.Duration](v, standard T) T {
 	return v
 }
 
+// offers are a client's, the preferred one first. A server that cannot limit
+// its window to the one that was asked for may keep none between messages.
+func (c *Compression) offers() []deflateOffer {
+	first := deflateOffer{clientBitsOpen: true, serverNoContext: c.NoContextTakeover, clientNoContext: c.NoContextTakeover}
+	if c.WindowBits == 0 || c.windowBits() == 15 {
+		return []deflateOffer{first}
+	}
+	second := first
+	second.serverNoContext = true
+	first.serverBits = c.windowBits()
+	return []deflateOffer{first, second}
+}
+
+// formatOffers returns the value of the request's field.
+func formatOffers(offers []deflateOffer) string {
+	var b []byte
+	for i, o := range offers {
+		if i > 0 {
+			b = append(b, ", "...)
+		}
+		p := deflateParams{sendTakeover: !o.serverNoContext, receiveTakeover: !o.clientNoContext,
+			sendBits: orDefault(o.serverBits, 15), receiveBits: orDefault(o.clientBits, 15)}
+		b = p.append(append(b, deflateName...), o)
+		if o.clientBitsOpen {
+			b = append(b, "; client_max_window_bits"...)
+		}
+	}
+	return string(b)
+}
+
 // checkDeflateAnswer holds the rules for a client, of sections 5.1 and 7.1:
-// what a server may answer to one offer. agreed is false where it answered
+// what a server may answer to the offers. agreed is false where it answered
 // nothing, and the connection goes without compression; an error fails the
 // opening handshake.
-func checkDeflateAnswer(answers []string, offer deflateOffer) (p deflateParams, agreed bool, err error) {
+func checkDeflateAnswer(answers []string, offers []deflateOffer) (p deflateParams, agreed bool, err error) {
 	list, ok := parseExtensions(answers)
 	if !ok {
-		return p, false, fmt.Errorf("websocket: malformed Sec-WebSocket-Extensions %q", answers)
+		return p, false, badHandshake("malformed Sec-WebSocket-Extensions %q", answers)
 	}
 	if len(list) == 0 {
 		return p, false, nil
 	}
-	if len(list) > 1 || list[0].name != deflateName {
-		return p, false, fmt.Errorf("websocket: the server answered with extensions that were not offered: %q", answers)
+	if len(list) > 1 || list[0].name != deflateName || len(offers) == 0 {
+		return p, false, badHandshake("the server answered with extensions that were not offered: %q", answers)
 	}
 	o, ok := parseDeflate(list[0])
-	if !ok || !o.answers(offer) {
-		return p, false, fmt.Errorf("websocket: the server's permessage-deflate %q does not answer the offer", answers)
+	if !ok || !slices.ContainsFunc(offers, o.answers) {
+		return p, false, badHandshake("the server's permessage-deflate %q does not answer the offer %q", answers, formatOffers(offers))
 	}
 	return deflateParams{
 		sendBits: orDefault(o.clientBits, 15), receiveBits: orDefault(o.serverBits, 15),
 		sendTakeover: !o.clientNoContext, receiveTakeover: !o.serverNoContext,
 	}, true, nil
+}
+
+// within limits what this side sends to its own settings, which may be less
+// than the peer allows.
+func (p deflateParams) within(want *Compression) deflateParams {
+	p.sendBits = min(p.sendBits, want.windowBits())
+	p.sendTakeover = p.sendTakeover && !want.NoContextTakeover
+	return p
 }
 
 // answers reports whether o is a valid response to offer.

@@ -129,7 +129,7 @@ func TestCheckDeflateAnswer(t *testing.T) {
 		{deflateOffer{clientBits: 12}, "pmd; cmwb=12", true, deflateParams{12, 15, true, true}},
 		{plain, "", false, deflateParams{}},
 	} {
-		p, agreed, err := checkDeflateAnswer([]string{lengthen(tt.answer)}, tt.offer)
+		p, agreed, err := checkDeflateAnswer([]string{lengthen(tt.answer)}, []deflateOffer{tt.offer})
 		if p != tt.want || agreed != tt.agreed || err != nil {
 			t.Errorf("%+v, answer %q: %+v, %v, %v; want %+v", tt.offer, tt.answer, p, agreed, err, tt.want)
 		}
@@ -147,8 +147,41 @@ func TestCheckDeflateAnswer(t *testing.T) {
 		{deflateOffer{serverBits: 10}, "pmd"}, {deflateOffer{serverBits: 10}, "pmd; smwb=11"},
 		{deflateOffer{serverNoContext: true}, "pmd"},
 	} {
-		if p, agreed, err := checkDeflateAnswer([]string{lengthen(tt.answer)}, tt.offer); err == nil || agreed {
+		if p, agreed, err := checkDeflateAnswer([]string{lengthen(tt.answer)}, []deflateOffer{tt.offer}); err == nil || agreed {
 			t.Errorf("%+v, answer %q: accepted as %+v", tt.offer, tt.answer, p)
 		}
+	}
+}
+
+// What a client offers for its settings, and what comes of it with our server.
+func TestDeflateOffers(t *testing.T) {
+	for _, tt := range []struct {
+		c     Compression
+		offer string
+		want  deflateParams // the client's
+	}{
+		{Compression{}, "pmd; cmwb", deflateParams{12, 12, true, true}},
+		{Compression{WindowBits: 15}, "pmd; cmwb", deflateParams{12, 12, true, true}},
+		{Compression{WindowBits: 10}, "pmd; smwb=10; cmwb, pmd; snct; cmwb", deflateParams{10, 10, true, true}},
+		{Compression{NoContextTakeover: true}, "pmd; snct; cnct; cmwb", deflateParams{12, 12, false, false}},
+		{Compression{NoContextTakeover: true, WindowBits: 9}, "pmd; snct; cnct; smwb=9; cmwb, pmd; snct; cnct; cmwb",
+			deflateParams{9, 9, false, false}},
+	} {
+		offers := tt.c.offers()
+		if got := shorten(formatOffers(offers)); got != tt.offer {
+			t.Errorf("%+v offers %q, want %q", tt.c, got, tt.offer)
+		}
+		_, answer := agreeDeflate([]string{formatOffers(offers)}, new(Compression))
+		p, agreed, err := checkDeflateAnswer([]string{answer}, offers)
+		if p = p.within(&tt.c); p != tt.want || !agreed || err != nil {
+			t.Errorf("%+v and a server's %q: %+v, %v, %v; want %+v", tt.c, answer, p, agreed, err, tt.want)
+		}
+	}
+	// gorilla/websocket's server answers so, whatever was offered: the second offer allows it.
+	if _, agreed, err := checkDeflateAnswer([]string{lengthen("pmd; snct; cnct")}, (&Compression{WindowBits: 9}).offers()); !agreed {
+		t.Error(err)
+	}
+	if _, _, err := checkDeflateAnswer([]string{lengthen("pmd")}, nil); err == nil {
+		t.Error("compression was accepted that was not offered")
 	}
 }

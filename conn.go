@@ -2,6 +2,7 @@ package websocket
 
 import (
 	"context"
+	"math"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -86,6 +87,13 @@ func newConn(nc net.Conn, client bool) *Conn {
 	c.limit.Store(defaultReadLimit)
 	c.initWait()
 	return c
+}
+
+// configure applies an Upgrader's or Dialer's settings.
+func (c *Conn) configure(readLimit int64, maxFragments int, closeTimeout time.Duration) {
+	c.limit.Store(orDefault(readLimit, defaultReadLimit))
+	c.in.rules.maxFragments = int32(min(orDefault(maxFragments, defaultMaxFragments), math.MaxInt32))
+	c.closeTimeout = orDefault(closeTimeout, defaultCloseTimeout)
 }
 
 // Subprotocol returns the subprotocol that the opening handshake agreed on, or

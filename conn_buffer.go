@@ -1,6 +1,10 @@
 package websocket
 
-import "slices"
+import (
+	"errors"
+	"io"
+	"slices"
+)
 
 // The reading half's buffer: where it comes from, and when it goes back. The
 // transport itself is read in wait_unix.go, or here, where it can only be read.
@@ -80,3 +84,43 @@ func (in *readHalf) attachPlain() {
 
 // free is the room behind what is unread.
 func (in *readHalf) free() []byte { return in.buf[len(in.unread):] }
+
+// fillOnce is fill where nothing is there yet.
+func (c *Conn) fillOnce() error {
+	if len(c.in.unread) > 0 {
+		return nil
+	}
+	return c.fill()
+}
+
+var errHeaderTooLarge = errors.New("the header is too large")
+
+// readHeader reads until the header of an HTTP message, of at most limit
+// octets, is at the front of c.in.unread, and returns its length.
+func (c *Conn) readHeader(limit int) (n int, err error) {
+	searched := 0
+	for {
+		n = headerEnd(c.in.unread, searched)
+		searched = len(c.in.unread)
+		switch {
+		case n > limit || n == 0 && searched >= limit:
+			return 0, errHeaderTooLarge
+		case n > 0:
+			return n, nil
+		}
+		if err := c.fill(); err != nil {
+			if searched > 0 {
+				err = unexpectedEOF(err)
+			}
+			return 0, err
+		}
+	}
+}
+
+// unexpectedEOF is err, where an end is not expected.
+func unexpectedEOF(err error) error {
+	if err == io.EOF {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}

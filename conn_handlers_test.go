@@ -31,7 +31,7 @@ func TestShutdownCallsNoHandlers(t *testing.T) {
 // A close handler's error ends reading, whatever it is, and the peer gets its
 // echo all the same.
 func TestCloseHandlerError(t *testing.T) {
-	for _, want := range []error{errors.New("own error"), &timeoutError{"own timeout"}} {
+	for _, want := range []error{errors.New("own error"), &timeoutError{what: "own timeout"}} {
 		server, client := pipePair(t)
 		server.SetCloseHandler(func(int, string) error { return want })
 		echo := make(chan error)

@@ -108,7 +108,7 @@ func waitFailed(err error, what string) error {
 	case nil:
 		return nil
 	case os.ErrDeadlineExceeded:
-		return &timeoutError{"write: " + what}
+		return &timeoutError{what: "write: " + what}
 	}
 	return fmt.Errorf("websocket: write: %s: %w", what, err)
 }
@@ -128,7 +128,7 @@ func (c *Conn) WriteControl(messageType int, data []byte, deadline time.Time) er
 	defer c.out.lock.unlock()
 	if !deadline.IsZero() {
 		if !time.Now().Before(deadline) { // on TLS, trying would be the last write
-			return &timeoutError{"write"}
+			return &timeoutError{what: "write"}
 		}
 		c.deadlines.override(&c.deadlines.write, c.nc.SetWriteDeadline, deadline)
 		defer c.deadlines.restore(&c.deadlines.write, c.nc.SetWriteDeadline)

@@ -12,7 +12,8 @@ import (
 //     transport without one.
 //   - *ProtocolError: the peer broke a rule and this side closed, with the
 //     code that the error names.
-//   - HandshakeError: the opening handshake was refused.
+//   - HandshakeError: this side, a server, refused the opening handshake.
+//   - ErrBadHandshake: the server did.
 //   - errors of the transport are passed on: a deadline that passed satisfies
 //     errors.Is(err, os.ErrDeadlineExceeded), reads and writes after this
 //     side's own Close satisfy errors.Is(err, net.ErrClosed), unless the
@@ -22,6 +23,11 @@ import (
 // application MUST NOT send any more data frames after sending a Close frame"
 // (RFC 6455 section 5.5.1).
 var ErrCloseSent = errors.New("websocket: close sent")
+
+// ErrBadHandshake is returned by Dial when the server answered the opening
+// handshake with anything but consent. Where its answer looked like consent and
+// broke a rule, the error says which, and satisfies errors.Is with this one.
+var ErrBadHandshake = errors.New("websocket: bad handshake")
 
 // ErrReadLimit is returned by reads when a message is larger than the limit
 // that SetReadLimit names. It is a *ProtocolError: the peer was sent close
@@ -47,8 +53,12 @@ func (pongTimeoutError) Temporary() bool { return false }
 // A timeoutError is a deadline that passed while the library itself waited,
 // not the transport. Like the transport's it is a net.Error and satisfies
 // errors.Is(err, os.ErrDeadlineExceeded).
-type timeoutError struct{ what string }
+type timeoutError struct {
+	what  string
+	cause error // a context's; nil for a deadline's
+}
 
+func (e *timeoutError) Unwrap() error        { return e.cause }
 func (e *timeoutError) Error() string        { return "websocket: " + e.what + ": i/o timeout" }
 func (e *timeoutError) Timeout() bool        { return true }
 func (e *timeoutError) Temporary() bool      { return true }

@@ -4,6 +4,7 @@ import (
 	"crypto/sha1"
 	"encoding/base64"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 )
@@ -155,4 +156,53 @@ func appendSwitching(b []byte, key, subprotocol, extensions string, extra http.H
 		}
 	}
 	return append(b, "\r\n"...)
+}
+
+// appendRequest appends a client's request, with the fields of r.Header and
+// the names that section 4.1 gives them.
+func appendRequest(b []byte, r *http.Request) []byte {
+	b = append(b, "GET "+r.URL.RequestURI()+" HTTP/1.1\r\nHost: "+r.Host+"\r\n"...)
+	own := []string{"Upgrade", "Connection", "Sec-WebSocket-Key", "Sec-WebSocket-Version", "Sec-WebSocket-Protocol", "Sec-WebSocket-Extensions"}
+	for _, name := range own {
+		b = appendField(b, name, r.Header[http.CanonicalHeaderKey(name)])
+	}
+	for _, name := range slices.Sorted(maps.Keys(r.Header)) {
+		if !slices.ContainsFunc(own, func(o string) bool { return equalFold(o, name) }) {
+			b = appendField(b, name, r.Header[name])
+		}
+	}
+	return append(b, "\r\n"...)
+}
+
+// checkResponse holds the rules of section 4.1 for what a server may answer to
+// the request r, but for its extensions. It returns the subprotocol.
+func checkResponse(resp *http.Response, r *http.Request) (subprotocol string, err error) {
+	h, key := resp.Header, r.Header.Get("Sec-Websocket-Key")
+	accept := string(appendAccept(nil, key))
+	protocols := h["Sec-Websocket-Protocol"]
+	switch {
+	case resp.StatusCode != http.StatusSwitchingProtocols:
+		return "", ErrBadHandshake
+	case !resp.ProtoAtLeast(1, 1):
+		return "", badHandshake("the response is %s, not HTTP/1.1", resp.Proto)
+	case len(h["Upgrade"]) != 1 || !equalFold(h["Upgrade"][0], "websocket"):
+		return "", badHandshake("the response has Upgrade %q, not \"websocket\"", h["Upgrade"])
+	case !hasToken(h["Connection"], "upgrade"):
+		return "", badHandshake("the response has Connection %q, not \"Upgrade\"", h["Connection"])
+	case len(h["Sec-Websocket-Accept"]) != 1 || h["Sec-Websocket-Accept"][0] != accept:
+		return "", badHandshake("the response has Sec-WebSocket-Accept %q, and the key asks for %q", h["Sec-Websocket-Accept"], accept)
+	case len(protocols) == 0:
+		return "", nil
+	case len(protocols) == 1:
+		for offer := range listElements(r.Header["Sec-Websocket-Protocol"]) {
+			if offer == protocols[0] {
+				return offer, nil
+			}
+		}
+	}
+	return "", badHandshake("the server chose subprotocol %q, which was not offered", protocols)
+}
+
+func badHandshake(format string, args ...any) error {
+	return fmt.Errorf("%w: "+format, append([]any{ErrBadHandshake}, args...)...)
 }

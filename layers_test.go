@@ -35,8 +35,10 @@ var layerRows = [][]string{
 	4: {"deadline.go", "compress.go"},
 	5: {"conn.go", "conn_close.go", "conn_read.go", "conn_reader.go", "conn_frames.go", "conn_buffer.go", "conn_write.go", "conn_writer.go",
 		"wait_unix.go", "wait_other.go", "keepalive.go", "conn_deflate.go"},
-	6: {"prepared.go", "json.go"},
-	7: {"server.go", "server_handshake.go", "server_members.go", "upgrade.go"},
+	6: {"prepared.go", "json.go", "join.go"},
+	7: {"server.go", "server_handshake.go", "server_members.go", "upgrade.go",
+		"client.go", "client_request.go", "client_handshake.go", "proxy.go", "socks.go"},
+	8: {"compat.go"},
 }
 
 // layerRow is a file's row, 0 where it has none.

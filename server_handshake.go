@@ -73,25 +73,16 @@ func (s *Server) readRequest(c *Conn) (*http.Request, *HandshakeError, error) {
 	if limit < 0 || limit > bufferSize {
 		limit = bufferSize
 	}
-	searched := 0
-	for {
-		n := headerEnd(c.in.unread, searched)
-		searched = len(c.in.unread)
-		if n > limit || n == 0 && searched >= limit {
-			return nil, refuse(http.StatusRequestHeaderFieldsTooLarge, "the request's header is larger than %d octets", limit), nil
-		}
-		if n > 0 {
-			r, refusal := parseRequest(c.in.unread[:n])
-			c.in.unread = c.in.unread[n:]
-			return r, refusal, nil
-		}
-		if err := c.fill(); err != nil {
-			if err == io.EOF && searched > 0 {
-				err = io.ErrUnexpectedEOF
-			}
-			return nil, nil, fmt.Errorf("websocket: reading the request: %w", err)
-		}
+	n, err := c.readHeader(limit)
+	if err == errHeaderTooLarge {
+		return nil, refuse(http.StatusRequestHeaderFieldsTooLarge, "the request's header is larger than %d octets", limit), nil
 	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("websocket: reading the request: %w", err)
+	}
+	r, refusal := parseRequest(c.in.unread[:n])
+	c.in.unread = c.in.unread[n:]
+	return r, refusal, nil
 }
 
 // refuseRaw answers a request with a refusal, and waits for the client to have

@@ -3,7 +3,6 @@ package websocket
 import (
 	"errors"
 	"fmt"
-	"math"
 	"net/http"
 	"time"
 )
@@ -208,9 +207,7 @@ func cannotHijack(w http.ResponseWriter, err error) *HandshakeError {
 
 // respond sends the response that agrees, and applies u's settings.
 func (u *Upgrader) respond(c *Conn, r *http.Request, key string, extra http.Header) error {
-	c.limit.Store(orDefault(u.ReadLimit, defaultReadLimit))
-	c.in.rules.maxFragments = int32(min(orDefault(u.MaxFragments, defaultMaxFragments), math.MaxInt32))
-	c.closeTimeout = orDefault(u.CloseTimeout, defaultCloseTimeout)
+	c.configure(u.ReadLimit, u.MaxFragments, u.CloseTimeout)
 	c.subprotocol = u.subprotocol(r, extra)
 	extensions := u.agreeOnDeflate(c, r)
 	buf := getBuffer()

@@ -1,0 +1,260 @@
+package websocket
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"net/textproto"
+	"net/url"
+	"time"
+)
+
+// A client's opening handshake over the network: name look-up, TCP, perhaps a
+// proxy, perhaps TLS, the request, the response. A context may end each of
+// these steps; it does so by closing the transport.
+
+// clientTrace is ctx's httptrace.ClientTrace, or one without hooks. (The net
+// package calls the hooks for DNS and TCP by itself.)
+func clientTrace(ctx context.Context) *httptrace.ClientTrace {
+	if trace := httptrace.ContextClientTrace(ctx); trace != nil {
+		return trace
+	}
+	return new(httptrace.ClientTrace)
+}
+
+// closeWhenDone closes nc when ctx ends. The function that it returns calls
+// that off, and reports false if it comes too late.
+func closeWhenDone(ctx context.Context, nc net.Conn) (stop func() bool) {
+	return context.AfterFunc(ctx, func() {
+		if tc, ok := nc.(*tls.Conn); ok {
+			nc = tc.NetConn() // without a goodbye, for which a peer may make it wait
+		}
+		nc.Close()
+	})
+}
+
+// connect makes the transport for a request, TLS included.
+func (d *Dialer) connect(ctx context.Context, r *http.Request) (nc net.Conn, err error) {
+	secure, addr, trace := r.URL.Scheme == "https", hostPort(r.URL), clientTrace(ctx)
+	if trace.GetConn != nil {
+		trace.GetConn(addr)
+	}
+	var proxy *url.URL
+	if d.Proxy != nil {
+		if proxy, err = d.Proxy(r); err != nil {
+			return nil, fmt.Errorf("websocket: choosing a proxy: %w", err)
+		}
+	}
+	switch {
+	case proxy != nil:
+		nc, err = d.dialThrough(ctx, proxy, addr)
+	case secure && d.NetDialTLSContext != nil:
+		nc, err = d.NetDialTLSContext(ctx, "tcp", addr)
+		secure = false // it is, already
+	default:
+		nc, err = d.dial(ctx, addr)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if trace.GotConn != nil {
+		trace.GotConn(httptrace.GotConnInfo{Conn: nc})
+	}
+	if secure {
+		return d.startTLS(ctx, nc, d.TLSClientConfig, r.URL.Hostname())
+	}
+	return nc, nil
+}
+
+// hostPort is where to find u's host.
+func hostPort(u *url.URL) string {
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443", "socks5": "1080", "socks5h": "1080"}[u.Scheme]
+	}
+	return net.JoinHostPort(u.Hostname(), port)
+}
+
+// dial connects to addr, which may be the server's or its proxy's.
+func (d *Dialer) dial(ctx context.Context, addr string) (net.Conn, error) {
+	switch {
+	case d.NetDialContext != nil:
+		return d.NetDialContext(ctx, "tcp", addr)
+	case d.NetDial != nil:
+		return dialWithout(ctx, d.NetDial, addr)
+	}
+	return new(net.Dialer).DialContext(ctx, "tcp", addr)
+}
+
+// dialWithout calls a function that knows no context, for as long as ctx lasts.
+func dialWithout(ctx context.Context, dial func(network, addr string) (net.Conn, error), addr string) (net.Conn, error) {
+	type result struct {
+		nc  net.Conn
+		err error
+	}
+	done := make(chan result, 1)
+	go func() {
+		nc, err := dial("tcp", addr)
+		done <- result{nc, err}
+	}()
+	select {
+	case r := <-done:
+		return r.nc, r.err
+	case <-ctx.Done():
+		go func() {
+			if r := <-done; r.err == nil {
+				r.nc.Close()
+			}
+		}()
+		return nil, ctx.Err()
+	}
+}
+
+// startTLS does the TLS handshake with host on nc, which it closes if it fails.
+func (d *Dialer) startTLS(ctx context.Context, nc net.Conn, config *tls.Config, host string) (net.Conn, error) {
+	if config = config.Clone(); config == nil {
+		config = new(tls.Config)
+	}
+	if config.ServerName == "" {
+		config.ServerName = host
+	}
+	// What follows is HTTP/1.1, in which alone there is an Upgrade. A Config
+	// that is shared with an http.Transport will name "h2" as well.
+	config.NextProtos = []string{"http/1.1"}
+	trace := clientTrace(ctx)
+	if trace.TLSHandshakeStart != nil {
+		trace.TLSHandshakeStart()
+	}
+	tc := tls.Client(nc, config)
+	err := tc.HandshakeContext(ctx)
+	if trace.TLSHandshakeDone != nil {
+		trace.TLSHandshakeDone(tc.ConnectionState(), err)
+	}
+	if err != nil {
+		nc.Close()
+		return nil, err
+	}
+	return tc, nil
+}
+
+// openingHandshake sends the request and takes the response. It closes nc if
+// there is no connection in the end.
+func (d *Dialer) openingHandshake(ctx context.Context, nc net.Conn, r *http.Request, offers []deflateOffer) (*Conn, *http.Response, error) {
+	c := newConn(nc, true)
+	stop := closeWhenDone(ctx, nc)
+	resp, err := d.exchange(c, r, offers)
+	if !stop() && err == nil {
+		resp, err = nil, ctx.Err()
+	}
+	if err != nil {
+		c.in.giveBack()
+		c.Close()
+		return nil, resp, err
+	}
+	c.in.release()
+	c.configure(d.ReadLimit, d.MaxFragments, d.CloseTimeout)
+	c.startKeepalive(newPingSchedule(d.PingInterval, d.PongTimeout))
+	return c, resp, nil
+}
+
+// exchange sends the request, and checks the response against it.
+func (d *Dialer) exchange(c *Conn, r *http.Request, offers []deflateOffer) (*http.Response, error) {
+	trace := clientTrace(r.Context())
+	_, err := c.nc.Write(appendRequest(nil, r))
+	if err == nil && trace.WroteHeaders != nil {
+		trace.WroteHeaders()
+	}
+	if trace.WroteRequest != nil {
+		trace.WroteRequest(httptrace.WroteRequestInfo{Err: err})
+	}
+	if err != nil {
+		return nil, fmt.Errorf("websocket: opening handshake: sending the request: %w", err)
+	}
+	resp, err := readResponse(c, r, trace)
+	if err != nil {
+		return nil, fmt.Errorf("websocket: opening handshake: reading the response: %w", err)
+	}
+	if cookies := resp.Cookies(); d.Jar != nil && len(cookies) > 0 {
+		d.Jar.SetCookies(r.URL, cookies)
+	}
+	if c.subprotocol, err = checkResponse(resp, r); err == nil {
+		err = d.takeDeflate(c, resp.Header["Sec-Websocket-Extensions"], offers)
+	}
+	keepBody(c, resp)
+	return resp, err
+}
+
+// takeDeflate makes c ready for the compression that the server agreed to.
+func (d *Dialer) takeDeflate(c *Conn, answers []string, offers []deflateOffer) error {
+	params, agreed, err := checkDeflateAnswer(answers, offers)
+	if !agreed {
+		return err
+	}
+	want := d.Compression
+	if want == nil {
+		want = new(Compression)
+	}
+	c.deflate = newConnDeflate(params.within(want), want.threshold())
+	c.in.rules.deflate = true
+	return nil
+}
+
+// readResponse reads the response's header. What came behind that of a 101
+// stays in c.in.unread: the server's first frames. Responses before the
+// response (RFC 9110 section 15.2) are left out.
+func readResponse(c *Conn, r *http.Request, trace *httptrace.ClientTrace) (*http.Response, error) {
+	budget := defaultMaxHeaderBytes
+	for first := true; ; first = false {
+		if err := c.fillOnce(); err != nil {
+			return nil, unexpectedEOF(err)
+		}
+		if first && trace.GotFirstResponseByte != nil {
+			trace.GotFirstResponseByte()
+		}
+		n, err := c.readHeader(budget)
+		if err != nil {
+			if bytes.HasPrefix(c.in.unread, []byte{0x15, 0x03}) { // an alert's record
+				err = fmt.Errorf("the server seems to speak TLS: use wss:// instead of ws:// (%w)", err)
+			}
+			return nil, err
+		}
+		resp, err := http.ReadResponse(bufio.NewReader(io.MultiReader(bytes.NewReader(c.in.unread), c.nc)), r)
+		if err != nil {
+			return nil, err
+		}
+		if resp.StatusCode/100 != 1 {
+			return resp, nil // its body is in unread, and behind
+		}
+		c.in.unread = c.in.unread[n:]
+		if resp.StatusCode == http.StatusSwitchingProtocols {
+			return resp, nil
+		}
+		budget -= n
+		if trace.Got1xxResponse != nil {
+			if err := trace.Got1xxResponse(resp.StatusCode, textproto.MIMEHeader(resp.Header)); err != nil {
+				return nil, err
+			}
+		}
+	}
+}
+
+// keptBody is how much of a refusal's body the caller gets to see.
+const keptBody = 1 << 10
+
+// keepBody replaces the response's body, which comes from the transport, by
+// the start of it, if it comes soon.
+func keepBody(c *Conn, resp *http.Response) {
+	if resp.StatusCode == http.StatusSwitchingProtocols {
+		resp.Body = http.NoBody
+		return
+	}
+	c.nc.SetReadDeadline(time.Now().Add(lingerTimeout))
+	start, _ := io.ReadAll(io.LimitReader(resp.Body, keptBody))
+	resp.Body = io.NopCloser(bytes.NewReader(start))
+}

@@ -1,0 +1,159 @@
+package websocket
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// The request of a client's opening handshake: what RFC 6455 section 4.1 has
+// it hold, and what the caller adds.
+
+// ownFields are those of section 4.1 that the handshake itself writes, and
+// those of HTTP that would announce a body.
+var ownFields = []string{"Upgrade", "Connection", "Sec-WebSocket-Key", "Sec-WebSocket-Version", "Sec-WebSocket-Extensions",
+	"Sec-WebSocket-Accept", "Content-Length", "Transfer-Encoding"}
+
+// newRequest makes the request, and returns what it offers for compression.
+func (d *Dialer) newRequest(urlStr string, extra http.Header) (*http.Request, []deflateOffer, error) {
+	u, err := parseURL(urlStr)
+	if err != nil {
+		return nil, nil, err
+	}
+	reserved := ownFields
+	if len(d.Subprotocols) > 0 {
+		reserved = append(reserved[:len(reserved):len(reserved)], "Sec-WebSocket-Protocol")
+	}
+	if err := checkExtraHeader(extra, reserved...); err != nil {
+		return nil, nil, err
+	}
+	r := &http.Request{
+		Method: http.MethodGet, URL: u, Host: withoutZone(u.Host), Header: make(http.Header),
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Body: http.NoBody,
+	}
+	addExtraHeader(r, extra)
+	if !isHost(r.Host) {
+		return nil, nil, fmt.Errorf("websocket: %q cannot be the request's Host", r.Host)
+	}
+	d.addCredentials(r)
+	if err := d.offerSubprotocols(r.Header); err != nil {
+		return nil, nil, err
+	}
+	r.Header.Set("Upgrade", "websocket")
+	r.Header.Set("Connection", "Upgrade")
+	r.Header.Set("Sec-Websocket-Key", newKey())
+	r.Header.Set("Sec-Websocket-Version", "13")
+	if _, ok := r.Header["User-Agent"]; !ok {
+		r.Header.Set("User-Agent", "Go-http-client/1.1") // as all clients in Go say, unless told otherwise
+	}
+	offers := d.offerDeflate()
+	if len(offers) > 0 {
+		r.Header.Set("Sec-Websocket-Extensions", formatOffers(offers))
+	}
+	return r, offers, nil
+}
+
+// parseURL reads a ws or wss URL (RFC 6455 section 3). It comes back as the
+// http or https one of the same resource, which is how proxies and cookie jars
+// know it.
+func parseURL(s string) (*url.URL, error) {
+	u, err := url.Parse(s)
+	if err != nil {
+		return nil, fmt.Errorf("websocket: malformed URL: %w", err)
+	}
+	switch u.Scheme {
+	case "ws":
+		u.Scheme = "http"
+	case "wss":
+		u.Scheme = "https"
+	case "http", "https":
+	default:
+		return nil, fmt.Errorf("websocket: malformed URL %q: want a scheme of ws or wss, not %q", u.Redacted(), u.Scheme)
+	}
+	switch {
+	case u.Hostname() == "":
+		return nil, fmt.Errorf("websocket: malformed URL %q: it names no host", u.Redacted())
+	case u.Fragment != "" || strings.HasSuffix(s, "#"):
+		// "Fragment identifiers are meaningless in the context of WebSocket URIs
+		// and MUST NOT be used on these URIs."
+		return nil, fmt.Errorf("websocket: malformed URL %q: fragments are not allowed", u.Redacted())
+	}
+	return u, nil
+}
+
+// withoutZone removes an IPv6 address's zone, "%eth0", which means something
+// to this machine only (RFC 6874 section 1).
+func withoutZone(host string) string {
+	before, rest, found := strings.Cut(host, "%")
+	if _, port, ok := strings.Cut(rest, "]"); found && ok {
+		return before + "]" + port
+	}
+	return host
+}
+
+// newKey returns a Sec-WebSocket-Key: "a nonce consisting of a randomly
+// selected 16-byte value that has been base64-encoded" (section 4.1).
+func newKey() string {
+	var nonce [16]byte
+	rand.Read(nonce[:]) // never fails
+	return base64.StdEncoding.EncodeToString(nonce[:])
+}
+
+// addExtraHeader adds the caller's fields. Host is no field of http.Header's.
+func addExtraHeader(r *http.Request, extra http.Header) {
+	for name, values := range extra {
+		name = http.CanonicalHeaderKey(name)
+		if name != "Host" {
+			r.Header[name] = append(r.Header[name], values...)
+		} else if len(values) > 0 {
+			r.Host = values[0]
+		}
+	}
+}
+
+// addCredentials adds what the URL and the jar know about who is asking.
+func (d *Dialer) addCredentials(r *http.Request) {
+	if user := r.URL.User; user != nil {
+		r.URL.User = nil
+		if r.Header["Authorization"] == nil {
+			password, _ := user.Password()
+			r.SetBasicAuth(user.Username(), password)
+		}
+	}
+	if d.Jar != nil {
+		for _, cookie := range d.Jar.Cookies(r.URL) {
+			r.AddCookie(cookie)
+		}
+	}
+}
+
+// offerSubprotocols: "The elements that comprise this value MUST be non-empty
+// strings with characters in the range U+0021 to U+007E not including separator
+// characters […] and MUST all be unique strings" (section 4.1).
+func (d *Dialer) offerSubprotocols(h http.Header) error {
+	if len(d.Subprotocols) > 0 {
+		h.Set("Sec-Websocket-Protocol", strings.Join(d.Subprotocols, ", "))
+	}
+	seen := make(map[string]bool)
+	for protocol := range listElements(h["Sec-Websocket-Protocol"]) {
+		if !isToken(protocol) || seen[protocol] {
+			return fmt.Errorf("websocket: subprotocol %q is no token, or is offered twice", protocol)
+		}
+		seen[protocol] = true
+	}
+	return nil
+}
+
+// offerDeflate returns the offers of permessage-deflate, none where it is off.
+func (d *Dialer) offerDeflate() []deflateOffer {
+	switch {
+	case d.Compression != nil:
+		return d.Compression.offers()
+	case d.EnableCompression:
+		return new(Compression).offers()
+	}
+	return nil
+}

@@ -1,0 +1,112 @@
+package websocket
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/base64"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// Proxies: an HTTP proxy is asked for a tunnel by the method CONNECT (RFC 9110
+// section 9.3.6), a SOCKS5 proxy by a protocol of its own (socks.go). Behind
+// either the transport is as good as a direct one.
+
+// dialThrough connects to addr through a proxy.
+func (d *Dialer) dialThrough(ctx context.Context, proxy *url.URL, addr string) (nc net.Conn, err error) {
+	open := openTunnel
+	switch proxy.Scheme {
+	case "http", "https":
+	case "socks5", "socks5h":
+		open = openSOCKS
+	default:
+		return nil, fmt.Errorf("websocket: proxy %s: want a scheme of http, https, socks5 or socks5h", proxy.Redacted())
+	}
+	proxyAddr := hostPort(proxy)
+	switch {
+	case proxy.Scheme != "https":
+		nc, err = d.dial(ctx, proxyAddr)
+	case d.NetDialTLSContext != nil:
+		nc, err = d.NetDialTLSContext(ctx, "tcp", proxyAddr)
+	default:
+		nc, err = d.dialProxyTLS(ctx, proxy, proxyAddr)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("websocket: proxy %s: %w", proxyAddr, err)
+	}
+	stop := closeWhenDone(ctx, nc)
+	err = open(nc, proxy.User, addr)
+	if !stop() && err == nil {
+		err = ctx.Err()
+	}
+	if err != nil {
+		nc.Close()
+		return nil, fmt.Errorf("websocket: proxy %s: %w", proxyAddr, err)
+	}
+	return nc, nil
+}
+
+// dialProxyTLS connects to an https proxy. A ServerName in TLSClientConfig is
+// the server's and not the proxy's.
+func (d *Dialer) dialProxyTLS(ctx context.Context, proxy *url.URL, addr string) (net.Conn, error) {
+	nc, err := d.dial(ctx, addr)
+	if err != nil {
+		return nil, err
+	}
+	config := d.TLSClientConfig.Clone()
+	if config != nil {
+		config.ServerName = ""
+	}
+	return d.startTLS(ctx, nc, config, proxy.Hostname())
+}
+
+// openTunnel asks an HTTP proxy to connect nc to addr.
+func openTunnel(nc net.Conn, user *url.Userinfo, addr string) error {
+	request := "CONNECT " + addr + " HTTP/1.1\r\nHost: " + addr + "\r\n"
+	if user != nil {
+		password, _ := user.Password()
+		credentials := base64.StdEncoding.EncodeToString([]byte(user.Username() + ":" + password))
+		request += "Proxy-Authorization: Basic " + credentials + "\r\n"
+	}
+	if _, err := io.WriteString(nc, request+"\r\n"); err != nil {
+		return err
+	}
+	header, err := readTunnelHeader(nc)
+	if err != nil {
+		return err
+	}
+	resp, err := http.ReadResponse(bufio.NewReader(bytes.NewReader(header)), &http.Request{Method: http.MethodConnect})
+	if err != nil {
+		return err
+	}
+	// "Any 2xx (Successful) response indicates that the sender […] will switch
+	// to tunnel mode immediately after the response header section."
+	if resp.StatusCode/100 != 2 {
+		return fmt.Errorf("CONNECT %s was refused: %s", addr, strings.TrimSpace(resp.Status))
+	}
+	return nil
+}
+
+// readTunnelHeader reads a response's header, and nothing behind it: that
+// would be the server's, who does not speak before it is spoken to.
+func readTunnelHeader(nc net.Conn) ([]byte, error) {
+	header := make([]byte, 0, 512)
+	for {
+		if len(header) == defaultMaxHeaderBytes {
+			return nil, errHeaderTooLarge
+		}
+		header = append(header, 0)
+		// One octet a read: a response to CONNECT is short, and there is one.
+		if _, err := io.ReadFull(nc, header[len(header)-1:]); err != nil {
+			return nil, unexpectedEOF(err)
+		}
+		if headerEnd(header, len(header)-1) > 0 {
+			return header, nil
+		}
+	}
+}
