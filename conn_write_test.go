@@ -322,11 +322,41 @@ func TestWriteRefusesNonsense(t *testing.T) {
 			t.Errorf("%s: no error", name)
 		}
 	}
-	if _, err := server.NextWriter(PingMessage); err == nil {
-		t.Error("NextWriter of a ping: no error")
+	if _, err := server.NextWriter(11); err == nil {
+		t.Error("NextWriter of a reserved control opcode: no error")
 	}
 	if err := server.WriteMessage(TextMessage, nil); err != nil {
 		t.Errorf("after all that was refused: %v", err)
+	}
+}
+
+// Control messages have a writer too, which others' messages do not wait for.
+func TestControlWriter(t *testing.T) {
+	server, client := pipePair(t)
+	go client.ReadMessage()
+	ping, err := server.NextWriter(PingMessage)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := make(chan string, 1)
+	client.SetPingHandler(func(data string) error { got <- data; return nil })
+	io.WriteString(ping, strings.Repeat("x", 100))
+	if n, err := io.WriteString(ping, strings.Repeat("x", 26)); n != 0 || err == nil {
+		t.Errorf("octet 126: %d, %v", n, err)
+	}
+	io.WriteString(ping, strings.Repeat("y", 25))
+	if err := server.WriteMessage(TextMessage, nil); err != nil {
+		t.Error(err)
+	}
+	go client.ReadMessage()
+	if err := ping.Close(); err != nil || ping.Close() != nil {
+		t.Error(err)
+	}
+	if data := <-got; len(data) != 125 {
+		t.Errorf("a ping of %d octets", len(data))
+	}
+	if _, err := ping.Write(nil); err == nil {
+		t.Error("Write after Close: no error")
 	}
 }
 
@@ -359,8 +389,12 @@ func TestJSON(t *testing.T) {
 		t.Errorf("ReadJSON of an empty message: %v", err)
 	}
 	go client.WriteMessage(TextMessage, []byte("{"))
-	if err := server.ReadJSON(&got); err == nil {
-		t.Error("ReadJSON of half an object: no error")
+	if err := server.ReadJSON(&got); err != io.ErrUnexpectedEOF {
+		t.Errorf("ReadJSON of half an object: %v", err)
+	}
+	go client.WriteMessage(TextMessage, []byte(`{"X": 5} and more`))
+	if err := server.ReadJSON(&got); err != nil || got.X != 5 {
+		t.Errorf("ReadJSON of a value with something behind it: %v, %v", got, err)
 	}
 	go client.WriteJSON(point{3, 4})
 	if err := server.ReadJSON(&got); err != nil || got != (point{3, 4}) {

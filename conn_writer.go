@@ -3,7 +3,9 @@ package websocket
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"time"
 )
 
 // A messageWriter is what NextWriter returns: one message as a stream. Not
@@ -34,8 +36,7 @@ type messageWriter struct {
 
 var errWriterClosed = errors.New("websocket: write to a message that was closed")
 
-// NextWriter returns a writer for one message, TextMessage or BinaryMessage,
-// which Close ends. What is written is gathered and sent in frames of up to 32
+// NextWriter returns a writer for one message, which its Close ends. What is written is gathered and sent in frames of up to 32
 // KiB; a message that fits one is sent as one. Memory does not depend on the
 // message's size.
 //
@@ -45,7 +46,13 @@ var errWriterClosed = errors.New("websocket: write to a message that was closed"
 //
 // After a deadline has passed, Write and Close can be called again: what Write
 // reported as written is kept.
+//
+// A writer for a control message, of at most 125 octets, waits for nobody and
+// sends it when it is closed, as WriteControl does.
 func (c *Conn) NextWriter(messageType int) (io.WriteCloser, error) {
+	if opcode(messageType).isControl() {
+		return &controlWriter{c: c, messageType: messageType}, checkControl(messageType, nil)
+	}
 	op, err := dataOpcode(messageType)
 	if err != nil {
 		return nil, err
@@ -221,4 +228,31 @@ func (w *messageWriter) end(err error) {
 		w.deflater.release()
 	}
 	w.deflater = nil
+}
+
+// A controlWriter is what NextWriter returns for a control message.
+type controlWriter struct {
+	c           *Conn
+	messageType int
+	payload     []byte
+	closed      bool
+}
+
+func (w *controlWriter) Write(p []byte) (int, error) {
+	if w.closed {
+		return 0, errWriterClosed
+	}
+	if n := len(w.payload) + len(p); n > maxControlPayload {
+		return 0, fmt.Errorf("websocket: a control message has at most %d octets, not %d", maxControlPayload, n)
+	}
+	w.payload = append(w.payload, p...)
+	return len(p), nil
+}
+
+func (w *controlWriter) Close() error {
+	if w.closed {
+		return nil
+	}
+	w.closed = true
+	return w.c.WriteControl(w.messageType, w.payload, time.Time{})
 }

@@ -1,6 +1,7 @@
 package websocket
 
 import (
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -238,5 +239,51 @@ func TestHandshakeError(t *testing.T) {
 	}
 	if err.(HandshakeError).Status != 403 {
 		t.Errorf("status %d, want 403", err.(HandshakeError).Status)
+	}
+}
+
+// What a server may answer, and what fails the handshake (section 4.1).
+func TestCheckResponse(t *testing.T) {
+	request := &http.Request{Header: http.Header{"Sec-Websocket-Key": {sampleKey}, "Sec-Websocket-Protocol": {"chat, Superchat", "soap"}}}
+	for _, tt := range []struct {
+		name   string
+		change func(*http.Response)
+		want   string // the subprotocol; "!" for a failure, "!!" for ErrBadHandshake itself
+	}{
+		{"as it should be", func(r *http.Response) {}, ""},
+		{"odd case, longer list", func(r *http.Response) {
+			r.Header["Upgrade"], r.Header["Connection"] = []string{"WebSocket"}, []string{"keep-alive", "x, upGRADE"}
+		}, ""},
+		{"subprotocol", func(r *http.Response) { r.Header.Set("Sec-Websocket-Protocol", "Superchat") }, "Superchat"},
+		{"subprotocol of the second field", func(r *http.Response) { r.Header.Set("Sec-Websocket-Protocol", "soap") }, "soap"},
+		{"other status", func(r *http.Response) { r.StatusCode = 200 }, "!!"},
+		{"redirect", func(r *http.Response) { r.StatusCode = 302 }, "!!"},
+		{"HTTP/1.0", func(r *http.Response) { r.ProtoMinor = 0 }, "!"},
+		{"no Upgrade", func(r *http.Response) { delete(r.Header, "Upgrade") }, "!"},
+		{"other Upgrade", func(r *http.Response) { r.Header.Set("Upgrade", "h2c") }, "!"},
+		{"two Upgrades", func(r *http.Response) { r.Header.Add("Upgrade", "websocket") }, "!"},
+		{"a list of Upgrades", func(r *http.Response) { r.Header.Set("Upgrade", "websocket, h2c") }, "!"},
+		{"no Connection", func(r *http.Response) { delete(r.Header, "Connection") }, "!"},
+		{"other Connection", func(r *http.Response) { r.Header.Set("Connection", "keep-alive") }, "!"},
+		{"no accept", func(r *http.Response) { delete(r.Header, "Sec-Websocket-Accept") }, "!"},
+		{"accept in other case", func(r *http.Response) { r.Header.Set("Sec-Websocket-Accept", strings.ToLower(sampleAccept)) }, "!"},
+		{"the key for accept", func(r *http.Response) { r.Header.Set("Sec-Websocket-Accept", sampleKey) }, "!"},
+		{"accept twice", func(r *http.Response) { r.Header.Add("Sec-Websocket-Accept", sampleAccept) }, "!"},
+		{"subprotocol in other case", func(r *http.Response) { r.Header.Set("Sec-Websocket-Protocol", "superchat") }, "!"},
+		{"other subprotocol", func(r *http.Response) { r.Header.Set("Sec-Websocket-Protocol", "mqtt") }, "!"},
+		{"two subprotocols", func(r *http.Response) { r.Header["Sec-Websocket-Protocol"] = []string{"chat", "soap"} }, "!"},
+		{"a list of subprotocols", func(r *http.Response) { r.Header.Set("Sec-Websocket-Protocol", "chat, soap") }, "!"},
+		{"empty subprotocol", func(r *http.Response) { r.Header.Set("Sec-Websocket-Protocol", "") }, "!"},
+	} {
+		resp := &http.Response{StatusCode: 101, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: http.Header{
+			"Upgrade": {"websocket"}, "Connection": {"Upgrade"}, "Sec-Websocket-Accept": {sampleAccept},
+		}}
+		tt.change(resp)
+		subprotocol, err := checkResponse(resp, request)
+		failed := strings.HasPrefix(tt.want, "!")
+		if failed != (err != nil) || !failed && subprotocol != tt.want || failed && !errors.Is(err, ErrBadHandshake) ||
+			tt.want == "!!" && err != ErrBadHandshake {
+			t.Errorf("%s: %q, %v; want %q", tt.name, subprotocol, err, tt.want)
+		}
 	}
 }

@@ -31,20 +31,22 @@ func (c *Conn) WriteJSON(v any) error {
 	return c.WriteMessage(TextMessage, b.Bytes())
 }
 
-// ReadJSON reads the next message, of either type, and stores what its JSON
-// says in v, as json.Unmarshal does: the message must be one JSON value and
-// nothing else. An empty message is io.ErrUnexpectedEOF.
-// After an error of the decoder, the connection can be used further.
+// ReadJSON reads the next message, of either type, and stores the JSON value
+// that it begins with in v, as json.Decoder does: what is behind it in the
+// message is ignored. A message that ends within the value, or is empty, is
+// io.ErrUnexpectedEOF. After an error of the decoder the connection can be
+// used further.
 func (c *Conn) ReadJSON(v any) error {
 	b := jsonBuffers.Get().(*bytes.Buffer)
 	b.Reset()
 	_, p, err := c.AppendMessage(b.AvailableBuffer())
 	defer func() { putJSONBuffer(bytes.NewBuffer(p)) }() // p may have outgrown b
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case len(p) == 0:
-		return io.ErrUnexpectedEOF
 	}
-	return json.Unmarshal(p, v)
+	err = json.NewDecoder(bytes.NewReader(p)).Decode(v)
+	if err == io.EOF {
+		err = io.ErrUnexpectedEOF
+	}
+	return err
 }

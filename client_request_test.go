@@ -1,0 +1,134 @@
+package websocket
+
+import (
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"strings"
+	"testing"
+)
+
+// URLs of RFC 6455 section 3, and where they lead.
+func TestParseURL(t *testing.T) {
+	for _, tt := range []struct{ in, want, addr string }{
+		{"ws://example.com", "http://example.com", "example.com:80"},
+		{"wss://example.com/", "https://example.com/", "example.com:443"},
+		{"WSS://Example.com:8443/a%20b?q=1", "https://Example.com:8443/a%20b?q=1", "Example.com:8443"},
+		{"http://example.com/x", "http://example.com/x", "example.com:80"},
+		{"https://example.com/x", "https://example.com/x", "example.com:443"},
+		{"ws://[::1]/", "http://[::1]/", "[::1]:80"},
+		{"ws://[fe80::1%25eth0]:81/", "http://[fe80::1%25eth0]:81/", "[fe80::1%eth0]:81"},
+		{"ws://u:p@example.com/", "http://u:p@example.com/", "example.com:80"},
+		{"", "", ""}, {"example.com", "", ""}, {"//example.com/", "", ""}, {"ftp://example.com/", "", ""},
+		{"ws://", "", ""}, {"ws://:80/", "", ""}, {"ws:example.com", "", ""}, {"ws://example.com:port/", "", ""},
+		{"ws://example.com/#", "", ""}, {"ws://example.com/#fragment", "", ""}, {"ws://exa mple.com/", "", ""},
+	} {
+		u, err := parseURL(tt.in)
+		if tt.want == "" {
+			if err == nil {
+				t.Errorf("%q: accepted as %v", tt.in, u)
+			}
+			continue
+		}
+		if err != nil || u.String() != tt.want || hostPort(u) != tt.addr {
+			t.Errorf("%q: %v at %v, %v; want %s at %s", tt.in, u, hostPort(u), err, tt.want, tt.addr)
+		}
+	}
+	if _, err := parseURL("tcp://user:secret@example.com/"); err == nil || strings.Contains(err.Error(), "secret") {
+		t.Errorf("an error that tells the password, or none: %v", err)
+	}
+}
+
+func TestWithoutZone(t *testing.T) {
+	for in, want := range map[string]string{
+		"example.com:80": "example.com:80", "[::1]:80": "[::1]:80", "[fe80::1%eth0]:80": "[fe80::1]:80", "[fe80::1%eth0]": "[fe80::1]",
+	} {
+		if got := withoutZone(in); got != want {
+			t.Errorf("withoutZone(%q) = %q, want %q", in, got, want)
+		}
+	}
+}
+
+// requestText is the request that d makes, with the key of the RFC's sample.
+func requestText(t *testing.T, d *Dialer, url string, extra http.Header) string {
+	t.Helper()
+	r, _, err := d.newRequest(url, extra)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if key := r.Header.Get("Sec-Websocket-Key"); !isKey(key) {
+		t.Errorf("the request has Sec-WebSocket-Key %q", key)
+	}
+	r.Header.Set("Sec-Websocket-Key", sampleKey)
+	return string(appendRequest(nil, r))
+}
+
+// The request's octets. Their order is not the RFC's business, but it is the
+// same every time.
+func TestRequest(t *testing.T) {
+	got := requestText(t, &Dialer{}, "ws://server.example.com/chat?room=1", nil)
+	want := "GET /chat?room=1 HTTP/1.1\r\nHost: server.example.com\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
+		"Sec-WebSocket-Key: " + sampleKey + "\r\nSec-WebSocket-Version: 13\r\nUser-Agent: Go-http-client/1.1\r\n\r\n"
+	if got != want {
+		t.Errorf("request %q, want %q", got, want)
+	}
+
+	jar, _ := cookiejar.New(nil)
+	jar.SetCookies(&url.URL{Scheme: "https", Host: "[::1]:99"}, []*http.Cookie{{Name: "b", Value: "2", Secure: true}})
+	d := &Dialer{Subprotocols: []string{"chat", "superchat"}, EnableCompression: true, Jar: jar}
+	got = requestText(t, d, "wss://name:pass@[::1]:99", http.Header{
+		"Cookie": {"a=1"}, "x-a": {"1", "2"}, "X-B": {"3"}, "Host": {"other.example"}, "User-Agent": {"me"},
+	})
+	want = "GET / HTTP/1.1\r\nHost: other.example\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
+		"Sec-WebSocket-Key: " + sampleKey + "\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: chat, superchat\r\n" +
+		"Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\nAuthorization: Basic bmFtZTpwYXNz\r\n" +
+		"Cookie: a=1; b=2\r\nUser-Agent: me\r\nX-A: 1\r\nX-A: 2\r\nX-B: 3\r\n\r\n"
+	if got != want {
+		t.Errorf("request %q, want %q", got, want)
+	}
+
+	// The caller's own fields count before the URL's user, and for subprotocols.
+	got = requestText(t, &Dialer{}, "ws://name:pass@h/", http.Header{
+		"authorization": {"Bearer x"}, "Sec-WebSocket-Protocol": {"chat"}, "User-Agent": {},
+	})
+	for _, line := range []string{"Authorization: Bearer x\r\n", "Sec-WebSocket-Protocol: chat\r\n"} {
+		if strings.Count(got, line) != 1 || strings.Contains(got, "Basic") || strings.Contains(got, "User-Agent") {
+			t.Errorf("request %q, want one %q", got, line)
+		}
+	}
+}
+
+// The caller's bytes are not changed, and what must not be sent is refused.
+func TestRequestRefused(t *testing.T) {
+	extra := http.Header{"x-a": {"1"}}
+	(&Dialer{}).newRequest("ws://h/", extra)
+	if len(extra) != 1 || extra["x-a"][0] != "1" {
+		t.Errorf("the caller's header became %v", extra)
+	}
+	for name, extra := range map[string]http.Header{
+		"line break":      {"X-A": {"1\r\nX-B: 2"}},
+		"line feed":       {"X-A": {"1\nX-B: 2"}},
+		"NUL":             {"X-A": {"\x00"}},
+		"name":            {"X A": {"1"}},
+		"empty name":      {"": {"1"}},
+		"own field":       {"upgrade": {"h2c"}},
+		"own key":         {"Sec-WebSocket-Key": {sampleKey}},
+		"own extensions":  {"Sec-Websocket-Extensions": {"x"}},
+		"body":            {"Content-Length": {"1"}},
+		"bad Host":        {"Host": {"a b"}},
+		"bad subprotocol": {"Sec-Websocket-Protocol": {"a b"}},
+		"twice":           {"Sec-Websocket-Protocol": {"a, b", "a"}},
+	} {
+		if r, _, err := (&Dialer{}).newRequest("ws://h/", extra); err == nil {
+			t.Errorf("%s: %v became %q", name, extra, appendRequest(nil, r))
+		}
+	}
+	d := &Dialer{Subprotocols: []string{"a"}}
+	if _, _, err := d.newRequest("ws://h/", http.Header{"Sec-Websocket-Protocol": {"b"}}); err == nil {
+		t.Error("Sec-WebSocket-Protocol beside Dialer.Subprotocols: no error")
+	}
+	d.Subprotocols = []string{"a\r\nb"}
+	if _, _, err := d.newRequest("ws://h/", nil); err == nil {
+		t.Error("a subprotocol with a line break: no error")
+	}
+}
