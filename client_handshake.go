@@ -153,12 +153,14 @@ func (d *Dialer) openingHandshake(ctx context.Context, nc net.Conn, r *http.Requ
 		resp, err = nil, ctx.Err()
 	}
 	if err != nil {
-		c.in.giveBack()
+		if c.in != nil {
+			c.in.recycle()
+			c.in = nil
+		}
 		c.Close()
 		return nil, resp, err
 	}
-	c.in.release()
-	c.configure(d.ReadLimit, d.MaxFragments, d.CloseTimeout)
+	c.release()
 	c.startKeepalive(newPingSchedule(d.PingInterval, d.PongTimeout))
 	return c, resp, nil
 }
@@ -183,9 +185,11 @@ func (d *Dialer) exchange(c *Conn, r *http.Request, offers []deflateOffer) (*htt
 	if cookies := resp.Cookies(); d.Jar != nil && len(cookies) > 0 {
 		d.Jar.SetCookies(r.URL, cookies)
 	}
-	if c.subprotocol, err = checkResponse(resp, r); err == nil {
+	subprotocol, err := checkResponse(resp, r)
+	if err == nil {
 		err = d.takeDeflate(c, resp.Header["Sec-Websocket-Extensions"], offers)
 	}
+	c.configure(settings{limit: d.ReadLimit, maxFragments: d.MaxFragments, closeTimeout: d.CloseTimeout, subprotocol: subprotocol})
 	keepBody(c, resp)
 	return resp, err
 }
@@ -201,7 +205,6 @@ func (d *Dialer) takeDeflate(c *Conn, answers []string, offers []deflateOffer) e
 		want = new(Compression)
 	}
 	c.deflate = newConnDeflate(params.within(want), want.threshold())
-	c.in.rules.deflate = true
 	return nil
 }
 

@@ -2,7 +2,6 @@ package websocket
 
 import (
 	"context"
-	"math"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -20,15 +19,6 @@ const (
 	PongMessage   = 10 // a pong, with up to 125 octets
 )
 
-// Limits that hold unless an Upgrader, a Server or a Conn is told otherwise.
-const (
-	defaultReadLimit        = 32 << 20
-	defaultMaxFragments     = 64 << 10
-	defaultHandshakeTimeout = 10 * time.Second
-	defaultCloseTimeout     = 5 * time.Second
-	controlTimeout          = 5 * time.Second // for the control frames that the library sends by itself
-)
-
 // A Conn is a WebSocket connection: one end of it, whichever role.
 //
 // Any number of goroutines may call any methods at the same time. A message is
@@ -44,24 +34,25 @@ const (
 // The Conn that a Server's handler gets is closed when the handler returns.
 // The one that an Upgrader returns must be closed by the caller.
 type Conn struct {
-	nc     net.Conn
-	raw    syscall.RawConn       // where nc is a socket that can be waited for; see wait_unix.go
-	ready  func(fd uintptr) bool // c.tryRead, made once
-	client bool                  // this side is the client: it masks
+	nc    net.Conn
+	raw   syscall.RawConn       // where nc is a socket that can be waited for; see wait_unix.go
+	ready func(fd uintptr) bool // c.tryRead, made once
 
-	in        readHalf  // owned by the holder of in.lock
+	// The reading half.
+	readLock lock
+	readErr  error     // why nothing more will come, final; owned by the holder of readLock
+	in       *readHalf // owned by the holder of readLock; nil while nothing is in progress
+
 	out       writeHalf // owned by the holder of out.lock
 	deadlines deadlines
+	settings  atomic.Pointer[settings] // replaced, never changed
+	deflate   *connDeflate             // nil unless permessage-deflate was agreed on; constant
+	keepalive keepalive
+	member    member // of a Server's list
 
-	limit    atomic.Int64             // see SetReadLimit
-	handlers atomic.Pointer[handlers] // nil while all are the default ones
-	closed   atomic.Bool              // Close was called
-
-	deflate      *connDeflate  // nil unless permessage-deflate was agreed on; constant
-	subprotocol  string        // constant
-	closeTimeout time.Duration // constant
-	keepalive    keepalive
-	member       member // of a Server's list
+	client     bool        // this side is the client: it masks; constant
+	closed     atomic.Bool // Close was called
+	discarding bool        // Shutdown reads: the application's handlers are not called any more; owned by the holder of readLock
 }
 
 // member is a connection's place in the list of its Server, which owns it.
@@ -82,23 +73,15 @@ func putBuffer(b *[bufferSize]byte) { bufferPool.Put(b) }
 // newConn makes a connection of a transport whose opening handshake is, or is
 // about to be, done.
 func newConn(nc net.Conn, client bool) *Conn {
-	c := &Conn{nc: nc, client: client, closeTimeout: defaultCloseTimeout}
-	c.in.rules = inbound{wantMasked: !client, maxFragments: defaultMaxFragments}
-	c.limit.Store(defaultReadLimit)
+	c := &Conn{nc: nc, client: client}
+	c.settings.Store(&standardSettings)
 	c.initWait()
 	return c
 }
 
-// configure applies an Upgrader's or Dialer's settings.
-func (c *Conn) configure(readLimit int64, maxFragments int, closeTimeout time.Duration) {
-	c.limit.Store(orDefault(readLimit, defaultReadLimit))
-	c.in.rules.maxFragments = int32(min(orDefault(maxFragments, defaultMaxFragments), math.MaxInt32))
-	c.closeTimeout = orDefault(closeTimeout, defaultCloseTimeout)
-}
-
 // Subprotocol returns the subprotocol that the opening handshake agreed on, or
 // "" where there is none (RFC 6455 section 1.9).
-func (c *Conn) Subprotocol() string { return c.subprotocol }
+func (c *Conn) Subprotocol() string { return c.settings.Load().subprotocol }
 
 // LocalAddr returns the transport's local address.
 func (c *Conn) LocalAddr() net.Addr { return c.nc.LocalAddr() }
@@ -110,86 +93,6 @@ func (c *Conn) RemoteAddr() net.Addr { return c.nc.RemoteAddr() }
 // looking at it and for setting socket options. Reading or writing it would
 // break the stream of frames.
 func (c *Conn) NetConn() net.Conn { return c.nc }
-
-// SetReadLimit sets how many octets a message may have, after decompression.
-// The default is 32 MiB; n <= 0 means no limit. A read that meets a larger
-// message returns ErrReadLimit, as soon as its size is announced, and the peer
-// gets close code 1009 with the limit in its reason.
-func (c *Conn) SetReadLimit(n int64) { c.limit.Store(n) }
-
-// handlers are the application's, for control frames. A nil one is the default.
-type handlers struct {
-	ping, pong func(data string) error
-	close      func(code int, text string) error
-}
-
-// setHandler changes one handler.
-func (c *Conn) setHandler(change func(*handlers)) {
-	for {
-		old, h := c.handlers.Load(), new(handlers)
-		if old != nil {
-			*h = *old
-		}
-		change(h)
-		if c.handlers.CompareAndSwap(old, h) {
-			return
-		}
-	}
-}
-
-func (c *Conn) loadHandlers() handlers {
-	if h := c.handlers.Load(); h != nil {
-		return *h
-	}
-	return handlers{}
-}
-
-// SetPingHandler sets what is done with a ping: h is called, with the ping's
-// payload, by the method that reads. An error that it returns becomes that
-// method's. The default, also set by nil, answers with a pong of the same
-// payload, as RFC 6455 section 5.5.2 demands; a handler must do so itself.
-// A handler must not read from the connection.
-func (c *Conn) SetPingHandler(h func(appData string) error) {
-	c.setHandler(func(all *handlers) { all.ping = h })
-}
-
-// SetPongHandler sets what is done with a pong, as SetPingHandler does for
-// pings. The default does nothing.
-func (c *Conn) SetPongHandler(h func(appData string) error) {
-	c.setHandler(func(all *handlers) { all.pong = h })
-}
-
-// SetCloseHandler sets what is done with a close frame, as SetPingHandler does
-// for pings; code is CloseNoStatusReceived where the frame holds none. If h
-// sends no close frame, one with the same code is sent after it, as RFC 6455
-// section 5.5.1 demands. The read then returns a *CloseError, or h's error.
-func (c *Conn) SetCloseHandler(h func(code int, text string) error) {
-	c.setHandler(func(all *handlers) { all.close = h })
-}
-
-// PingHandler returns the handler for pings.
-func (c *Conn) PingHandler() func(appData string) error {
-	if h := c.loadHandlers().ping; h != nil {
-		return h
-	}
-	return func(data string) error { return c.pong([]byte(data)) }
-}
-
-// PongHandler returns the handler for pongs.
-func (c *Conn) PongHandler() func(appData string) error {
-	if h := c.loadHandlers().pong; h != nil {
-		return h
-	}
-	return func(string) error { return nil }
-}
-
-// CloseHandler returns the handler for close frames.
-func (c *Conn) CloseHandler() func(code int, text string) error {
-	if h := c.loadHandlers().close; h != nil {
-		return h
-	}
-	return func(code int, _ string) error { return c.echoClose(code) }
-}
 
 // SetReadDeadline sets when reads give up, including one that is waiting. The
 // zero time means never. A read that gave up lost nothing: after a new
@@ -205,10 +108,10 @@ func (c *Conn) SetWriteDeadline(t time.Time) error { return c.deadlines.setWrite
 // ReadMessageContext is ReadMessage for as long as ctx lasts. When ctx ends
 // first, it returns ctx's error and nothing is lost: the next read goes on.
 func (c *Conn) ReadMessageContext(ctx context.Context) (messageType int, p []byte, err error) {
-	if err := c.in.lock.lock(ctx, time.Time{}); err != nil {
+	if err := c.readLock.lock(ctx, time.Time{}); err != nil {
 		return noMessage, nil, err
 	}
-	defer c.in.lock.unlock()
+	defer c.readLock.unlock()
 	if err := ctx.Err(); err != nil {
 		return noMessage, nil, err
 	}

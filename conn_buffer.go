@@ -4,10 +4,50 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"sync"
 )
 
 // The reading half's buffer: where it comes from, and when it goes back. The
 // transport itself is read in wait_unix.go, or here, where it can only be read.
+
+// readHalves are those that no connection has just now. Most have a buffer.
+var readHalves = sync.Pool{New: func() any { return new(readHalf) }}
+
+// newReadHalf takes one from the pool, for c to read into.
+func (c *Conn) newReadHalf() *readHalf {
+	in := readHalves.Get().(*readHalf)
+	in.rules = c.inboundRules()
+	return in
+}
+
+// recycle gives the readHalf to others. Nothing that it holds is needed.
+func (in *readHalf) recycle() {
+	buf := in.buf
+	if len(buf) != bufferSize {
+		buf = nil // a small one, or the opening handshake's
+	}
+	*in = readHalf{buf: buf}
+	readHalves.Put(in)
+}
+
+// isIdle reports whether nothing is in progress: the connection is between
+// messages, and not within a frame's header.
+func (in *readHalf) isIdle() bool { return !in.open && len(in.unread) == 0 && in.reader == nil }
+
+// release gives c.in back if it is idle: between messages a connection has one
+// only while there are frames in it.
+func (c *Conn) release() {
+	in := c.in
+	if in == nil || !in.isIdle() {
+		return
+	}
+	if 0 < len(in.buf) && len(in.buf) <= plainBufferSize {
+		in.unread = nil
+		return // this transport needs it to wait
+	}
+	c.in = nil
+	in.recycle()
+}
 
 // fill waits for octets and puts them behind what is unread.
 func (c *Conn) fill() error {
@@ -22,6 +62,9 @@ func (c *Conn) fill() error {
 func (c *Conn) readPlain(direct []byte) (int, error) {
 	dst := direct
 	if dst == nil {
+		if c.in == nil {
+			c.in = &readHalf{rules: c.inboundRules()}
+		}
 		c.in.attachPlain()
 		dst = c.in.free()
 	}
@@ -45,32 +88,20 @@ func (in *readHalf) attach() {
 	in.unread = in.buf[:copy(in.buf, in.unread)]
 }
 
-// detach gives the buffer back, and keeps what is unread, a part of a header
-// or control frame, in a copy.
-func (in *readHalf) detach() {
-	if in.buf == nil {
-		return
+// park prepares for a wait without a buffer. It returns what the connection
+// keeps meanwhile: nothing between messages, and otherwise a readHalf with a
+// copy of what is unread, a part of a header or control frame.
+func (in *readHalf) park() *readHalf {
+	if in.isIdle() {
+		in.recycle()
+		return nil
 	}
-	in.unread = slices.Clone(in.unread)
-	in.giveBack()
-}
-
-// release gives the buffer back if nothing is unread: between messages, a
-// connection holds one only while it has frames in it.
-func (in *readHalf) release() {
-	if len(in.unread) == 0 {
-		in.unread = nil
-		in.giveBack()
-	}
-}
-
-func (in *readHalf) giveBack() {
-	if len(in.buf) == bufferSize {
+	if in.buf != nil {
+		in.unread = slices.Clone(in.unread)
 		putBuffer((*[bufferSize]byte)(in.buf))
 		in.buf = nil
-	} else if len(in.buf) > plainBufferSize {
-		in.buf = nil // the opening handshake's; too large to keep
 	}
+	return in
 }
 
 // attachPlain is attach where a connection keeps its buffer. It makes a larger
@@ -87,7 +118,7 @@ func (in *readHalf) free() []byte { return in.buf[len(in.unread):] }
 
 // fillOnce is fill where nothing is there yet.
 func (c *Conn) fillOnce() error {
-	if len(c.in.unread) > 0 {
+	if c.in != nil && len(c.in.unread) > 0 {
 		return nil
 	}
 	return c.fill()
@@ -100,8 +131,10 @@ var errHeaderTooLarge = errors.New("the header is too large")
 func (c *Conn) readHeader(limit int) (n int, err error) {
 	searched := 0
 	for {
-		n = headerEnd(c.in.unread, searched)
-		searched = len(c.in.unread)
+		if c.in != nil {
+			n = headerEnd(c.in.unread, searched)
+			searched = len(c.in.unread)
+		}
 		switch {
 		case n > limit || n == 0 && searched >= limit:
 			return 0, errHeaderTooLarge

@@ -60,7 +60,7 @@ func (c *Conn) echoClose(code int) error {
 func (c *Conn) fail(e *ProtocolError) {
 	reason := e.Reason
 	if e == ErrReadLimit {
-		reason = fmt.Sprintf("message exceeds the limit of %d octets", c.limit.Load())
+		reason = fmt.Sprintf("message exceeds the limit of %d octets", c.settings.Load().limit)
 	}
 	c.sendClose(e.Code, cutReason(reason), time.Now().Add(controlTimeout))
 }
@@ -85,9 +85,9 @@ func (c *Conn) Shutdown(ctx context.Context, code int, text string) error {
 	if len(payload) > maxControlPayload {
 		return fmt.Errorf("websocket: a close frame's reason has at most %d octets, not %d", maxCloseReason, len(text))
 	}
-	if c.closeTimeout > 0 {
+	if timeout := c.settings.Load().closeTimeout; timeout > 0 {
 		var cancel func()
-		ctx, cancel = context.WithTimeout(ctx, c.closeTimeout)
+		ctx, cancel = context.WithTimeout(ctx, timeout)
 		defer cancel()
 	}
 	defer c.Close()
@@ -125,10 +125,10 @@ func (c *Conn) closingHandshake(ctx context.Context, payload []byte) error {
 // awaitClose reads up to the peer's close frame, or finds that another
 // goroutine did.
 func (c *Conn) awaitClose(ctx context.Context) error {
-	if err := c.in.lock.lock(ctx, time.Time{}); err != nil {
+	if err := c.readLock.lock(ctx, time.Time{}); err != nil {
 		return err
 	}
-	defer c.in.lock.unlock()
+	defer c.readLock.unlock()
 	c.SetReadDeadline(time.Time{})
 	err := c.readToEnd()
 	peer, closed := errors.AsType[*CloseError](err)
@@ -143,24 +143,25 @@ func (c *Conn) awaitClose(ctx context.Context) error {
 
 // readToEnd reads for nobody until there is nothing more to come, and returns why.
 func (c *Conn) readToEnd() error {
-	in := &c.in
-	in.closing = true
-	if in.reader != nil && in.reader.err == nil {
+	c.discarding = true
+	if c.in != nil && c.in.reader != nil && c.in.reader.err == nil {
 		// Not io.EOF: who has read half a message must not take it for a whole one.
-		in.reader.err = fmt.Errorf("websocket: read: message cut short by Shutdown: %w", net.ErrClosed)
+		c.in.reader.err = fmt.Errorf("websocket: read: message cut short by Shutdown: %w", net.ErrClosed)
 	}
-	for in.err == nil {
-		var err error
-		if in.open {
+	for c.readErr == nil {
+		err := c.await()
+		switch {
+		case err != nil:
+		case c.in.open:
 			err = c.skipMessage()
-		} else {
+		default:
 			err = c.nextFrame()
 		}
 		if err != nil {
 			return c.readFailed(err)
 		}
 	}
-	return in.err
+	return c.readErr
 }
 
 // linger waits for the peer to close its end first. A client does so because

@@ -71,8 +71,8 @@ func (c *Conn) appendInflated(dst []byte) ([]byte, error) {
 // inflateSome appends up to max octets of the open message to dst. It comes
 // back when it has some, or done, at the message's end.
 func (c *Conn) inflateSome(dst []byte, max int) (_ []byte, done bool, err error) {
-	in, before := &c.in, len(dst)
-	limit := c.limit.Load()
+	in, before := c.in, len(dst)
+	limit := c.settings.Load().limit
 	if limit > 0 {
 		max = int(min(int64(max), limit-min(in.inflated, limit)))
 	}
@@ -103,7 +103,7 @@ func (c *Conn) inflateSome(dst []byte, max int) (_ []byte, done bool, err error)
 // it where it lies, in the read buffer, and has taken it before that is read
 // into again.
 func (c *Conn) feedInflater() error {
-	in := &c.in
+	in := c.in
 	for in.left == 0 && !in.fin {
 		if err := c.nextFrame(); err != nil {
 			return err

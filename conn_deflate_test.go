@@ -20,7 +20,7 @@ func deflatePair(t *testing.T, bits int, takeover bool) (server, client *Conn) {
 	server, client = pipePair(t)
 	for _, c := range []*Conn{server, client} {
 		p := deflateParams{sendBits: bits, receiveBits: bits, sendTakeover: takeover, receiveTakeover: takeover}
-		c.deflate, c.in.rules.deflate = newConnDeflate(p, 1), true
+		c.deflate = newConnDeflate(p, 1)
 	}
 	return server, client
 }
@@ -195,7 +195,7 @@ func TestConnDeflateVectors(t *testing.T) {
 		peer := client.nc
 		_ = peer
 		c := newConn(&memoryConn{r: bytes.NewReader(append(tt.frames, 0xc1, 0x05, 0xf2, 0x00, 0x11, 0x00, 0x00))}, true)
-		c.deflate, c.in.rules.deflate = client.deflate, true
+		c.deflate = client.deflate
 		for i := range 2 { // the second refers to the first
 			if _, p, err := c.ReadMessage(); string(p) != "Hello" || err != nil {
 				t.Errorf("%s, message %d: %q, %v", tt.name, i, p, err)
@@ -222,7 +222,7 @@ func TestDeflateRefusals(t *testing.T) {
 	} {
 		server, _ := deflatePair(t, 15, true)
 		c := newConn(&memoryConn{r: bytes.NewReader(tt.frames)}, false)
-		c.deflate, c.in.rules.deflate = server.deflate, true
+		c.deflate = server.deflate
 		_, _, err := c.ReadMessage()
 		if e, ok := errors.AsType[*ProtocolError](err); !ok || e.Code != tt.code {
 			t.Errorf("%s: %v, want code %d", tt.name, err, tt.code)
@@ -248,7 +248,7 @@ func TestDeflateResumes(t *testing.T) {
 		})
 		for _, n := range []int{1, 3, 100} {
 			c := newConn(&trickle{wire: b, n: n}, true)
-			c.deflate, c.in.rules.deflate = newConnDeflate(deflateParams{10, 10, takeover, takeover}, 1), true
+			c.deflate = newConnDeflate(deflateParams{10, 10, takeover, takeover}, 1)
 			for i := 0; i < len(messages); {
 				_, p, err := c.ReadMessage()
 				if isTimeout(err) {
@@ -309,7 +309,7 @@ func TestDeflateBomb(t *testing.T) {
 		}
 		for _, takeover := range []bool{false, true} {
 			c := newConn(&memoryConn{r: bytes.NewReader(b)}, false)
-			c.deflate, c.in.rules.deflate = newConnDeflate(deflateParams{15, 15, takeover, takeover}, 1), true
+			c.deflate = newConnDeflate(deflateParams{15, 15, takeover, takeover}, 1)
 			c.SetReadLimit(limit)
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
@@ -323,7 +323,7 @@ func TestDeflateBomb(t *testing.T) {
 				t.Errorf("%d fragments, takeover %v: allocated %d for a limit of %d", fragments, takeover, used, limit)
 			}
 			c = newConn(&memoryConn{r: bytes.NewReader(b)}, false)
-			c.deflate, c.in.rules.deflate = newConnDeflate(deflateParams{15, 15, takeover, takeover}, 1), true
+			c.deflate = newConnDeflate(deflateParams{15, 15, takeover, takeover}, 1)
 			c.SetReadLimit(limit)
 			if _, r, err := c.NextReader(); err != nil {
 				t.Error(err)
@@ -362,7 +362,7 @@ func TestDeflateAllocations(t *testing.T) {
 			t.Errorf("takeover %v: writing: %v allocations, want 0", takeover, n)
 		}
 		in := newConn(&memoryConn{r: &sent}, true)
-		in.deflate, in.in.rules.deflate = newConnDeflate(p, 1), true
+		in.deflate = newConnDeflate(p, 1)
 		var buf []byte
 		if n := testing.AllocsPerRun(400, func() { _, buf, _ = in.AppendMessage(buf[:0]) }); n != 0 {
 			t.Errorf("takeover %v: reading: %v allocations, want 0", takeover, n)
@@ -396,7 +396,7 @@ func TestCompressionMemory(t *testing.T) {
 		p := deflateParams{bits, bits, true, true}
 		var sent bytes.Buffer
 		out, in := newConn(&recorder{w: &sent}, false), newConn(&memoryConn{r: &sent}, true)
-		out.deflate, in.deflate, in.in.rules.deflate = newConnDeflate(p, 1), newConnDeflate(p, 1), true
+		out.deflate, in.deflate = newConnDeflate(p, 1), newConnDeflate(p, 1)
 		for i := range 2000 {
 			out.WriteMessage(TextMessage, fmt.Appendf(nil, "message %d of two thousand, %x", i, i*i*i))
 			if _, _, err := in.ReadMessage(); err != nil {

@@ -13,11 +13,11 @@ import (
 // nextFrame consumes headers up to that of the next data frame. Control
 // frames on the way are dealt with.
 func (c *Conn) nextFrame() error {
-	in := &c.in
 	for {
+		in := c.in // not the one of before fill: between messages it may have changed
 		h, n, err := consumeHeader(in.unread)
 		if n > 0 {
-			err = in.rules.accept(h, c.limit.Load())
+			err = in.rules.accept(h, c.settings.Load().limit)
 		}
 		if err != nil {
 			return err
@@ -58,7 +58,7 @@ func (c *Conn) handleControl(h frameHeader) error {
 	c.keepalive.busy.Store(true) // what follows may wait, but not for the peer's octets
 	defer c.keepalive.busy.Store(false)
 	var all handlers
-	if !c.in.closing {
+	if !c.discarding {
 		all = c.loadHandlers()
 	}
 	var err error
@@ -101,9 +101,8 @@ type handlerError struct{ error }
 // readFailed turns an error of the reading half into the one that the caller
 // sees, and makes it final if it is.
 func (c *Conn) readFailed(err error) error {
-	in := &c.in
-	if in.err != nil {
-		return in.err
+	if c.readErr != nil {
+		return c.readErr
 	}
 	var broken *ProtocolError
 	switch handlers, isHandlers := err.(handlerError); {
@@ -120,11 +119,13 @@ func (c *Conn) readFailed(err error) error {
 	case err == io.EOF:
 		err = &CloseError{Code: CloseAbnormalClosure, Text: io.ErrUnexpectedEOF.Error()}
 	}
-	in.err = err
-	if in.reader != nil {
-		in.reader.err = err
+	c.readErr = err
+	if c.in != nil {
+		if c.in.reader != nil {
+			c.in.reader.err = err
+		}
+		c.in.recycle()
+		c.in = nil
 	}
-	in.unread, in.partial, in.reader = nil, nil, nil
-	in.giveBack()
 	return err
 }

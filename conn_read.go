@@ -15,15 +15,14 @@ import (
 // is ended by a deadline or a context can go on in the next call, be it in the
 // middle of a header.
 
-// readHalf is owned by whoever holds lock.
+// readHalf is what a connection has read and not delivered yet. It is owned by
+// whoever holds the Conn's readLock. A connection that waits between messages
+// has none: it comes from a pool, and goes back there, with its buffer.
 type readHalf struct {
-	lock lock
-	err  error // why nothing more will come; final
-
 	// Octets that were read and not consumed. They lie in buf, or, while the
-	// connection waits inside a header, in a copy of their own: what waits
-	// holds no buffer. Whenever more is to be read, unread is shorter than a
-	// control frame, for payload is moved on as soon as it arrives.
+	// connection waits inside a header or a message, in a copy of their own:
+	// what waits holds no buffer. Whenever more is to be read, unread is shorter
+	// than a control frame, for payload is moved on as soon as it arrives.
 	unread []byte
 	buf    []byte // from the pool; or, where the transport cannot be waited for without, a small one for good
 
@@ -39,8 +38,7 @@ type readHalf struct {
 	inflated    int64     // octets that a compressed message has come to
 	partial     []byte    // what a ReadMessage that was ended early had of it
 
-	reader  *messageReader // the open one of NextReader
-	closing bool           // Shutdown reads: the application's handlers are not called any more
+	reader *messageReader // the open one of NextReader
 
 	// tryRead's argument and results.
 	direct []byte
@@ -75,14 +73,14 @@ func (c *Conn) ReadMessage() (messageType int, p []byte, err error) {
 //		…
 func (c *Conn) AppendMessage(dst []byte) (messageType int, p []byte, err error) {
 	c.lockRead()
-	defer c.in.lock.unlock() // also where a handler panics
+	defer c.readLock.unlock() // also where a handler panics
 	return c.appendMessage(dst, c.await())
 }
 
 // lockRead waits until no other goroutine reads.
 func (c *Conn) lockRead() {
-	if !c.in.lock.tryLock() {
-		c.in.lock.lockSlow(context.Background(), time.Time{})
+	if !c.readLock.tryLock() {
+		c.readLock.lockSlow(context.Background(), time.Time{})
 	}
 }
 
@@ -90,7 +88,7 @@ func (c *Conn) lockRead() {
 // connection waits here, where the stack is shallow, and not in the depth of
 // nextFrame: see wait_unix.go.
 func (c *Conn) await() error {
-	if c.in.err != nil || c.in.open || len(c.in.unread) > 0 {
+	if c.readErr != nil || c.in != nil && (c.in.open || len(c.in.unread) > 0) {
 		return nil
 	}
 	return c.fill()
@@ -98,27 +96,28 @@ func (c *Conn) await() error {
 
 // appendMessage appends the next message to dst, unless await failed.
 func (c *Conn) appendMessage(dst []byte, err error) (messageType int, p []byte, _ error) {
-	in := &c.in
-	if in.err != nil {
-		return noMessage, dst, in.err
+	if c.readErr != nil {
+		return noMessage, dst, c.readErr
 	}
-	if err == nil && (!in.open || in.reader != nil) {
+	if err == nil && (!c.in.open || c.in.reader != nil) {
 		err = c.beginMessage()
 	}
 	if err != nil {
 		return noMessage, dst, c.readFailed(err)
 	}
-	p, err = c.appendPayload(in.resume(dst))
+	p, err = c.appendPayload(c.in.resume(dst))
 	if err != nil {
-		err = c.readFailed(err)
-		in.suspend(dst, p)
+		if err = c.readFailed(err); c.readErr == nil {
+			c.in.suspend(dst, p)
+		}
 		return noMessage, dst, err
 	}
-	in.release()
+	messageType = int(c.in.messageType)
+	c.release()
 	if p == nil {
 		p = []byte{} // a message, if an empty one
 	}
-	return int(in.messageType), p, nil
+	return messageType, p, nil
 }
 
 // beginMessage consumes the header of the next message's first frame, and on
@@ -145,7 +144,7 @@ func (in *readHalf) resume(dst []byte) []byte {
 
 // suspend keeps what p has of the message beyond dst for the next call.
 func (in *readHalf) suspend(dst, p []byte) {
-	if in.open && in.err == nil && len(p) > len(dst) {
+	if in.open && len(p) > len(dst) {
 		in.partial = p
 		if dst != nil {
 			in.partial = slices.Clone(p[len(dst):]) // p is the caller's
@@ -155,7 +154,7 @@ func (in *readHalf) suspend(dst, p []byte) {
 
 // appendPayload appends the open message's payload up to its end.
 func (c *Conn) appendPayload(dst []byte) ([]byte, error) {
-	in := &c.in
+	in := c.in
 	if in.rules.compressed {
 		return c.appendInflated(dst)
 	}
@@ -201,7 +200,7 @@ func growFor(dst []byte, in *readHalf) []byte {
 // readPayload moves payload of the current frame to dst, waiting for some
 // where none is there.
 func (c *Conn) readPayload(dst []byte) (n int, err error) {
-	in := &c.in
+	in := c.in
 	dst = dst[:min(int64(len(dst)), in.left)]
 	switch {
 	case len(in.unread) > 0:

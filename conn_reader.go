@@ -10,7 +10,7 @@ import (
 // A messageReader is what NextReader returns: one message as a stream.
 type messageReader struct {
 	c   *Conn
-	err error // io.EOF at the message's end, or where it was left for the next; owned by the holder of c.in.lock
+	err error // io.EOF at the message's end, or where it was left for the next; owned by the holder of c.readLock
 }
 
 // NextReader waits for the next message and returns its type and a reader for
@@ -22,26 +22,27 @@ type messageReader struct {
 // go; a character may be divided between two reads, and the octets before a
 // wrong one may have been delivered.
 func (c *Conn) NextReader() (messageType int, r io.Reader, err error) {
-	c.in.lock.lock(context.Background(), time.Time{})
-	defer c.in.lock.unlock()
-	in := &c.in
-	if in.err != nil {
-		return noMessage, nil, in.err
+	c.readLock.lock(context.Background(), time.Time{})
+	defer c.readLock.unlock()
+	err = c.await()
+	if c.readErr != nil {
+		return noMessage, nil, c.readErr
 	}
 	// A message that ReadMessage began, and a deadline ended, is not skipped.
-	if !in.open || in.reader != nil {
-		if err := c.beginMessage(); err != nil {
-			return noMessage, nil, c.readFailed(err)
-		}
+	if err == nil && (!c.in.open || c.in.reader != nil) {
+		err = c.beginMessage()
 	}
-	in.reader = &messageReader{c: c}
-	return int(in.messageType), in.reader, nil
+	if err != nil {
+		return noMessage, nil, c.readFailed(err)
+	}
+	c.in.reader = &messageReader{c: c}
+	return int(c.in.messageType), c.in.reader, nil
 }
 
 func (r *messageReader) Read(p []byte) (int, error) {
 	c := r.c
-	c.in.lock.lock(context.Background(), time.Time{})
-	defer c.in.lock.unlock()
+	c.readLock.lock(context.Background(), time.Time{})
+	defer c.readLock.unlock()
 	if r.err != nil || len(p) == 0 {
 		return 0, r.err
 	}
@@ -55,7 +56,7 @@ func (r *messageReader) Read(p []byte) (int, error) {
 
 // readSome reads from the open reader's message.
 func (c *Conn) readSome(p []byte) (int, error) {
-	in := &c.in
+	in := c.in
 	if len(in.partial) > 0 {
 		n := copy(p, in.partial)
 		in.partial = in.partial[n:]
@@ -93,7 +94,7 @@ func (c *Conn) endReader() error {
 		return err
 	}
 	c.in.leaveReader()
-	c.in.release()
+	c.release()
 	return io.EOF
 }
 
@@ -107,7 +108,7 @@ func (in *readHalf) leaveReader() {
 
 // skipMessage reads the open message to its end, for nobody.
 func (c *Conn) skipMessage() error {
-	in := &c.in
+	in := c.in
 	if in.reader != nil && in.reader.err == nil {
 		in.reader.err = io.EOF
 	}

@@ -63,7 +63,7 @@ func (k *keepalive) expired() bool { return k.gaveUp.Load() }
 // nothing: it may take a while. Ticks in which nobody reads do not count, for
 // nothing could be heard in them.
 func (c *Conn) keepaliveTick(s pingSchedule) (action func()) {
-	if !c.in.lock.isHeld() || c.keepalive.busy.Load() {
+	if !c.readLock.isHeld() || c.keepalive.busy.Load() {
 		return nil
 	}
 	switch n := c.keepalive.silent.Add(1); {

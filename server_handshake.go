@@ -40,7 +40,7 @@ func (s *Server) openingHandshake(c *Conn) (*http.Request, error) {
 	if err := s.respond(c, r, key, nil); err != nil {
 		return nil, err
 	}
-	c.in.release()
+	c.release()
 	return r, nil
 }
 

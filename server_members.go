@@ -155,9 +155,9 @@ func (m *members) dismiss() {
 // somebody has begun to read.
 func (c *Conn) goAway() {
 	c.sendClose(CloseGoingAway, "", time.Now().Add(controlTimeout))
-	if c.in.lock.tryLock() {
-		begun := c.in.open
-		c.in.lock.unlock()
+	if c.readLock.tryLock() {
+		begun := c.in != nil && c.in.open
+		c.readLock.unlock()
 		if !begun {
 			go c.Shutdown(context.Background(), CloseGoingAway, "")
 		}

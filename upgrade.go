@@ -110,6 +110,7 @@ func (u *Upgrader) take(w http.ResponseWriter, r *http.Request, extra http.Heade
 	c.reserve()
 	// Octets that came right behind the request belong to the WebSocket.
 	if n := rw.Reader.Buffered(); n > 0 {
+		c.in = new(readHalf)
 		c.in.unread = make([]byte, n)
 		rw.Reader.Read(c.in.unread)
 	}
@@ -132,12 +133,12 @@ func (u *Upgrader) answer(c *Conn, r *http.Request, key string, extra http.Heade
 // reserve keeps others from using a connection until its opening handshake is
 // done: a Server that shuts down may have a close frame for it by then.
 func (c *Conn) reserve() {
-	c.in.lock.tryLock() // nobody else can have them
+	c.readLock.tryLock() // nobody else can have them
 	c.out.lock.tryLock()
 }
 
 func (c *Conn) unreserve() {
-	c.in.lock.unlock()
+	c.readLock.unlock()
 	c.out.lock.unlock()
 }
 
@@ -207,12 +208,12 @@ func cannotHijack(w http.ResponseWriter, err error) *HandshakeError {
 
 // respond sends the response that agrees, and applies u's settings.
 func (u *Upgrader) respond(c *Conn, r *http.Request, key string, extra http.Header) error {
-	c.configure(u.ReadLimit, u.MaxFragments, u.CloseTimeout)
-	c.subprotocol = u.subprotocol(r, extra)
+	subprotocol := u.subprotocol(r, extra)
 	extensions := u.agreeOnDeflate(c, r)
+	c.configure(settings{limit: u.ReadLimit, maxFragments: u.MaxFragments, closeTimeout: u.CloseTimeout, subprotocol: subprotocol})
 	buf := getBuffer()
 	defer putBuffer(buf)
-	if _, err := c.nc.Write(appendSwitching(buf[:0], key, c.subprotocol, extensions, extra)); err != nil {
+	if _, err := c.nc.Write(appendSwitching(buf[:0], key, subprotocol, extensions, extra)); err != nil {
 		return fmt.Errorf("websocket: opening handshake: %w", err)
 	}
 	return c.nc.SetDeadline(time.Time{})
@@ -231,7 +232,6 @@ func (u *Upgrader) agreeOnDeflate(c *Conn, r *http.Request) (answer string) {
 	params, answer := agreeDeflate(offers, want)
 	if answer != "" {
 		c.deflate = newConnDeflate(params, want.threshold())
-		c.in.rules.deflate = true
 	}
 	return answer
 }

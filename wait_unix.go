@@ -47,7 +47,10 @@ func (c *Conn) initWait() {
 // It must try before it returns false: RawConn.Read has forgotten by then that
 // the socket was readable, and only new octets would wake it.
 func (c *Conn) tryRead(fd uintptr) bool {
-	in := &c.in
+	in := c.in
+	if in == nil {
+		in = c.newReadHalf()
+	}
 	dst := in.direct
 	if dst == nil {
 		in.attach()
@@ -58,25 +61,28 @@ func (c *Conn) tryRead(fd uintptr) bool {
 		n, err = syscall.Read(int(fd), dst)
 	}
 	if err == syscall.EAGAIN {
-		if in.buf != nil {
-			in.detach()
-		}
+		c.in = in.park()
 		return false
 	}
+	c.in = in
 	in.got, in.gotErr = max(n, 0), err
 	return true
 }
 
-// readTransport reads into direct, or behind in.unread where that is nil. It
+// readTransport reads into direct, or behind c.in.unread where that is nil. It
 // returns at least one octet or an error.
 func (c *Conn) readTransport(direct []byte) (int, error) {
 	if c.raw == nil {
 		return c.readPlain(direct)
 	}
-	in := &c.in
-	in.direct = direct
+	if direct != nil {
+		c.in.direct = direct
+	}
 	err := c.raw.Read(c.ready)
-	in.direct = nil
+	in := c.in
+	if direct != nil {
+		in.direct = nil
+	}
 	if err != nil || in.gotErr != nil || in.got == 0 {
 		return 0, c.socketError(err)
 	}

@@ -1,0 +1,146 @@
+package websocket
+
+import (
+	"math"
+	"sync/atomic"
+	"time"
+)
+
+// Limits that hold unless an Upgrader, a Server or a Conn is told otherwise.
+const (
+	defaultReadLimit        = 32 << 20
+	defaultMaxFragments     = 64 << 10
+	defaultHandshakeTimeout = 10 * time.Second
+	defaultCloseTimeout     = 5 * time.Second
+	controlTimeout          = 5 * time.Second // for the control frames that the library sends by itself
+)
+
+// settings are what a connection was told. They are not changed but replaced,
+// so that connections that were told the same can share them: a server has
+// many that are silent, and for those every octet counts.
+type settings struct {
+	limit        int64 // of a message's size; 0 or less for none
+	maxFragments int   // of a message; 0 or less for none
+	closeTimeout time.Duration
+	subprotocol  string
+	handlers     *handlers
+}
+
+var standardSettings = settings{
+	limit:        defaultReadLimit,
+	maxFragments: defaultMaxFragments,
+	closeTimeout: defaultCloseTimeout,
+	handlers:     new(handlers),
+}
+
+// latestSettings are those of the last connection that has its own: a Server's
+// are all alike.
+var latestSettings atomic.Pointer[settings]
+
+// configure applies the settings of an Upgrader or Dialer, in which 0 means
+// the default, at the end of the opening handshake.
+func (c *Conn) configure(s settings) {
+	s.limit = orDefault(s.limit, defaultReadLimit)
+	s.maxFragments = orDefault(s.maxFragments, defaultMaxFragments)
+	s.closeTimeout = orDefault(s.closeTimeout, defaultCloseTimeout)
+	s.handlers = standardSettings.handlers
+	if latest := latestSettings.Load(); s == standardSettings {
+		c.settings.Store(&standardSettings)
+	} else if latest != nil && s == *latest {
+		c.settings.Store(latest)
+	} else {
+		latestSettings.Store(&s)
+		c.settings.Store(&s)
+	}
+	if c.in != nil { // frames came with the handshake
+		c.in.rules = c.inboundRules()
+	}
+}
+
+// inboundRules are those of a connection that waits for a message.
+func (c *Conn) inboundRules() inbound {
+	most := max(0, min(c.settings.Load().maxFragments, math.MaxInt32))
+	return inbound{wantMasked: !c.client, deflate: c.deflate != nil, maxFragments: int32(most)}
+}
+
+// change replaces the settings by changed ones.
+func (c *Conn) change(f func(*settings)) {
+	for {
+		old := c.settings.Load()
+		s := *old
+		f(&s)
+		if c.settings.CompareAndSwap(old, &s) {
+			return
+		}
+	}
+}
+
+// SetReadLimit sets how many octets a message may have, after decompression.
+// The default is 32 MiB; n <= 0 means no limit. A read that meets a larger
+// message returns ErrReadLimit, as soon as its size is announced, and the peer
+// gets close code 1009 with the limit in its reason.
+func (c *Conn) SetReadLimit(n int64) { c.change(func(s *settings) { s.limit = n }) }
+
+// handlers are the application's, for control frames. A nil one is the default.
+type handlers struct {
+	ping, pong func(data string) error
+	close      func(code int, text string) error
+}
+
+// setHandler changes one handler.
+func (c *Conn) setHandler(change func(*handlers)) {
+	c.change(func(s *settings) {
+		h := *s.handlers
+		change(&h)
+		s.handlers = &h
+	})
+}
+
+func (c *Conn) loadHandlers() handlers { return *c.settings.Load().handlers }
+
+// SetPingHandler sets what is done with a ping: h is called, with the ping's
+// payload, by the method that reads. An error that it returns becomes that
+// method's. The default, also set by nil, answers with a pong of the same
+// payload, as RFC 6455 section 5.5.2 demands; a handler must do so itself.
+// A handler must not read from the connection.
+func (c *Conn) SetPingHandler(h func(appData string) error) {
+	c.setHandler(func(all *handlers) { all.ping = h })
+}
+
+// SetPongHandler sets what is done with a pong, as SetPingHandler does for
+// pings. The default does nothing.
+func (c *Conn) SetPongHandler(h func(appData string) error) {
+	c.setHandler(func(all *handlers) { all.pong = h })
+}
+
+// SetCloseHandler sets what is done with a close frame, as SetPingHandler does
+// for pings; code is CloseNoStatusReceived where the frame holds none. If h
+// sends no close frame, one with the same code is sent after it, as RFC 6455
+// section 5.5.1 demands. The read then returns a *CloseError, or h's error.
+func (c *Conn) SetCloseHandler(h func(code int, text string) error) {
+	c.setHandler(func(all *handlers) { all.close = h })
+}
+
+// PingHandler returns the handler for pings.
+func (c *Conn) PingHandler() func(appData string) error {
+	if h := c.loadHandlers().ping; h != nil {
+		return h
+	}
+	return func(data string) error { return c.pong([]byte(data)) }
+}
+
+// PongHandler returns the handler for pongs.
+func (c *Conn) PongHandler() func(appData string) error {
+	if h := c.loadHandlers().pong; h != nil {
+		return h
+	}
+	return func(string) error { return nil }
+}
+
+// CloseHandler returns the handler for close frames.
+func (c *Conn) CloseHandler() func(code int, text string) error {
+	if h := c.loadHandlers().close; h != nil {
+		return h
+	}
+	return func(code int, _ string) error { return c.echoClose(code) }
+}
