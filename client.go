@@ -79,6 +79,14 @@ type Dialer struct {
 	// PingInterval, less than 0 never.
 	PongTimeout time.Duration
 
+	// CoalesceWrites has answers go out together: a message that is written
+	// while a further complete frame is there to be read is held until reading
+	// is about to wait, 16 KiB are held, or Flush is called. Many small messages
+	// in flight then cost a tenth. Leave it off for handlers that stop reading
+	// for a while, for they would delay their own answers. (HandleMessages and
+	// Server.OnMessage always do it.)
+	CoalesceWrites bool
+
 	// ReadBufferSize, WriteBufferSize and WriteBufferPool are here for programs
 	// written for gorilla/websocket, and have no effect: connections share
 	// pooled buffers, and hold none while they wait.

@@ -190,6 +190,7 @@ func (d *Dialer) exchange(c *Conn, r *http.Request, offers []deflateOffer) (*htt
 		err = d.takeDeflate(c, resp.Header["Sec-Websocket-Extensions"], offers)
 	}
 	c.configure(settings{limit: d.ReadLimit, maxFragments: d.MaxFragments, closeTimeout: d.CloseTimeout, subprotocol: subprotocol})
+	c.coalesce = d.CoalesceWrites
 	keepBody(c, resp)
 	return resp, err
 }

@@ -52,6 +52,10 @@ type Conn struct {
 
 	client     bool        // this side is the client: it masks; constant
 	closed     atomic.Bool // Close was called
+	driven     atomic.Bool // HandleMessages runs
+	more       atomic.Bool // a complete frame is there to be read: writes may be held
+	coalesce   bool        // answers are; owned by the holder of readLock
+	offered    bool        // more was true since the last flush; owned by the holder of readLock
 	discarding bool        // Shutdown reads: the application's handlers are not called any more; owned by the holder of readLock
 }
 

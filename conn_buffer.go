@@ -38,7 +38,7 @@ func (in *readHalf) isIdle() bool { return !in.open && len(in.unread) == 0 && in
 // only while there are frames in it.
 func (c *Conn) release() {
 	in := c.in
-	if in == nil || !in.isIdle() {
+	if in == nil || in.driven || !in.isIdle() {
 		return
 	}
 	if 0 < len(in.buf) && len(in.buf) <= plainBufferSize {

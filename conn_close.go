@@ -31,7 +31,15 @@ func (c *Conn) Close() error {
 		return nil
 	}
 	c.keepalive.stop()
-	err := c.nc.Close()
+	c.flushLast()
+	var err error
+	if c.driven.Load() {
+		// Close may be called by the very function that HandleMessages calls,
+		// inside RawConn.Read, which the transport's Close waits for.
+		go c.nc.Close()
+	} else {
+		err = c.nc.Close()
+	}
 	// Nobody may be left waiting for a message that will never end.
 	c.out.lock.lock(context.Background(), time.Time{})
 	if c.out.err == nil {

@@ -204,6 +204,9 @@ func (c *Conn) seal(b []byte, h frameHeader) (frame []byte) {
 
 // writeSealed writes what seal returned. Its caller holds out.lock.
 func (c *Conn) writeSealed(frame []byte) error {
+	if c.out.held != nil || c.more.Load() {
+		return c.writeBehind(frame)
+	}
 	n, err := c.nc.Write(frame)
 	if err != nil {
 		return c.writeFailed(err, n > 0)

@@ -55,6 +55,7 @@ func (c *Conn) handleControl(h frameHeader) error {
 	if h.masked {
 		mask(p, h.key)
 	}
+	c.lookAhead()
 	c.keepalive.busy.Store(true) // what follows may wait, but not for the peer's octets
 	defer c.keepalive.busy.Store(false)
 	var all handlers
@@ -104,13 +105,16 @@ func (c *Conn) readFailed(err error) error {
 	if c.readErr != nil {
 		return c.readErr
 	}
-	var broken *ProtocolError
+	if c.offered {
+		c.flushOffered()
+	}
+	broken, isBroken := errors.AsType[*ProtocolError](err)
 	switch handlers, isHandlers := err.(handlerError); {
 	case isHandlers:
 		err = handlers.error
-	case isTimeout(err):
+	case isTimeout(err) || err == errAgain:
 		return err
-	case errors.As(err, &broken):
+	case isBroken:
 		c.fail(broken)
 	case c.keepalive.expired():
 		err = ErrPongTimeout

@@ -44,6 +44,13 @@ type readHalf struct {
 	direct []byte
 	got    int
 	gotErr error
+
+	// For a step of HandleMessages; see conn_drive_unix.go.
+	driven       bool     // one is being made: reads must not wait
+	drained      bool     // nothing more is there, for sure
+	tellsDrained bool     // the socket says so
+	fd           int      //
+	ancillary    [32]byte // what it says
 }
 
 // noMessage is the message type that comes with an error.
@@ -113,6 +120,7 @@ func (c *Conn) appendMessage(dst []byte, err error) (messageType int, p []byte, 
 		return noMessage, dst, err
 	}
 	messageType = int(c.in.messageType)
+	c.lookAhead()
 	c.release()
 	if p == nil {
 		p = []byte{} // a message, if an empty one

@@ -94,6 +94,7 @@ func (c *Conn) endReader() error {
 		return err
 	}
 	c.in.leaveReader()
+	c.lookAhead()
 	c.release()
 	return io.EOF
 }

@@ -26,6 +26,10 @@ type writeHalf struct {
 	lock   lock
 	err    error          // why nothing more can be sent; final
 	writer *messageWriter // the open one of NextWriter
+
+	// Frames that were written and not sent yet; see conn_coalesce.go.
+	held    *[bufferSize]byte
+	heldLen int
 }
 
 // copyLimit is the largest payload that is copied behind its header, so that
@@ -181,23 +185,29 @@ func (c *Conn) writeFrame(op opcode, fin bool, payload []byte) error {
 	if len(payload) > copyLimit {
 		return c.writeLarge(h, payload)
 	}
-	buf := getBuffer()
-	b := appendHeader(buf[:0], h)
+	buf, held := c.out.takeHeld()
+	b := appendHeader(buf[:held], h)
 	n := len(b)
 	b = append(b, payload...)
 	if h.masked {
 		mask(b[n:], h.key)
 	}
-	n, err := c.nc.Write(b)
-	putBuffer(buf)
-	if err != nil {
-		return c.writeFailed(err, n > 0)
+	if op != opClose && c.hold(buf, len(b)) {
+		return nil
 	}
+	n, err := c.nc.Write(b)
+	if err != nil {
+		return c.writeHeldFailed(err, n, buf, held)
+	}
+	putBuffer(buf)
 	return nil
 }
 
 // writeLarge writes a frame that is not copied, or not at once.
 func (c *Conn) writeLarge(h frameHeader, payload []byte) error {
+	if err := c.flushHeld(); err != nil {
+		return err
+	}
 	if c.raw != nil && !c.client {
 		return c.writeVectored(h, payload)
 	}
@@ -280,6 +290,10 @@ func isTLS(nc net.Conn) bool {
 // to be closed need not wait longer.
 func (out *writeHalf) end(err error) {
 	out.err = err
+	if out.held != nil {
+		putBuffer(out.held)
+		out.held, out.heldLen = nil, 0
+	}
 	if out.writer != nil {
 		close(out.writer.done)
 		out.writer = nil

@@ -29,7 +29,7 @@ var ErrServerClosed = errors.New("websocket: Server closed")
 // net/http's with its buffers. An idle connection costs less than 4 KB then.
 //
 // All fields have to be set before the first connection, and none need be but
-// Handler.
+// Handler or OnMessage.
 type Server struct {
 	// Upgrader has the settings of the opening handshake and of connections.
 	// Its PingInterval of 0 means 30 s here. (Connections made by its method
@@ -44,6 +44,13 @@ type Server struct {
 	// The request is the one that opened the connection. Its context has
 	// net/http's values, but does not end.
 	Handler func(c *Conn, r *http.Request)
+
+	// OnMessage, where Handler is nil, is called for each message of each
+	// connection, as by Conn.HandleMessages, whose rules it has to keep: data is
+	// valid until it returns, and it must not read. It is the cheapest style,
+	// for servers that answer messages. A Handler that has something to do
+	// before and after calls c.HandleMessages itself.
+	OnMessage func(c *Conn, messageType int, data []byte)
 
 	// Addr is where ListenAndServe listens, "host:port". "" means ":80", for
 	// ListenAndServeTLS ":443".
@@ -123,6 +130,9 @@ func (s *Server) ServeTLS(l net.Listener, certFile, keyFile string) error {
 // Failures to accept that may pass, such as too many open files, are retried.
 func (s *Server) Serve(l net.Listener) error {
 	defer l.Close()
+	if s.Handler == nil && s.OnMessage == nil {
+		return errors.New("websocket: the Server has neither a Handler nor OnMessage")
+	}
 	if !s.track(l, true) {
 		return ErrServerClosed
 	}
@@ -234,7 +244,11 @@ func (s *Server) join(c *Conn) bool {
 func (s *Server) run(c *Conn, r *http.Request) {
 	code := CloseInternalServerErr
 	defer func() { s.finish(c, code, recover()) }()
-	s.Handler(c, r)
+	if s.Handler != nil {
+		s.Handler(c, r)
+	} else {
+		c.HandleMessages(s.OnMessage)
+	}
 	code = CloseNormalClosure
 }
 

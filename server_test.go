@@ -329,8 +329,11 @@ func TestServerRetriesAccept(t *testing.T) {
 			t.Errorf("Serve: %v", err)
 		}
 		broken := errors.New("broken for good")
-		if err := new(Server).Serve(&failingListener{newListener(), []error{broken}}); !errors.Is(err, broken) {
+		if err := (&Server{Handler: echo}).Serve(&failingListener{newListener(), []error{broken}}); !errors.Is(err, broken) {
 			t.Errorf("Serve on a broken listener: %v", err)
+		}
+		if err := new(Server).Serve(newListener()); err == nil || !strings.Contains(err.Error(), "Handler") {
+			t.Errorf("Serve without a handler: %v", err)
 		}
 		synctest.Wait()
 	})

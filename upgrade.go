@@ -68,6 +68,14 @@ type Upgrader struct {
 	// PingInterval, less than 0 never.
 	PongTimeout time.Duration
 
+	// CoalesceWrites has answers go out together: a message that is written
+	// while a further complete frame is there to be read is held until reading
+	// is about to wait, 16 KiB are held, or Flush is called. Many small messages
+	// in flight then cost a tenth. Leave it off for handlers that stop reading
+	// for a while, for they would delay their own answers. (HandleMessages and
+	// Server.OnMessage always do it.)
+	CoalesceWrites bool
+
 	// ReadBufferSize, WriteBufferSize and WriteBufferPool are here for programs
 	// written for gorilla/websocket, and have no effect: connections share
 	// pooled buffers, and hold none while they wait.
@@ -211,6 +219,7 @@ func (u *Upgrader) respond(c *Conn, r *http.Request, key string, extra http.Head
 	subprotocol := u.subprotocol(r, extra)
 	extensions := u.agreeOnDeflate(c, r)
 	c.configure(settings{limit: u.ReadLimit, maxFragments: u.MaxFragments, closeTimeout: u.CloseTimeout, subprotocol: subprotocol})
+	c.coalesce = u.CoalesceWrites
 	buf := getBuffer()
 	defer putBuffer(buf)
 	if _, err := c.nc.Write(appendSwitching(buf[:0], key, subprotocol, extensions, extra)); err != nil {

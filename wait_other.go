@@ -4,4 +4,14 @@ package websocket
 
 func (c *Conn) initWait() {}
 
-func (c *Conn) readTransport(direct []byte) (int, error) { return c.readPlain(direct) }
+func (c *Conn) readTransport(direct []byte) (int, error) {
+	if c.offered {
+		c.flushOffered()
+	}
+	return c.readPlain(direct)
+}
+
+// readDriven is HandleMessages, where the transport can only be read.
+func (c *Conn) readDriven(f func(c *Conn, messageType int, data []byte)) error {
+	return c.pullMessages(f)
+}

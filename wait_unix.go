@@ -56,10 +56,7 @@ func (c *Conn) tryRead(fd uintptr) bool {
 		in.attach()
 		dst = in.free()
 	}
-	n, err := syscall.Read(int(fd), dst)
-	for err == syscall.EINTR {
-		n, err = syscall.Read(int(fd), dst)
-	}
+	n, err := readSocket(int(fd), dst)
 	if err == syscall.EAGAIN {
 		c.in = in.park()
 		return false
@@ -72,8 +69,14 @@ func (c *Conn) tryRead(fd uintptr) bool {
 // readTransport reads into direct, or behind c.in.unread where that is nil. It
 // returns at least one octet or an error.
 func (c *Conn) readTransport(direct []byte) (int, error) {
+	if c.offered {
+		c.flushOffered()
+	}
 	if c.raw == nil {
 		return c.readPlain(direct)
+	}
+	if c.in != nil && c.in.driven {
+		return c.readNow(direct)
 	}
 	if direct != nil {
 		c.in.direct = direct
@@ -88,6 +91,16 @@ func (c *Conn) readTransport(direct []byte) (int, error) {
 	}
 	c.keepalive.heard()
 	return in.got, nil
+}
+
+// readSocket is read, which a signal may interrupt.
+func readSocket(fd int, p []byte) (int, error) {
+	for {
+		n, err := syscall.Read(fd, p)
+		if err != syscall.EINTR {
+			return n, err
+		}
+	}
 }
 
 // socketError gives an error the form that it would have from net.Conn's Read.

@@ -1,0 +1,123 @@
+package websocket
+
+import (
+	"errors"
+	"sync"
+)
+
+// The second driver of the reading half: the library calls the program, once
+// for each message, instead of the other way round.
+
+// errAgain is what a read returns that must not wait, where it would have to.
+// HandleMessages waits in a place of its own; see conn_drive_unix.go.
+var errAgain = errors.New("websocket: nothing to read just now")
+
+// HandleMessages calls f for each message, until there are no more, and
+// returns why: the errors are ReadMessage's. It is the cheapest way to answer
+// messages. The peer's next messages are often there when f returns, and then
+// the answers to all of them are sent together: what f writes is held while a
+// further complete frame is there to be read.
+//
+// data is valid until f returns, and f may change it. f must not read from c,
+// which includes Shutdown, and must not wait for somebody who does; it closes
+// the connection with WriteControl and a CloseMessage, after which messages may
+// still come until the peer has answered, or with Close. An f that will take
+// its time calls Flush before.
+//
+// After a deadline has passed, HandleMessages can be called again.
+func (c *Conn) HandleMessages(f func(c *Conn, messageType int, data []byte)) error {
+	c.lockRead()
+	defer c.readLock.unlock()
+	if c.readErr != nil {
+		return c.readErr
+	}
+	c.coalesce = true
+	c.driven.Store(true)
+	defer c.driven.Store(false)
+	return c.readDriven(f)
+}
+
+// pullMessages is HandleMessages on a transport that can only be read.
+func (c *Conn) pullMessages(f func(c *Conn, messageType int, data []byte)) error {
+	for {
+		if err := c.deliver(f, c.await()); err != nil {
+			return err
+		}
+	}
+}
+
+// messageBuffers hold messages while they are handled.
+var messageBuffers = sync.Pool{New: func() any { return new([]byte) }}
+
+// maxPooledMessage is the largest buffer that is kept for the next message. A
+// new one of a megabyte costs more than reading the megabyte does.
+const maxPooledMessage = 4 << 20
+
+// deliver reads one message, unless await failed, and has f handle it.
+func (c *Conn) deliver(f func(c *Conn, messageType int, data []byte), err error) error {
+	if err == nil {
+		if messageType, data, ok, err := c.nextInPlace(); ok {
+			if err == nil {
+				c.handle(f, messageType, data)
+				c.release()
+			}
+			return err
+		}
+	}
+	var buf *[]byte
+	if err == nil && !c.in.open {
+		buf = messageBuffers.Get().(*[]byte)
+		c.in.partial = (*buf)[:0] // for appendMessage to go on with
+	}
+	messageType, data, err := c.appendMessage(nil, err)
+	if err != nil {
+		if c.in != nil && len(c.in.partial) == 0 {
+			c.in.partial = nil
+		}
+		if buf != nil && (c.in == nil || c.in.partial == nil) {
+			messageBuffers.Put(buf)
+		}
+		return err
+	}
+	c.handle(f, messageType, data)
+	if cap(data) <= maxPooledMessage {
+		if buf == nil {
+			buf = new([]byte)
+		}
+		*buf = data
+		messageBuffers.Put(buf)
+	}
+	return nil
+}
+
+// handle calls f. Keepalive does not hold the time that it takes against the peer.
+func (c *Conn) handle(f func(c *Conn, messageType int, data []byte), messageType int, data []byte) {
+	c.keepalive.busy.Store(true)
+	f(c, messageType, data)
+	c.keepalive.busy.Store(false)
+}
+
+// nextInPlace takes a message where it lies in the read buffer, without copying
+// it, if it is one frame and all there: most are. It reports false where it is
+// not, or where something may be wrong with it, which appendMessage will find.
+func (c *Conn) nextInPlace() (messageType int, data []byte, ok bool, err error) {
+	in := c.in
+	if in.open {
+		return noMessage, nil, false, nil
+	}
+	h, n, err := consumeHeader(in.unread)
+	if err != nil || n == 0 || !h.fin || h.rsv != 0 || h.opcode.isControl() || h.length > int64(len(in.unread)-n) ||
+		in.rules.accept(h, c.settings.Load().limit) != nil {
+		return noMessage, nil, false, nil
+	}
+	in.enter(h)
+	data, in.unread = in.unread[n:n+int(h.length):n+int(h.length)], in.unread[n+int(h.length):]
+	if err = in.take(data); err == nil {
+		err = c.endMessage()
+	}
+	if err != nil {
+		return noMessage, nil, true, c.readFailed(err)
+	}
+	c.lookAhead()
+	return int(h.opcode), data, true, nil
+}

@@ -1,0 +1,246 @@
+package websocket
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"net"
+	"os"
+	"strings"
+	"testing"
+	"time"
+)
+
+// handleEcho is the simplest handler for HandleMessages.
+func handleEcho(c *Conn, messageType int, data []byte) { c.WriteMessage(messageType, data) }
+
+// Messages of all sizes and kinds come back, over each transport.
+func TestHandleMessages(t *testing.T) {
+	eachTransport(t, func(t *testing.T, server, client *Conn) {
+		done := make(chan error)
+		go func() { done <- server.HandleMessages(handleEcho) }()
+		for _, size := range []int{0, 1, 125, 126, 1000, bufferSize - 8, bufferSize, bufferSize + 1, 300_000} {
+			for _, messageType := range []int{TextMessage, BinaryMessage} {
+				want := bytes.Repeat([]byte("x"), size)
+				go client.WriteMessage(messageType, want)
+				got, p, err := client.ReadMessage()
+				if err != nil || got != messageType || !bytes.Equal(p, want) {
+					t.Fatalf("%d octets of type %d came back as %d of type %d, %v", size, messageType, len(p), got, err)
+				}
+			}
+		}
+		go client.Shutdown(context.Background(), CloseGoingAway, "enough")
+		if err := <-done; !IsCloseError(err, CloseGoingAway) {
+			t.Errorf("HandleMessages: %v", err)
+		}
+	})
+}
+
+// Frames cut anywhere, control frames between fragments: the handler sees whole
+// messages, whatever each read brings.
+func TestHandleMessagesInPieces(t *testing.T) {
+	for name, pair := range transports {
+		t.Run(name, func(t *testing.T) {
+			s, client := pair(t)
+			server := newConn(s, false)
+			defer client.Close()
+			var in, want []byte
+			rng := rand.New(rand.NewPCG(1, 2))
+			for i := range 40 {
+				text := strings.Repeat(string(rune('a'+i%26)), rng.IntN(300))
+				cut := rng.IntN(len(text) + 1)
+				in = append(in, frame(opText, false, text[:cut], testKey)...)
+				in = append(in, frame(opPong, true, "unasked", testKey)...)
+				in = append(in, frame(opContinuation, true, text[cut:], testKey)...)
+				in = append(in, frame(opBinary, true, text, testKey)...)
+				want = append(want, frame(opText, true, text, 0)...)
+				want = append(want, frame(opBinary, true, text, 0)...)
+			}
+			go server.HandleMessages(handleEcho)
+			go func() {
+				for len(in) > 0 {
+					n := min(len(in), 1+rng.IntN(40))
+					client.Write(in[:n])
+					in = in[n:]
+				}
+			}()
+			expect(t, client, want)
+		})
+	}
+}
+
+// The end is noticed though it comes in the same moment as the last octets.
+func TestHandleMessagesMeetsEnd(t *testing.T) {
+	for range 50 {
+		s, client := tcpPair(t)
+		server := newConn(s, false)
+		client.Write(frame(opText, true, "last words", testKey))
+		client.(*net.TCPConn).CloseWrite()
+		time.Sleep(time.Millisecond) // for both to be there when it is read
+		done := make(chan error)
+		go func() { done <- server.HandleMessages(func(*Conn, int, []byte) {}) }()
+		select {
+		case err := <-done:
+			if !IsCloseError(err, CloseAbnormalClosure) {
+				t.Fatalf("HandleMessages: %v", err)
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatal("HandleMessages does not return")
+		}
+		server.Close()
+		client.Close()
+	}
+}
+
+// The handler may close, in both ways, and so may others while it runs.
+func TestHandleMessagesClose(t *testing.T) {
+	eachTransport(t, func(t *testing.T, server, client *Conn) {
+		go client.WriteMessage(TextMessage, nil)
+		err := server.HandleMessages(func(c *Conn, _ int, _ []byte) { c.Close() })
+		if !errors.Is(err, net.ErrClosed) {
+			t.Errorf("after Close in the handler: %v", err)
+		}
+	})
+	eachTransport(t, func(t *testing.T, server, client *Conn) {
+		go client.WriteMessage(TextMessage, nil)
+		go client.ReadMessage()
+		err := server.HandleMessages(func(c *Conn, _ int, _ []byte) {
+			c.WriteControl(CloseMessage, FormatCloseMessage(4000, ""), time.Time{})
+		})
+		if !IsCloseError(err, 4000) {
+			t.Errorf("after a close message from the handler: %v", err)
+		}
+	})
+	eachTransport(t, func(t *testing.T, server, client *Conn) {
+		go client.WriteMessage(TextMessage, nil)
+		err := server.HandleMessages(func(c *Conn, _ int, _ []byte) {
+			closed := make(chan bool)
+			go func() { c.Close(); close(closed) }()
+			<-closed
+		})
+		if !errors.Is(err, net.ErrClosed) {
+			t.Errorf("after another's Close: %v", err)
+		}
+	})
+}
+
+// What is wrong with the peer's frames is answered as it is everywhere.
+func TestHandleMessagesFails(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		sent []byte
+		code int
+	}{
+		{"text that is none", frame(opText, true, "\xc3", testKey), CloseInvalidFramePayloadData},
+		{"no mask", frame(opText, true, "x", 0), CloseProtocolError},
+		{"reserved bit", append([]byte{0xc1}, frame(opText, true, "x", testKey)[1:]...), CloseProtocolError},
+		{"reserved opcode", frame(3, true, "", testKey), CloseProtocolError},
+		{"nothing to continue", frame(opContinuation, true, "", testKey), CloseProtocolError},
+		{"too large", frame(opText, true, strings.Repeat("x", 101), testKey), CloseMessageTooBig},
+	} {
+		eachTransport(t, func(t *testing.T, server, client *Conn) {
+			server.SetReadLimit(100)
+			clientSends(client, append(frame(opText, true, "fine", testKey), tt.sent...))
+			done := make(chan error, 1)
+			go func() {
+				err := server.HandleMessages(handleEcho)
+				server.Close()
+				done <- err
+			}()
+			if _, p, err := client.ReadMessage(); string(p) != "fine" || err != nil {
+				t.Errorf("%s: %q, %v", tt.name, p, err)
+			}
+			if _, _, err := client.ReadMessage(); !IsCloseError(err, tt.code) {
+				t.Errorf("%s: the client was told %v, want %d", tt.name, err, tt.code)
+			}
+			var broken *ProtocolError
+			if err := <-done; !errors.As(err, &broken) || broken.Code != tt.code {
+				t.Errorf("%s: %v", tt.name, err)
+			}
+			if err := server.HandleMessages(handleEcho); !errors.As(err, &broken) {
+				t.Errorf("%s, called again: %v", tt.name, err)
+			}
+		})
+	}
+}
+
+// A deadline loses nothing: the next call goes on in the middle of a message.
+func TestHandleMessagesTimeout(t *testing.T) {
+	for name, pair := range transports {
+		if name == "tls" {
+			continue // its reads end for good
+		}
+		t.Run(name, func(t *testing.T) {
+			s, client := pair(t)
+			server := newConn(s, false)
+			defer server.Close()
+			defer client.Close()
+			text := strings.Repeat("0123456789", 10_000)
+			in := append(frame(opText, false, text[:50_000], testKey), frame(opContinuation, true, text[50_000:], testKey)...)
+			go client.Write(in[:70_000])
+			server.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
+			if err := server.HandleMessages(handleEcho); !errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Fatalf("HandleMessages: %v", err)
+			}
+			server.SetReadDeadline(time.Time{})
+			go client.Write(in[70_000:])
+			go server.HandleMessages(handleEcho)
+			expect(t, client, frame(opText, true, text, 0))
+		})
+	}
+}
+
+// A panic of the handler's leaves a connection that can be closed politely.
+func TestServerOnMessagePanics(t *testing.T) {
+	srv := &Server{OnMessage: func(c *Conn, _ int, data []byte) {
+		if len(data) == 0 {
+			panic("oh no")
+		}
+		c.WriteMessage(TextMessage, data)
+	}}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	go srv.Serve(l)
+	defer srv.Close()
+	c, _, err := DefaultDialer.Dial("ws://"+l.Addr().String(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.WriteMessage(TextMessage, []byte("x"))
+	c.WriteMessage(TextMessage, nil)
+	if _, p, err := c.ReadMessage(); string(p) != "x" || err != nil {
+		t.Errorf("%q, %v", p, err)
+	}
+	if _, _, err := c.ReadMessage(); !IsCloseError(err, CloseInternalServerErr) {
+		t.Errorf("after the panic: %v, want 1011", err)
+	}
+}
+
+// Neither a handled message nor its answer allocates, and what waits afterwards
+// has no buffer.
+func TestHandleMessagesCosts(t *testing.T) {
+	s, client := tcpPair(t)
+	server := newConn(s, false)
+	go server.HandleMessages(handleEcho)
+	defer server.Close()
+	in, out := frame(opBinary, true, strings.Repeat("x", 125), testKey), make([]byte, 127)
+	roundTrip := func() {
+		client.Write(in)
+		io.ReadFull(client, out)
+	}
+	roundTrip()
+	if n := testing.AllocsPerRun(200, roundTrip); n >= 1 {
+		t.Errorf("%.1f allocations for an echo", n)
+	}
+	client.Close()
+	server.lockRead() // when HandleMessages is over
+	defer server.readLock.unlock()
+	if server.in != nil {
+		t.Error("an ended connection holds a buffer")
+	}
+}
