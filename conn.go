@@ -38,26 +38,41 @@ type Conn struct {
 	raw   syscall.RawConn       // where nc is a socket that can be waited for; see wait_unix.go
 	ready func(fd uintptr) bool // c.tryRead, made once
 
-	// The reading half.
-	readLock lock
-	readErr  error     // why nothing more will come, final; owned by the holder of readLock
-	in       *readHalf // owned by the holder of readLock; nil while nothing is in progress
-
+	in        *readHalf // owned by the holder of readLock; nil while nothing is in progress
 	out       writeHalf // owned by the holder of out.lock
 	deadlines deadlines
 	settings  atomic.Pointer[settings] // replaced, never changed
 	deflate   *connDeflate             // nil unless permessage-deflate was agreed on; constant
-	keepalive keepalive
-	member    member // of a Server's list
 
-	client     bool        // this side is the client: it masks; constant
-	closed     atomic.Bool // Close was called
-	driven     atomic.Bool // HandleMessages runs
-	more       atomic.Bool // a complete frame is there to be read: writes may be held
-	coalesce   bool        // answers are; owned by the holder of readLock
-	offered    bool        // more was true since the last flush; owned by the holder of readLock
-	discarding bool        // Shutdown reads: the application's handlers are not called any more; owned by the holder of readLock
+	readLock lock
+	flags    flags
+	silent   atomic.Int32 // ticks since something was read; see keepalive.go
+	member   member       // of a Server's list
+
+	client     bool // this side is the client: it masks; constant
+	coalesce   bool // answers may be held; owned by the holder of readLock
+	offered    bool // a complete frame was there since the last flush; owned by the holder of readLock
+	discarding bool // Shutdown reads: the application's handlers are not called any more; owned by the holder of readLock
 }
+
+// flags are what all goroutines may ask and say. One word of them is shorter
+// than an atomic.Bool each, and a server has many connections that are silent:
+// a Conn is 160 octets.
+type flags struct{ word atomic.Uint32 }
+
+const (
+	flagClosed uint32 = 1 << iota // Close was called
+	flagDriven                    // HandleMessages runs
+	flagMore                      // a complete frame is there to be read: writes may be held
+	flagBusy                      // who reads is in a handler, or answers for itself: keepalive does not count
+	flagGaveUp                    // keepalive gave the peer up
+)
+
+func (f *flags) has(flag uint32) bool { return f.word.Load()&flag != 0 }
+func (f *flags) clear(flag uint32)    { f.word.And(^flag) }
+
+// set reports whether the flag was set before.
+func (f *flags) set(flag uint32) (before bool) { return f.word.Or(flag)&flag != 0 }
 
 // member is a connection's place in the list of its Server, which owns it.
 type member struct {
@@ -119,7 +134,7 @@ func (c *Conn) ReadMessageContext(ctx context.Context) (messageType int, p []byt
 	if err := ctx.Err(); err != nil {
 		return noMessage, nil, err
 	}
-	restore := c.deadlines.untilDone(ctx, c.nc.SetReadDeadline, &c.deadlines.read)
+	restore := c.deadlines.untilDone(ctx, readSide, c.nc.SetReadDeadline)
 	messageType, p, err = c.appendMessage(nil, c.await())
 	if restore() && isTimeout(err) {
 		err = ctx.Err()
@@ -142,7 +157,7 @@ func (c *Conn) WriteMessageContext(ctx context.Context, messageType int, data []
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	restore := c.deadlines.untilDone(ctx, c.nc.SetWriteDeadline, &c.deadlines.write)
+	restore := c.deadlines.untilDone(ctx, writeSide, c.nc.SetWriteDeadline)
 	err = c.writeData(op, data)
 	if restore() && isTimeout(err) {
 		err = ctx.Err()

@@ -32,7 +32,9 @@ func (in *readHalf) recycle() {
 
 // isIdle reports whether nothing is in progress: the connection is between
 // messages, and not within a frame's header.
-func (in *readHalf) isIdle() bool { return !in.open && len(in.unread) == 0 && in.reader == nil }
+func (in *readHalf) isIdle() bool {
+	return !in.open && len(in.unread) == 0 && in.reader == nil && in.err == nil
+}
 
 // release gives c.in back if it is idle: between messages a connection has one
 // only while there are frames in it.
@@ -71,7 +73,7 @@ func (c *Conn) readPlain(direct []byte) (int, error) {
 	for {
 		n, err := c.nc.Read(dst)
 		if n > 0 {
-			c.keepalive.heard()
+			c.heard()
 			return n, nil // an error that came along will come again
 		}
 		if err != nil {

@@ -27,13 +27,13 @@ const lingerTimeout = time.Second
 // that satisfies errors.Is(err, net.ErrClosed). Shutdown is the polite way.
 // Further calls do nothing.
 func (c *Conn) Close() error {
-	if c.closed.Swap(true) {
+	if c.flags.set(flagClosed) {
 		return nil
 	}
-	c.keepalive.stop()
+	c.stopKeepalive()
 	c.flushLast()
 	var err error
-	if c.driven.Load() {
+	if c.flags.has(flagDriven) {
 		// Close may be called by the very function that HandleMessages calls,
 		// inside RawConn.Read, which the transport's Close waits for.
 		go c.nc.Close()
@@ -156,7 +156,7 @@ func (c *Conn) readToEnd() error {
 		// Not io.EOF: who has read half a message must not take it for a whole one.
 		c.in.reader.err = fmt.Errorf("websocket: read: message cut short by Shutdown: %w", net.ErrClosed)
 	}
-	for c.readErr == nil {
+	for c.readErr() == nil {
 		err := c.await()
 		switch {
 		case err != nil:
@@ -169,7 +169,7 @@ func (c *Conn) readToEnd() error {
 			return c.readFailed(err)
 		}
 	}
-	return c.readErr
+	return c.readErr()
 }
 
 // linger waits for the peer to close its end first. A client does so because

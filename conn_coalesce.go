@@ -24,17 +24,17 @@ func (out *writeHalf) takeHeld() (buf *[bufferSize]byte, held int) {
 	if out.held == nil {
 		return getBuffer(), 0
 	}
-	buf, held = out.held, out.heldLen
+	buf, held = out.held, int(out.heldLen)
 	out.held, out.heldLen = nil, 0
 	return buf, held
 }
 
 // hold keeps the n octets in buf for later, if they may wait.
 func (c *Conn) hold(buf *[bufferSize]byte, n int) bool {
-	if !c.more.Load() || n > holdLimit {
+	if !c.flags.has(flagMore) || n > holdLimit {
 		return false
 	}
-	c.out.held, c.out.heldLen = buf, n
+	c.out.held, c.out.heldLen = buf, int32(n)
 	return true
 }
 
@@ -42,7 +42,7 @@ func (c *Conn) hold(buf *[bufferSize]byte, n int) bool {
 // Before the first octet nothing is lost: what was held before is held again.
 func (c *Conn) writeHeldFailed(err error, n int, buf *[bufferSize]byte, held int) error {
 	if err = c.writeFailed(err, n > 0); c.out.err == nil && held > 0 {
-		c.out.held, c.out.heldLen = buf, held
+		c.out.held, c.out.heldLen = buf, int32(held)
 	} else {
 		putBuffer(buf)
 	}
@@ -108,18 +108,22 @@ func (c *Conn) lookAhead() {
 	}
 	h, n, err := consumeHeader(c.in.unread)
 	more := err == nil && n > 0 && h.length <= int64(len(c.in.unread)-n)
-	c.more.Store(more)
+	if more {
+		c.flags.set(flagMore)
+	} else if c.flags.has(flagMore) {
+		c.flags.clear(flagMore)
+	}
 	c.offered = c.offered || more
 }
 
 // flushOffered sends what is held because lookAhead saw more. The reading half
-// does so before it waits, and at its end. The order counts: who finds c.more
-// false, under out.lock, does not hold.
+// does so before it waits, and at its end. The order counts: who finds no more
+// there, under out.lock, does not hold.
 func (c *Conn) flushOffered() {
-	c.more.Store(false)
+	c.flags.clear(flagMore)
 	c.offered = false
-	c.keepalive.busy.Store(true)
-	defer c.keepalive.busy.Store(false)
+	c.flags.set(flagBusy)
+	defer c.flags.clear(flagBusy)
 	c.out.lock.lock(context.Background(), time.Time{})
 	defer c.out.lock.unlock()
 	if c.out.held == nil {

@@ -260,7 +260,7 @@ func TestCoalescedWriteTimeout(t *testing.T) {
 		synctest.Wait()
 
 		go client.Write(append(messages(0), messages(1)...))
-		server.more.Store(true)
+		server.flags.set(flagMore)
 		server.WriteMessage(TextMessage, []byte("held"))
 		server.offered = true
 		server.SetWriteDeadline(time.Now().Add(time.Second))

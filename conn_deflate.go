@@ -204,7 +204,7 @@ func (c *Conn) seal(b []byte, h frameHeader) (frame []byte) {
 
 // writeSealed writes what seal returned. Its caller holds out.lock.
 func (c *Conn) writeSealed(frame []byte) error {
-	if c.out.held != nil || c.more.Load() {
+	if c.out.held != nil || c.flags.has(flagMore) {
 		return c.writeBehind(frame)
 	}
 	n, err := c.nc.Write(frame)

@@ -28,12 +28,12 @@ var errAgain = errors.New("websocket: nothing to read just now")
 func (c *Conn) HandleMessages(f func(c *Conn, messageType int, data []byte)) error {
 	c.lockRead()
 	defer c.readLock.unlock()
-	if c.readErr != nil {
-		return c.readErr
+	if c.readErr() != nil {
+		return c.readErr()
 	}
 	c.coalesce = true
-	c.driven.Store(true)
-	defer c.driven.Store(false)
+	c.flags.set(flagDriven)
+	defer c.flags.clear(flagDriven)
 	return c.readDriven(f)
 }
 
@@ -92,9 +92,9 @@ func (c *Conn) deliver(f func(c *Conn, messageType int, data []byte), err error)
 
 // handle calls f. Keepalive does not hold the time that it takes against the peer.
 func (c *Conn) handle(f func(c *Conn, messageType int, data []byte), messageType int, data []byte) {
-	c.keepalive.busy.Store(true)
+	c.flags.set(flagBusy)
 	f(c, messageType, data)
-	c.keepalive.busy.Store(false)
+	c.flags.clear(flagBusy)
 }
 
 // nextInPlace takes a message where it lies in the read buffer, without copying

@@ -240,7 +240,7 @@ func TestHandleMessagesCosts(t *testing.T) {
 	client.Close()
 	server.lockRead() // when HandleMessages is over
 	defer server.readLock.unlock()
-	if server.in != nil {
+	if server.in.buf != nil {
 		t.Error("an ended connection holds a buffer")
 	}
 }

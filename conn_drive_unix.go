@@ -56,7 +56,7 @@ func (d *driver) step(fd uintptr) bool {
 // leaveStep gives back what a connection that waits does not need, also where f
 // panicked.
 func (c *Conn) leaveStep() {
-	c.keepalive.busy.Store(false)
+	c.flags.clear(flagBusy)
 	if c.in != nil {
 		c.in.driven = false
 		c.in = c.in.park()
@@ -83,6 +83,6 @@ func (c *Conn) readNow(direct []byte) (int, error) {
 	if err != nil || n == 0 {
 		return 0, c.socketError(nil)
 	}
-	c.keepalive.heard()
+	c.heard()
 	return n, nil
 }

@@ -56,8 +56,8 @@ func (c *Conn) handleControl(h frameHeader) error {
 		mask(p, h.key)
 	}
 	c.lookAhead()
-	c.keepalive.busy.Store(true) // what follows may wait, but not for the peer's octets
-	defer c.keepalive.busy.Store(false)
+	c.flags.set(flagBusy) // what follows may wait, but not for the peer's octets
+	defer c.flags.clear(flagBusy)
 	var all handlers
 	if !c.discarding {
 		all = c.loadHandlers()
@@ -99,11 +99,20 @@ func (c *Conn) handleClose(p []byte, handler func(int, string) error) error {
 // even if it is a deadline's.
 type handlerError struct{ error }
 
+// readErr returns why nothing more will come, nil while it may. Its caller
+// holds readLock.
+func (c *Conn) readErr() error {
+	if c.in == nil {
+		return nil
+	}
+	return c.in.err
+}
+
 // readFailed turns an error of the reading half into the one that the caller
 // sees, and makes it final if it is.
 func (c *Conn) readFailed(err error) error {
-	if c.readErr != nil {
-		return c.readErr
+	if already := c.readErr(); already != nil {
+		return already
 	}
 	if c.offered {
 		c.flushOffered()
@@ -116,20 +125,19 @@ func (c *Conn) readFailed(err error) error {
 		return err
 	case isBroken:
 		c.fail(broken)
-	case c.keepalive.expired():
+	case c.flags.has(flagGaveUp):
 		err = ErrPongTimeout
-	case c.closed.Load() && !errors.Is(err, net.ErrClosed):
+	case c.flags.has(flagClosed) && !errors.Is(err, net.ErrClosed):
 		err = fmt.Errorf("websocket: read: %w", net.ErrClosed)
 	case err == io.EOF:
 		err = &CloseError{Code: CloseAbnormalClosure, Text: io.ErrUnexpectedEOF.Error()}
 	}
-	c.readErr = err
 	if c.in != nil {
 		if c.in.reader != nil {
 			c.in.reader.err = err
 		}
 		c.in.recycle()
-		c.in = nil
 	}
+	c.in = &readHalf{err: err}
 	return err
 }

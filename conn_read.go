@@ -17,7 +17,8 @@ import (
 
 // readHalf is what a connection has read and not delivered yet. It is owned by
 // whoever holds the Conn's readLock. A connection that waits between messages
-// has none: it comes from a pool, and goes back there, with its buffer.
+// has none: it comes from a pool, and goes back there, with its buffer. One that
+// has ended has one that says why.
 type readHalf struct {
 	// Octets that were read and not consumed. They lie in buf, or, while the
 	// connection waits inside a header or a message, in a copy of their own:
@@ -27,6 +28,8 @@ type readHalf struct {
 	buf    []byte // from the pool; or, where the transport cannot be waited for without, a small one for good
 
 	rules inbound // which frame may come next
+
+	err error // why nothing more will come; final, and all else is nothing then
 
 	// The message in progress.
 	open        bool      // its first header was consumed, its end not yet
@@ -95,7 +98,7 @@ func (c *Conn) lockRead() {
 // connection waits here, where the stack is shallow, and not in the depth of
 // nextFrame: see wait_unix.go.
 func (c *Conn) await() error {
-	if c.readErr != nil || c.in != nil && (c.in.open || len(c.in.unread) > 0) {
+	if c.readErr() != nil || c.in != nil && (c.in.open || len(c.in.unread) > 0) {
 		return nil
 	}
 	return c.fill()
@@ -103,8 +106,8 @@ func (c *Conn) await() error {
 
 // appendMessage appends the next message to dst, unless await failed.
 func (c *Conn) appendMessage(dst []byte, err error) (messageType int, p []byte, _ error) {
-	if c.readErr != nil {
-		return noMessage, dst, c.readErr
+	if c.readErr() != nil {
+		return noMessage, dst, c.readErr()
 	}
 	if err == nil && (!c.in.open || c.in.reader != nil) {
 		err = c.beginMessage()
@@ -114,7 +117,7 @@ func (c *Conn) appendMessage(dst []byte, err error) (messageType int, p []byte, 
 	}
 	p, err = c.appendPayload(c.in.resume(dst))
 	if err != nil {
-		if err = c.readFailed(err); c.readErr == nil {
+		if err = c.readFailed(err); c.readErr() == nil {
 			c.in.suspend(dst, p)
 		}
 		return noMessage, dst, err

@@ -25,8 +25,8 @@ func (c *Conn) NextReader() (messageType int, r io.Reader, err error) {
 	c.readLock.lock(context.Background(), time.Time{})
 	defer c.readLock.unlock()
 	err = c.await()
-	if c.readErr != nil {
-		return noMessage, nil, c.readErr
+	if c.readErr() != nil {
+		return noMessage, nil, c.readErr()
 	}
 	// A message that ReadMessage began, and a deadline ended, is not skipped.
 	if err == nil && (!c.in.open || c.in.reader != nil) {

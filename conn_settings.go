@@ -24,6 +24,7 @@ type settings struct {
 	closeTimeout time.Duration
 	subprotocol  string
 	handlers     *handlers
+	timer        *time.Timer // keepalive's; nil where a Server counts, or nobody
 }
 
 var standardSettings = settings{

@@ -218,12 +218,12 @@ func TestContextRestoresDeadline(t *testing.T) {
 // A deadline that is set while a context interrupts takes effect after it.
 func TestDeadlineSetDuringOverride(t *testing.T) {
 	server, client := pipePair(t)
-	server.deadlines.override(&server.deadlines.read, server.nc.SetReadDeadline, longAgo)
+	server.deadlines.override(readSide, server.nc.SetReadDeadline, longAgo)
 	server.SetReadDeadline(time.Now().Add(time.Hour))
 	if _, _, err := server.ReadMessage(); !isTimeout(err) {
 		t.Fatalf("read under the override: %v, want a timeout", err)
 	}
-	server.deadlines.restore(&server.deadlines.read, server.nc.SetReadDeadline)
+	server.deadlines.restore(readSide, server.nc.SetReadDeadline)
 	go client.WriteMessage(TextMessage, []byte("x"))
 	if _, _, err := server.ReadMessage(); err != nil {
 		t.Errorf("read after the override: %v", err)

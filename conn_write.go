@@ -23,13 +23,11 @@ import (
 
 // writeHalf is owned by whoever holds lock.
 type writeHalf struct {
-	lock   lock
-	err    error          // why nothing more can be sent; final
-	writer *messageWriter // the open one of NextWriter
-
-	// Frames that were written and not sent yet; see conn_coalesce.go.
-	held    *[bufferSize]byte
-	heldLen int
+	lock    lock
+	heldLen int32
+	held    *[bufferSize]byte // frames that were written and not sent yet; see conn_coalesce.go
+	err     error             // why nothing more can be sent; final
+	writer  *messageWriter    // the open one of NextWriter
 }
 
 // copyLimit is the largest payload that is copied behind its header, so that
@@ -134,8 +132,8 @@ func (c *Conn) WriteControl(messageType int, data []byte, deadline time.Time) er
 		if !time.Now().Before(deadline) { // on TLS, trying would be the last write
 			return &timeoutError{what: "write"}
 		}
-		c.deadlines.override(&c.deadlines.write, c.nc.SetWriteDeadline, deadline)
-		defer c.deadlines.restore(&c.deadlines.write, c.nc.SetWriteDeadline)
+		c.deadlines.override(writeSide, c.nc.SetWriteDeadline, deadline)
+		defer c.deadlines.restore(writeSide, c.nc.SetWriteDeadline)
 	}
 	err := c.writeFrame(opcode(messageType), true, data)
 	if err == nil && messageType == CloseMessage {
@@ -269,9 +267,9 @@ func (c *Conn) writeVectored(h frameHeader, payload []byte) error {
 // out, or is left in doubt, the peer could not make sense of anything after it.
 func (c *Conn) writeFailed(err error, begun bool) error {
 	switch {
-	case c.keepalive.expired():
+	case c.flags.has(flagGaveUp):
 		err = ErrPongTimeout
-	case c.closed.Load() && (err == net.ErrClosed || !errors.Is(err, net.ErrClosed)):
+	case c.flags.has(flagClosed) && (err == net.ErrClosed || !errors.Is(err, net.ErrClosed)):
 		err = fmt.Errorf("websocket: write: %w", net.ErrClosed)
 	case !begun && isTimeout(err) && !isTLS(c.nc):
 		return err

@@ -13,14 +13,18 @@ import (
 // deadlines remembers what the user set, so that a deadline of the library's
 // own (a context's end, a control frame's) can be lifted again.
 type deadlines struct {
-	mu          sync.Mutex // guards all below, and the order of calls to the transport
-	read, write deadline
+	mu         sync.Mutex // guards all below, and the order of calls to the transport
+	user       [2]int64   // what the user set, in Unix nanoseconds; 0 for none
+	overridden [2]bool    // the transport has another one just now
 }
 
-type deadline struct {
-	user       int64 // what the user set, in Unix nanoseconds; 0 for none
-	overridden bool  // the transport has another one just now
-}
+// A side is what a deadline is for.
+type side int
+
+const (
+	readSide side = iota
+	writeSide
+)
 
 // longAgo is a deadline that has passed, in any clock.
 var longAgo = time.Unix(1, 0)
@@ -39,26 +43,26 @@ func toNano(t time.Time) int64 {
 	return t.UnixNano()
 }
 
-func (d deadline) time() time.Time {
-	if d.user == 0 {
+func (ds *deadlines) time(s side) time.Time {
+	if ds.user[s] == 0 {
 		return time.Time{}
 	}
-	return time.Unix(0, d.user)
+	return time.Unix(0, ds.user[s])
 }
 
 func (ds *deadlines) setRead(nc net.Conn, t time.Time) error {
-	return ds.set(&ds.read, nc.SetReadDeadline, t)
+	return ds.set(readSide, nc.SetReadDeadline, t)
 }
 
 func (ds *deadlines) setWrite(nc net.Conn, t time.Time) error {
-	return ds.set(&ds.write, nc.SetWriteDeadline, t)
+	return ds.set(writeSide, nc.SetWriteDeadline, t)
 }
 
-func (ds *deadlines) set(d *deadline, apply func(time.Time) error, t time.Time) error {
+func (ds *deadlines) set(s side, apply func(time.Time) error, t time.Time) error {
 	ds.mu.Lock()
 	defer ds.mu.Unlock()
-	d.user = toNano(t)
-	if d.overridden {
+	ds.user[s] = toNano(t)
+	if ds.overridden[s] {
 		return nil // restore will apply it
 	}
 	return apply(t)
@@ -68,39 +72,39 @@ func (ds *deadlines) set(d *deadline, apply func(time.Time) error, t time.Time) 
 func (ds *deadlines) userWrite() time.Time {
 	ds.mu.Lock()
 	defer ds.mu.Unlock()
-	return ds.write.time()
+	return ds.time(writeSide)
 }
 
 // override sets the transport's deadline to t until restore, unless the user's
 // is earlier.
-func (ds *deadlines) override(d *deadline, apply func(time.Time) error, t time.Time) {
+func (ds *deadlines) override(s side, apply func(time.Time) error, t time.Time) {
 	ds.mu.Lock()
 	defer ds.mu.Unlock()
-	d.overridden = true
-	if user := d.time(); !user.IsZero() && user.Before(t) {
+	ds.overridden[s] = true
+	if user := ds.time(s); !user.IsZero() && user.Before(t) {
 		t = user
 	}
 	apply(t)
 }
 
-func (ds *deadlines) restore(d *deadline, apply func(time.Time) error) {
+func (ds *deadlines) restore(s side, apply func(time.Time) error) {
 	ds.mu.Lock()
 	defer ds.mu.Unlock()
-	if d.overridden {
-		d.overridden = false
-		apply(d.time())
+	if ds.overridden[s] {
+		ds.overridden[s] = false
+		apply(ds.time(s))
 	}
 }
 
 // untilDone interrupts a read or write when ctx ends. The function that it
 // returns puts everything back, and reports whether ctx interrupted.
-func (ds *deadlines) untilDone(ctx context.Context, apply func(time.Time) error, d *deadline) (restore func() bool) {
+func (ds *deadlines) untilDone(ctx context.Context, s side, apply func(time.Time) error) (restore func() bool) {
 	interrupted, over := false, false // guarded by ds.mu
 	stop := context.AfterFunc(ctx, func() {
 		ds.mu.Lock()
 		defer ds.mu.Unlock()
 		if !over {
-			interrupted, d.overridden = true, true
+			interrupted, ds.overridden[s] = true, true
 			apply(longAgo)
 		}
 	})
@@ -110,8 +114,8 @@ func (ds *deadlines) untilDone(ctx context.Context, apply func(time.Time) error,
 		defer ds.mu.Unlock()
 		over = true
 		if interrupted {
-			d.overridden = false
-			apply(d.time())
+			ds.overridden[s] = false
+			apply(ds.time(s))
 		}
 		return interrupted
 	}

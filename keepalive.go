@@ -1,9 +1,6 @@
 package websocket
 
-import (
-	"sync/atomic"
-	"time"
-)
+import "time"
 
 // Keepalive: a peer that says nothing for PingInterval is sent a ping, and one
 // that still says nothing for PongTimeout is given up (RFC 6455 sections 5.5.2
@@ -42,31 +39,21 @@ func newPingSchedule(interval, timeout time.Duration) (s pingSchedule) {
 	return s
 }
 
-// keepalive is the state of one connection.
-type keepalive struct {
-	silent atomic.Int32 // ticks since something was read
-	busy   atomic.Bool  // who reads is in a handler, or sending a pong
-	gaveUp atomic.Bool
-	timer  atomic.Pointer[time.Timer] // nil where a Server counts, or nobody
-}
-
 // heard is called for everything that is read: mostly one load.
-func (k *keepalive) heard() {
-	if k.silent.Load() != 0 {
-		k.silent.Store(0)
+func (c *Conn) heard() {
+	if c.silent.Load() != 0 {
+		c.silent.Store(0)
 	}
 }
-
-func (k *keepalive) expired() bool { return k.gaveUp.Load() }
 
 // keepaliveTick counts one tick and returns what is to be done, nil for
 // nothing: it may take a while. Ticks in which nobody reads do not count, for
 // nothing could be heard in them.
 func (c *Conn) keepaliveTick(s pingSchedule) (action func()) {
-	if !c.readLock.isHeld() || c.keepalive.busy.Load() {
+	if !c.readLock.isHeld() || c.flags.has(flagBusy) {
 		return nil
 	}
-	switch n := c.keepalive.silent.Add(1); {
+	switch n := c.silent.Add(1); {
 	case n == ticksToPing:
 		return c.keepalivePing
 	case s.giveUp > 0 && n >= s.giveUp:
@@ -80,7 +67,7 @@ func (c *Conn) keepalivePing() {
 }
 
 func (c *Conn) keepaliveGiveUp() {
-	c.keepalive.gaveUp.Store(true)
+	c.flags.set(flagGaveUp)
 	c.Close()
 }
 
@@ -94,16 +81,16 @@ func (c *Conn) startKeepalive(s pingSchedule) {
 		if action := c.keepaliveTick(s); action != nil {
 			action()
 		}
-		if !c.closed.Load() {
+		if !c.flags.has(flagClosed) {
 			t.Reset(s.tick)
 		}
 	})
-	c.keepalive.timer.Store(t)
+	c.change(func(s *settings) { s.timer = t })
 	t.Reset(s.tick)
 }
 
-func (k *keepalive) stop() {
-	if t := k.timer.Load(); t != nil {
+func (c *Conn) stopKeepalive() {
+	if t := c.settings.Load().timer; t != nil {
 		t.Stop()
 	}
 }

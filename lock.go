@@ -14,20 +14,22 @@ import (
 // compare-and-swap each; a channel of capacity one would do the same job at
 // three times the price, on every message.
 //
-// Waiters get it in the order in which they came.
-type lock struct {
-	state atomic.Int32
-	queue atomic.Pointer[lockQueue] // made by the first who has to wait
-}
+// Waiters get it in the order in which they came. Their queue is not in the
+// lock: most locks never have one, and every connection has two locks.
+type lock struct{ state atomic.Int32 }
 
 const (
 	lockFree      = 0
 	lockHeld      = 1
-	lockContended = 2 // held, and the queue may hold waiters
+	lockContended = 2 // held, and has a queue
 )
+
+// lockQueues has the queue of each contended lock.
+var lockQueues sync.Map // *lock to *lockQueue
 
 type lockQueue struct {
 	mu      sync.Mutex
+	gone    bool            // no longer in lockQueues
 	waiters []chan struct{} // one each; closed when its owner has been given the lock
 }
 
@@ -51,12 +53,24 @@ func (l *lock) unlock() {
 	}
 }
 
-func (l *lock) lockSlow(ctx context.Context, deadline time.Time) error {
-	if l.queue.Load() == nil {
-		l.queue.CompareAndSwap(nil, new(lockQueue))
+// lockQueue returns the lock's queue, locked. It makes one if there is none.
+func (l *lock) lockQueue() *lockQueue {
+	for {
+		v, ok := lockQueues.Load(l)
+		if !ok {
+			v, _ = lockQueues.LoadOrStore(l, new(lockQueue))
+		}
+		q := v.(*lockQueue)
+		q.mu.Lock()
+		if !q.gone {
+			return q
+		}
+		q.mu.Unlock()
 	}
-	q := l.queue.Load()
-	q.mu.Lock()
+}
+
+func (l *lock) lockSlow(ctx context.Context, deadline time.Time) error {
+	q := l.lockQueue()
 	// From here on the holder's unlock takes the slow way and waits for q.mu,
 	// unless it came first: then the lock is ours.
 	if l.state.Swap(lockContended) == lockFree {
@@ -90,11 +104,12 @@ func (q *lockQueue) leave(waiter chan struct{}) bool {
 // handOver gives the lock to the first waiter without setting it free between,
 // so that nobody can overtake.
 func (l *lock) handOver() {
-	q := l.queue.Load()
-	q.mu.Lock()
+	q := l.lockQueue()
 	defer q.mu.Unlock()
 	if len(q.waiters) == 0 {
-		l.state.Store(lockFree)
+		l.state.Store(lockFree) // first: who makes the next queue has to find it so
+		q.gone = true
+		lockQueues.Delete(l)
 		return
 	}
 	close(q.waiters[0])

@@ -33,6 +33,9 @@ func TestLockExcludes(t *testing.T) {
 	if l.isHeld() || counter < 50*200/2 {
 		t.Errorf("held %v after the last unlock, counted %d", l.isHeld(), counter)
 	}
+	if _, queued := lockQueues.Load(&l); queued {
+		t.Error("a free lock has a queue")
+	}
 	if !l.tryLock() || l.tryLock() {
 		t.Error("a free lock cannot be taken exactly once")
 	}

@@ -188,7 +188,7 @@ func TestUpgradeSettings(t *testing.T) {
 		settings <- c
 	}, goodRequest)
 	c := <-settings
-	if c.settings.Load().limit != 7 || c.inboundRules().maxFragments != 8 || c.settings.Load().closeTimeout != 9 || c.keepalive.timer.Load() == nil {
+	if c.settings.Load().limit != 7 || c.inboundRules().maxFragments != 8 || c.settings.Load().closeTimeout != 9 || c.settings.Load().timer == nil {
 		t.Errorf("settings are not the Upgrader's: %d, %d, %v", c.settings.Load().limit, c.inboundRules().maxFragments, c.settings.Load().closeTimeout)
 	}
 	c = newConn(&memoryConn{}, false)

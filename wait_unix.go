@@ -89,7 +89,7 @@ func (c *Conn) readTransport(direct []byte) (int, error) {
 	if err != nil || in.gotErr != nil || in.got == 0 {
 		return 0, c.socketError(err)
 	}
-	c.keepalive.heard()
+	c.heard()
 	return in.got, nil
 }
 

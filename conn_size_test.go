@@ -1,0 +1,15 @@
+package websocket
+
+import (
+	"testing"
+	"unsafe"
+)
+
+// A connection that waits is a Conn and a stack of 2 KiB, and what package net
+// has for it. The garbage collector's size classes count: 160 is one, and the
+// next is 176.
+func TestConnSize(t *testing.T) {
+	if size := unsafe.Sizeof(Conn{}); size > 160 {
+		t.Errorf("a Conn has %d octets", size)
+	}
+}
