@@ -79,6 +79,9 @@ type Dialer struct {
 	// PingInterval, less than 0 never.
 	PongTimeout time.Duration
 
+	// Trace, if not nil, is told of handshakes, frames and the end.
+	Trace *Trace
+
 	// CoalesceWrites has answers go out together: a message that is written
 	// while a further complete frame is there to be read is held until reading
 	// is about to wait, 16 KiB are held, or Flush is called. Many small messages
@@ -136,13 +139,16 @@ func (d *Dialer) DialContext(ctx context.Context, urlStr string, requestHeader h
 		defer cancel()
 	}
 	req = req.WithContext(ctx)
+	var c *Conn
+	var resp *http.Response
 	nc, err := d.connect(ctx, req)
-	if err != nil {
-		return nil, nil, dialError(ctx, err)
+	if err == nil {
+		c, resp, err = d.openingHandshake(ctx, nc, req, offer)
 	}
-	c, resp, err := d.openingHandshake(ctx, nc, req, offer)
 	if err != nil {
-		return nil, resp, dialError(ctx, err)
+		err = dialError(ctx, err)
+		d.Trace.traceHandshake(nil, req, nil, err)
+		return nil, resp, err
 	}
 	return c, resp, nil
 }

@@ -148,11 +148,12 @@ func (d *Dialer) startTLS(ctx context.Context, nc net.Conn, config *tls.Config, 
 func (d *Dialer) openingHandshake(ctx context.Context, nc net.Conn, r *http.Request, offers []deflateOffer) (*Conn, *http.Response, error) {
 	c := newConn(nc, true)
 	stop := closeWhenDone(ctx, nc)
-	resp, err := d.exchange(c, r, offers)
+	resp, header, err := d.exchange(c, r, offers)
 	if !stop() && err == nil {
 		resp, err = nil, ctx.Err()
 	}
 	if err != nil {
+		c.flags.set(flagTold) // there was no connection that could end
 		if c.in != nil {
 			c.in.recycle()
 			c.in = nil
@@ -161,14 +162,16 @@ func (d *Dialer) openingHandshake(ctx context.Context, nc net.Conn, r *http.Requ
 		return nil, resp, err
 	}
 	c.release()
+	d.Trace.traceHandshake(c, r, header, nil)
 	c.startKeepalive(newPingSchedule(d.PingInterval, d.PongTimeout))
 	return c, resp, nil
 }
 
-// exchange sends the request, and checks the response against it.
-func (d *Dialer) exchange(c *Conn, r *http.Request, offers []deflateOffer) (*http.Response, error) {
+// exchange sends the request, and checks the response against it. header is
+// the response's, as it came.
+func (d *Dialer) exchange(c *Conn, r *http.Request, offers []deflateOffer) (resp *http.Response, header []byte, err error) {
 	trace := clientTrace(r.Context())
-	_, err := c.nc.Write(appendRequest(nil, r))
+	_, err = c.nc.Write(appendRequest(nil, r))
 	if err == nil && trace.WroteHeaders != nil {
 		trace.WroteHeaders()
 	}
@@ -176,11 +179,11 @@ func (d *Dialer) exchange(c *Conn, r *http.Request, offers []deflateOffer) (*htt
 		trace.WroteRequest(httptrace.WroteRequestInfo{Err: err})
 	}
 	if err != nil {
-		return nil, fmt.Errorf("websocket: opening handshake: sending the request: %w", err)
+		return nil, nil, fmt.Errorf("websocket: opening handshake: sending the request: %w", err)
 	}
-	resp, err := readResponse(c, r, trace)
+	resp, header, err = readResponse(c, r, trace)
 	if err != nil {
-		return nil, fmt.Errorf("websocket: opening handshake: reading the response: %w", err)
+		return nil, nil, fmt.Errorf("websocket: opening handshake: reading the response: %w", err)
 	}
 	if cookies := resp.Cookies(); d.Jar != nil && len(cookies) > 0 {
 		d.Jar.SetCookies(r.URL, cookies)
@@ -189,10 +192,11 @@ func (d *Dialer) exchange(c *Conn, r *http.Request, offers []deflateOffer) (*htt
 	if err == nil {
 		err = d.takeDeflate(c, resp.Header["Sec-Websocket-Extensions"], offers)
 	}
-	c.configure(settings{limit: d.ReadLimit, maxFragments: d.MaxFragments, closeTimeout: d.CloseTimeout, subprotocol: subprotocol})
+	c.configure(settings{limit: d.ReadLimit, maxFragments: d.MaxFragments, closeTimeout: d.CloseTimeout, subprotocol: subprotocol,
+		trace: d.Trace})
 	c.coalesce = d.CoalesceWrites
 	keepBody(c, resp)
-	return resp, err
+	return resp, header, err
 }
 
 // takeDeflate makes c ready for the compression that the server agreed to.
@@ -212,11 +216,11 @@ func (d *Dialer) takeDeflate(c *Conn, answers []string, offers []deflateOffer) e
 // readResponse reads the response's header. What came behind that of a 101
 // stays in c.in.unread: the server's first frames. Responses before the
 // response (RFC 9110 section 15.2) are left out.
-func readResponse(c *Conn, r *http.Request, trace *httptrace.ClientTrace) (*http.Response, error) {
+func readResponse(c *Conn, r *http.Request, trace *httptrace.ClientTrace) (resp *http.Response, header []byte, err error) {
 	budget := defaultMaxHeaderBytes
 	for first := true; ; first = false {
 		if err := c.fillOnce(); err != nil {
-			return nil, unexpectedEOF(err)
+			return nil, nil, unexpectedEOF(err)
 		}
 		if first && trace.GotFirstResponseByte != nil {
 			trace.GotFirstResponseByte()
@@ -226,23 +230,23 @@ func readResponse(c *Conn, r *http.Request, trace *httptrace.ClientTrace) (*http
 			if bytes.HasPrefix(c.in.unread, []byte{0x15, 0x03}) { // an alert's record
 				err = fmt.Errorf("the server seems to speak TLS: use wss:// instead of ws:// (%w)", err)
 			}
-			return nil, err
+			return nil, nil, err
 		}
-		resp, err := http.ReadResponse(bufio.NewReader(io.MultiReader(bytes.NewReader(c.in.unread), c.nc)), r)
+		resp, err = http.ReadResponse(bufio.NewReader(io.MultiReader(bytes.NewReader(c.in.unread), c.nc)), r)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if resp.StatusCode/100 != 1 {
-			return resp, nil // its body is in unread, and behind
+			return resp, nil, nil // its body is in unread, and behind
 		}
-		c.in.unread = c.in.unread[n:]
+		header, c.in.unread = c.in.unread[:n], c.in.unread[n:]
 		if resp.StatusCode == http.StatusSwitchingProtocols {
-			return resp, nil
+			return resp, bytes.Clone(header), nil
 		}
 		budget -= n
 		if trace.Got1xxResponse != nil {
 			if err := trace.Got1xxResponse(resp.StatusCode, textproto.MIMEHeader(resp.Header)); err != nil {
-				return nil, err
+				return nil, nil, err
 			}
 		}
 	}

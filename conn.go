@@ -66,6 +66,7 @@ const (
 	flagMore                      // a complete frame is there to be read: writes may be held
 	flagBusy                      // who reads is in a handler, or answers for itself: keepalive does not count
 	flagGaveUp                    // keepalive gave the peer up
+	flagTold                      // Trace.Closed was called
 )
 
 func (f *flags) has(flag uint32) bool { return f.word.Load()&flag != 0 }

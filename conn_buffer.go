@@ -16,8 +16,16 @@ var readHalves = sync.Pool{New: func() any { return new(readHalf) }}
 // newReadHalf takes one from the pool, for c to read into.
 func (c *Conn) newReadHalf() *readHalf {
 	in := readHalves.Get().(*readHalf)
-	in.rules = c.inboundRules()
+	in.prepare(c)
 	return in
+}
+
+// prepare makes in ready for c's first frame.
+func (in *readHalf) prepare(c *Conn) {
+	in.rules = c.inboundRules()
+	if c.settings.Load().isTraced() {
+		in.traced = c
+	}
 }
 
 // recycle gives the readHalf to others. Nothing that it holds is needed.
@@ -65,7 +73,8 @@ func (c *Conn) readPlain(direct []byte) (int, error) {
 	dst := direct
 	if dst == nil {
 		if c.in == nil {
-			c.in = &readHalf{rules: c.inboundRules()}
+			c.in = new(readHalf)
+			c.in.prepare(c)
 		}
 		c.in.attachPlain()
 		dst = c.in.free()

@@ -46,6 +46,7 @@ func (c *Conn) Close() error {
 		c.writeFailed(net.ErrClosed, true)
 	}
 	c.out.lock.unlock()
+	c.traceClosed(net.ErrClosed)
 	return err
 }
 

@@ -204,6 +204,9 @@ func (c *Conn) seal(b []byte, h frameHeader) (frame []byte) {
 
 // writeSealed writes what seal returned. Its caller holds out.lock.
 func (c *Conn) writeSealed(frame []byte) error {
+	if c.settings.Load().isTraced() {
+		c.traceSealed(frame)
+	}
 	if c.out.held != nil || c.flags.has(flagMore) {
 		return c.writeBehind(frame)
 	}

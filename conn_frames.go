@@ -45,6 +45,9 @@ func (in *readHalf) enter(h frameHeader) {
 		in.open, in.messageType, in.text, in.inflated = true, h.opcode, utf8State{}, 0
 	}
 	in.fin, in.key, in.left = h.fin, h.key, h.length
+	if in.traced != nil {
+		in.traced.traceFrame(h, false, nil)
+	}
 }
 
 // handleControl deals with a control frame whose payload is at the front of
@@ -54,6 +57,9 @@ func (c *Conn) handleControl(h frameHeader) error {
 	c.in.unread = c.in.unread[h.length:]
 	if h.masked {
 		mask(p, h.key)
+	}
+	if c.in.traced != nil {
+		c.traceFrame(h, false, p)
 	}
 	c.lookAhead()
 	c.flags.set(flagBusy) // what follows may wait, but not for the peer's octets
@@ -139,5 +145,6 @@ func (c *Conn) readFailed(err error) error {
 		c.in.recycle()
 	}
 	c.in = &readHalf{err: err}
+	c.traceClosed(err)
 	return err
 }

@@ -42,6 +42,7 @@ type readHalf struct {
 	partial     []byte    // what a ReadMessage that was ended early had of it
 
 	reader *messageReader // the open one of NextReader
+	traced *Conn          // whose Trace wants to know of frames; nil for none
 
 	// tryRead's argument and results.
 	direct []byte
@@ -247,6 +248,9 @@ func (in *readHalf) unmask(p []byte) {
 	in.left -= int64(len(p))
 	if in.rules.wantMasked {
 		in.key = mask(p, in.key)
+	}
+	if in.traced != nil {
+		in.traced.tracePiece(p)
 	}
 }
 

@@ -24,6 +24,7 @@ type settings struct {
 	closeTimeout time.Duration
 	subprotocol  string
 	handlers     *handlers
+	trace        *Trace      // nil for none
 	timer        *time.Timer // keepalive's; nil where a Server counts, or nobody
 }
 
@@ -54,7 +55,7 @@ func (c *Conn) configure(s settings) {
 		c.settings.Store(&s)
 	}
 	if c.in != nil { // frames came with the handshake
-		c.in.rules = c.inboundRules()
+		c.in.prepare(c)
 	}
 }
 

@@ -180,6 +180,9 @@ func (c *Conn) writeFrame(op opcode, fin bool, payload []byte) error {
 	if c.client {
 		h.masked, h.key = true, newMaskingKey()
 	}
+	if c.settings.Load().isTraced() {
+		c.traceFrame(h, true, payload)
+	}
 	if len(payload) > copyLimit {
 		return c.writeLarge(h, payload)
 	}

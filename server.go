@@ -194,6 +194,9 @@ func (s *Server) serve(c *Conn) {
 			s.members.remove(c)
 			c.Close()
 			s.log(slog.LevelWarn, "websocket: opening handshake failed", "remote", c.RemoteAddr(), "error", err)
+			if _, refused := err.(HandshakeError); !refused { // which has been told
+				s.Trace.traceHandshake(nil, r, nil, err)
+			}
 			return
 		}
 		// The handshake took more stack than the connection will. A new

@@ -68,6 +68,9 @@ type Upgrader struct {
 	// PingInterval, less than 0 never.
 	PongTimeout time.Duration
 
+	// Trace, if not nil, is told of handshakes, frames and ends.
+	Trace *Trace
+
 	// CoalesceWrites has answers go out together: a message that is written
 	// while a further complete frame is there to be read is held until reading
 	// is about to wait, 16 KiB are held, or Flush is called. Many small messages
@@ -134,6 +137,7 @@ func (u *Upgrader) answer(c *Conn, r *http.Request, key string, extra http.Heade
 	c.unreserve()
 	if err != nil {
 		c.Close()
+		u.Trace.traceHandshake(nil, r, nil, err)
 	}
 	return err
 }
@@ -194,6 +198,7 @@ func (u *Upgrader) refuse(w http.ResponseWriter, r *http.Request, e *HandshakeEr
 	default:
 		http.Error(w, e.message, e.Status)
 	}
+	u.Trace.traceHandshake(nil, r, nil, *e)
 	return *e
 }
 
@@ -218,14 +223,22 @@ func cannotHijack(w http.ResponseWriter, err error) *HandshakeError {
 func (u *Upgrader) respond(c *Conn, r *http.Request, key string, extra http.Header) error {
 	subprotocol := u.subprotocol(r, extra)
 	extensions := u.agreeOnDeflate(c, r)
-	c.configure(settings{limit: u.ReadLimit, maxFragments: u.MaxFragments, closeTimeout: u.CloseTimeout, subprotocol: subprotocol})
+	c.configure(settings{limit: u.ReadLimit, maxFragments: u.MaxFragments, closeTimeout: u.CloseTimeout, subprotocol: subprotocol,
+		trace: u.Trace})
 	c.coalesce = u.CoalesceWrites
 	buf := getBuffer()
 	defer putBuffer(buf)
-	if _, err := c.nc.Write(appendSwitching(buf[:0], key, subprotocol, extensions, extra)); err != nil {
+	response := appendSwitching(buf[:0], key, subprotocol, extensions, extra)
+	_, err := c.nc.Write(response)
+	if err == nil {
+		err = c.nc.SetDeadline(time.Time{})
+	}
+	if err != nil {
+		c.flags.set(flagTold) // there was no connection that could end
 		return fmt.Errorf("websocket: opening handshake: %w", err)
 	}
-	return c.nc.SetDeadline(time.Time{})
+	u.Trace.traceHandshake(c, r, response, nil)
+	return nil
 }
 
 // agreeOnDeflate returns the answer to the client's offers, and makes c ready

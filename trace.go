@@ -1,0 +1,138 @@
+package websocket
+
+import (
+	"context"
+	"encoding/binary"
+	"log/slog"
+	"net/http"
+	"slices"
+)
+
+// A Trace is told what happens: for logs, for metrics, for looking at a
+// connection octet by octet. Upgrader, Server and Dialer have a field for one.
+//
+// Any of the functions may be nil, and a nil Trace costs nothing. They are
+// called by whatever goroutine does the thing that they are told of, for many
+// connections at once, and hold it up while they run: they must be quick, and
+// must not use the Conn's methods that read, write or close. What they get in
+// slices is valid until they return, and must not be changed.
+type Trace struct {
+	// Handshake is called at the end of each opening handshake (RFC 6455
+	// section 4). response is the response's header as it went over the wire,
+	// nil where there was none, or one that net/http wrote. If the handshake
+	// failed, err says why, and c is nil; r is nil where no request could be read.
+	Handshake func(c *Conn, r *http.Request, response []byte, err error)
+
+	// Frame is called for the header of each frame that was received, and for
+	// each frame that is about to be sent.
+	Frame func(c *Conn, f Frame)
+
+	// Payload is called with a frame's payload, unmasked, and compressed if the
+	// message is: all of it where it is sent, and piece by piece, as it comes, where
+	// it is received. It belongs to the latest Frame in the same direction.
+	Payload func(c *Conn, sent bool, p []byte)
+
+	// Closed is called when a connection has ended. err is what reads return:
+	// a *CloseError where the peer closed or answered this side's close frame,
+	// net.ErrClosed where this side closed the transport.
+	Closed func(c *Conn, err error)
+}
+
+// A Frame is a frame's header, as a Trace sees it (RFC 6455 section 5.2).
+type Frame struct {
+	Sent       bool    // by this side
+	Fin        bool    // the last frame of its message
+	Compressed bool    // RSV1: the first frame of a compressed message (RFC 7692 section 6)
+	Opcode     int     // 0 for a continuation frame, or a message type
+	Masked     bool    // as all frames from clients are
+	MaskingKey [4]byte // in the order of the wire
+	Length     int64   // octets of payload
+	Header     []byte  // the header's own octets: 2 to 14
+}
+
+// trace returns the functions to be told, all nil for nobody.
+func (c *Conn) trace() Trace {
+	if t := c.settings.Load().trace; t != nil {
+		return *t
+	}
+	return Trace{}
+}
+
+// isTraced reports whether anybody wants to know of frames.
+func (s *settings) isTraced() bool {
+	return s.trace != nil && (s.trace.Frame != nil || s.trace.Payload != nil)
+}
+
+// traceFrame tells of a frame. payload is unmasked; none is told of where it
+// will come in pieces.
+func (c *Conn) traceFrame(h frameHeader, sent bool, payload []byte) {
+	t := c.trace()
+	if t.Frame != nil {
+		f := Frame{
+			Sent: sent, Fin: h.fin, Compressed: h.rsv == rsv1, Opcode: int(h.opcode), Masked: h.masked, Length: h.length,
+			Header: appendHeader(make([]byte, 0, maxHeaderLen), h),
+		}
+		binary.LittleEndian.PutUint32(f.MaskingKey[:], h.key)
+		t.Frame(c, f)
+	}
+	if t.Payload != nil && len(payload) > 0 {
+		t.Payload(c, sent, payload)
+	}
+}
+
+// traceSealed tells of a whole frame that was sent.
+func (c *Conn) traceSealed(frame []byte) {
+	h, n, _ := consumeHeader(frame)
+	payload := frame[n:]
+	if h.masked {
+		payload = slices.Clone(payload)
+		mask(payload, h.key)
+	}
+	c.traceFrame(h, true, payload)
+}
+
+// tracePiece tells of a piece of payload that was received.
+func (c *Conn) tracePiece(p []byte) {
+	if t := c.trace(); t.Payload != nil && len(p) > 0 {
+		t.Payload(c, false, p)
+	}
+}
+
+// traceClosed tells once why the connection has ended.
+func (c *Conn) traceClosed(err error) {
+	if t := c.trace(); t.Closed != nil && !c.flags.set(flagTold) {
+		t.Closed(c, err)
+	}
+}
+
+// traceHandshake tells of an opening handshake, where t is not nil.
+func (t *Trace) traceHandshake(c *Conn, r *http.Request, response []byte, err error) {
+	if t != nil && t.Handshake != nil {
+		t.Handshake(c, r, response, err)
+	}
+}
+
+// LogTrace returns a Trace that logs: opening handshakes and ends at the level
+// Info, failed handshakes as warnings, frames, without their payload, at Debug.
+func LogTrace(logger *slog.Logger) *Trace {
+	remote := func(c *Conn) slog.Attr { return slog.Any("remote", c.RemoteAddr()) }
+	return &Trace{
+		Handshake: func(c *Conn, r *http.Request, _ []byte, err error) {
+			switch {
+			case err != nil && r == nil:
+				logger.Warn("websocket: opening handshake failed", "error", err)
+			case err != nil:
+				logger.Warn("websocket: opening handshake failed", "host", r.Host, "path", r.URL.Path, "error", err)
+			default:
+				logger.Info("websocket: opened", remote(c), "host", r.Host, "path", r.URL.Path, "subprotocol", c.Subprotocol())
+			}
+		},
+		Frame: func(c *Conn, f Frame) {
+			if logger.Enabled(context.Background(), slog.LevelDebug) {
+				logger.Debug("websocket: frame", remote(c), "sent", f.Sent, "opcode", opcode(f.Opcode).String(), "fin", f.Fin,
+					"compressed", f.Compressed, "length", f.Length)
+			}
+		},
+		Closed: func(c *Conn, err error) { logger.Info("websocket: closed", remote(c), "cause", err) },
+	}
+}

@@ -1,0 +1,244 @@
+package websocket
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// A traced records what a Trace tells: put together again, it has to be what went
+// over the transport, in both directions.
+type traced struct {
+	mu         sync.Mutex
+	sent, read bytes.Buffer
+	latest     [2]Frame
+	at         [2]uint32 // masking key for the next octet of payload
+	handshakes []string
+	ends       []error
+}
+
+func (w *traced) trace() *Trace {
+	direction := func(sent bool) (int, *bytes.Buffer) {
+		if sent {
+			return 1, &w.sent
+		}
+		return 0, &w.read
+	}
+	return &Trace{
+		Handshake: func(c *Conn, r *http.Request, response []byte, err error) {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			line, _, _ := strings.Cut(string(response), "\r\n")
+			switch {
+			case err != nil:
+				line = "error"
+			case c == nil || r == nil:
+				line = "no connection or request: " + line
+			}
+			w.handshakes = append(w.handshakes, line)
+		},
+		Frame: func(_ *Conn, f Frame) {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			i, b := direction(f.Sent)
+			w.latest[i], w.at[i] = f, binary.LittleEndian.Uint32(f.MaskingKey[:])
+			b.Write(f.Header)
+		},
+		Payload: func(_ *Conn, sent bool, p []byte) {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			i, b := direction(sent)
+			p = bytes.Clone(p)
+			if w.latest[i].Masked {
+				w.at[i] = mask(p, w.at[i])
+			}
+			b.Write(p)
+		},
+		Closed: func(_ *Conn, err error) {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.ends = append(w.ends, err)
+		},
+	}
+}
+
+// A tappedConn records all octets.
+type tappedConn struct {
+	net.Conn
+	mu            sync.Mutex
+	read, written bytes.Buffer
+}
+
+func (c *tappedConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.read.Write(p[:n])
+	return n, err
+}
+
+func (c *tappedConn) Write(p []byte) (int, error) {
+	c.mu.Lock()
+	c.written.Write(p)
+	c.mu.Unlock()
+	return c.Conn.Write(p)
+}
+
+// Everything that both sides send and receive, in all ways of sending it, is
+// told of, to the last octet.
+func TestTrace(t *testing.T) {
+	for _, compress := range []bool{false, true} {
+		var ours, theirs traced
+		srv := &Server{
+			Upgrader: Upgrader{Trace: theirs.trace(), EnableCompression: compress},
+			Handler: func(c *Conn, r *http.Request) {
+				for m := range c.Messages() {
+					c.WriteMessage(m.Type, m.Data)
+				}
+			},
+		}
+		l := newListener()
+		go srv.Serve(l)
+		var tap *tappedConn
+		d := Dialer{Trace: ours.trace(), EnableCompression: compress, NetDial: func(string, string) (net.Conn, error) {
+			s, c := tcpPair(t)
+			l.conns <- s
+			tap = &tappedConn{Conn: c}
+			return tap, nil
+		}}
+		c, _, err := d.Dial("ws://server.example/chat", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		allKinds(t, c)
+		if err := c.Shutdown(context.Background(), CloseNormalClosure, "done"); err != nil {
+			t.Error(err)
+		}
+		srv.Shutdown(context.Background())
+
+		read, written := tap.read.Bytes(), tap.written.Bytes()
+		read, written = read[headerEnd(read, 0):], written[headerEnd(written, 0):]
+		for name, pair := range map[string][2][]byte{
+			"client, sent":     {ours.sent.Bytes(), written},
+			"client, received": {ours.read.Bytes(), read},
+			"server, sent":     {theirs.sent.Bytes(), read},
+			"server, received": {theirs.read.Bytes(), written},
+		} {
+			if !bytes.Equal(pair[0], pair[1]) {
+				t.Errorf("compression %v, %s: %d octets were told of, and %d were there; the first: %.80q and %.80q",
+					compress, name, len(pair[0]), len(pair[1]), pair[0], pair[1])
+			}
+		}
+		for name, w := range map[string]*traced{"client": &ours, "server": &theirs} {
+			if len(w.handshakes) != 1 || w.handshakes[0] != "HTTP/1.1 101 Switching Protocols" {
+				t.Errorf("%s: handshakes %q", name, w.handshakes)
+			}
+			if len(w.ends) != 1 || !IsCloseError(w.ends[0], CloseNormalClosure) {
+				t.Errorf("%s: ended with %v", name, w.ends)
+			}
+		}
+	}
+}
+
+// allKinds sends messages of all kinds, and reads them back.
+func allKinds(t *testing.T, c *Conn) {
+	t.Helper()
+	expect := func(want string) {
+		t.Helper()
+		if _, p, err := c.ReadMessage(); string(p) != want || err != nil {
+			t.Fatalf("%.40q came back as %.40q, %v", want, p, err)
+		}
+	}
+	for _, size := range []int{0, 5, 200, copyLimit + 1, 3 * bufferSize} {
+		text := strings.Repeat("octets, ", size/8+1)[:size]
+		go c.WriteMessage(TextMessage, []byte(text))
+		expect(text)
+	}
+	long := strings.Repeat("0123456789", 10_000)
+	go func() {
+		w, _ := c.NextWriter(TextMessage)
+		w.Write([]byte(long))
+		c.WriteControl(PingMessage, []byte("between"), time.Time{})
+		w.Close()
+	}()
+	expect(long)
+	pm, _ := NewPreparedMessage(BinaryMessage, []byte(long))
+	go c.WritePreparedMessage(pm)
+	expect(long)
+}
+
+// What fails is told of, once.
+func TestTraceFailures(t *testing.T) {
+	var ours, theirs traced
+	srv := &Server{Handler: echo, Upgrader: Upgrader{Trace: theirs.trace()}}
+	l := newListener()
+	go srv.Serve(l)
+	defer srv.Close()
+	d := Dialer{Trace: ours.trace(), NetDial: func(string, string) (net.Conn, error) {
+		s, c := net.Pipe()
+		l.conns <- s
+		return c, nil
+	}}
+	if _, _, err := d.Dial("ws://h/", http.Header{"Origin": {"https://elsewhere.example"}}); err != ErrBadHandshake {
+		t.Error(err)
+	}
+	d.NetDial = func(string, string) (net.Conn, error) { return nil, errors.New("no network") }
+	d.Dial("ws://h/", nil)
+	s, c := net.Pipe()
+	l.conns <- s
+	c.Close() // before the request
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		theirs.mu.Lock()
+		n := len(theirs.handshakes)
+		theirs.mu.Unlock()
+		if n == 2 {
+			break
+		}
+	}
+	for name, w := range map[string]*traced{"client": &ours, "server": &theirs} {
+		w.mu.Lock()
+		if len(w.handshakes) != 2 || w.handshakes[0] != "error" || w.handshakes[1] != "error" || len(w.ends) != 0 {
+			t.Errorf("%s: handshakes %q, ends %v; want two errors, and no end of what never began", name, w.handshakes, w.ends)
+		}
+		w.mu.Unlock()
+	}
+}
+
+func TestLogTrace(t *testing.T) {
+	var b bytes.Buffer
+	trace := LogTrace(slog.New(slog.NewTextHandler(&b, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	srv := &Server{Handler: echo}
+	l := newListener()
+	go srv.Serve(l)
+	defer srv.Close()
+	d := Dialer{Trace: trace, Subprotocols: []string{"chat"}, NetDial: func(string, string) (net.Conn, error) {
+		s, c := net.Pipe()
+		l.conns <- s
+		return c, nil
+	}}
+	c, _, err := d.Dial("ws://h/path", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.WriteMessage(TextMessage, []byte("hello"))
+	c.Close()
+	d.Dial("ws://h/refused", http.Header{"Origin": {"https://elsewhere.example"}})
+	for _, want := range []string{
+		"level=INFO msg=\"websocket: opened\" remote=pipe host=h path=/path",
+		"level=DEBUG msg=\"websocket: frame\" remote=pipe sent=true opcode=text fin=true compressed=false length=5",
+		"level=INFO msg=\"websocket: closed\" remote=pipe cause=\"use of closed network connection\"",
+		"level=WARN msg=\"websocket: opening handshake failed\" host=h path=/refused error=\"websocket: bad handshake\"",
+	} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("the log has no %s:\n%s", want, b.String())
+		}
+	}
+}
