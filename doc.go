@@ -1,5 +1,5 @@
-// Package websocket implements the WebSocket protocol, RFC 6455, for servers,
-// with nothing but the standard library.
+// Package websocket implements the WebSocket protocol, RFC 6455, for servers
+// and clients, with nothing but the standard library.
 //
 // A server that answers every message with itself:
 //
@@ -23,12 +23,30 @@
 // A [Server] accepts connections itself, or is an http.Handler in a mux. An
 // [Upgrader] makes a [Conn] inside an HTTP handler of one's own.
 //
+// A client that says one thing and prints the answer:
+//
+//	c, _, err := websocket.DefaultDialer.Dial("wss://server.example/chat", nil)
+//	if err != nil {
+//		log.Fatal(err)
+//	}
+//	defer c.Close()
+//	c.WriteMessage(websocket.TextMessage, []byte("hello"))
+//	_, p, err := c.ReadMessage()
+//	log.Printf("%s, %v", p, err)
+//
+// A [Dialer] has the settings of a client: proxies, TLS, subprotocols, cookies.
+//
 // # Messages and frames
 //
 // Applications see messages, of text or of octets: [Conn.ReadMessage] and
 // [Conn.WriteMessage] move them whole, [Conn.NextReader] and [Conn.NextWriter]
 // as streams. On the wire a message is one frame or several (RFC 6455 section
 // 5.4), which is nobody's business but this package's.
+//
+// [Conn.HandleMessages] and [Server.OnMessage] turn it round: the package reads,
+// and calls a function for each message. That is the cheapest style, for
+// servers that answer messages: a small one costs one read and one write, and
+// answers to many that came together go out together.
 //
 // # Concurrency
 //
@@ -54,8 +72,8 @@
 //
 // # Compression
 //
-// permessage-deflate (RFC 7692) is used where [Upgrader.EnableCompression] or
-// [Upgrader.Compression] turn it on and the client offers it.
+// permessage-deflate (RFC 7692) is used where EnableCompression or Compression
+// turn it on, in an [Upgrader] or [Dialer], and the peer agrees.
 //
 // # Limits
 //
@@ -69,10 +87,16 @@
 // Pages from other origins are refused unless [Upgrader.AllowedOrigins] or
 // [Upgrader.CheckOrigin] allow them (RFC 6455 section 10.2).
 //
+// # Logs and metrics
+//
+// A [Trace] is told of opening handshakes, of every frame, and of ends;
+// [LogTrace] makes one that logs.
+//
 // # Reading the source
 //
 // The files are meant to be read, in this order: mask.go, frame.go, inbound.go,
 // close.go, utf8.go, header.go, handshake.go, origin.go, conn.go, conn_read.go,
-// conn_frames.go, conn_write.go, conn_close.go, server.go, upgrade.go; then
+// conn_frames.go, conn_write.go, conn_close.go, server.go, upgrade.go,
+// client.go, proxy.go; then conn_drive.go and conn_coalesce.go for speed, and
 // compress.go and deflate.go for compression.
 package websocket

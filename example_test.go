@@ -8,8 +8,11 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/signal"
+	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/plainsocket/websocket"
@@ -93,6 +96,102 @@ func ExampleConn_SetReadDeadline() {
 		}
 	}
 	_ = &websocket.Server{Handler: handler}
+}
+
+// A client: it dials, says hello, and closes politely.
+func ExampleDialer() {
+	hs := httptest.NewServer(&websocket.Server{Handler: func(c *websocket.Conn, r *http.Request) {
+		for m := range c.Messages() {
+			c.WriteMessage(m.Type, append([]byte("you said "), m.Data...))
+		}
+	}})
+	defer hs.Close()
+
+	dialer := websocket.Dialer{HandshakeTimeout: 5 * time.Second, EnableCompression: true}
+	c, _, err := dialer.Dial("ws"+strings.TrimPrefix(hs.URL, "http"), http.Header{"Authorization": {"Bearer sesame"}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer c.Close()
+	if err := c.WriteMessage(websocket.TextMessage, []byte("hello")); err != nil {
+		log.Fatal(err)
+	}
+	_, p, err := c.ReadMessage()
+	fmt.Printf("%s, %v\n", p, err)
+	fmt.Println(c.Shutdown(context.Background(), websocket.CloseNormalClosure, "bye"))
+	// Output:
+	// you said hello, <nil>
+	// <nil>
+}
+
+// A server that refuses says why in its response.
+func ExampleDialer_refused() {
+	hs := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.Error(w, "members only", http.StatusForbidden)
+	}))
+	defer hs.Close()
+	_, resp, err := websocket.DefaultDialer.Dial("ws"+strings.TrimPrefix(hs.URL, "http"), nil)
+	if err == websocket.ErrBadHandshake {
+		body, _ := io.ReadAll(resp.Body)
+		fmt.Printf("%s: %s", resp.Status, body)
+	}
+	// Output: 403 Forbidden: members only
+}
+
+// A Unix socket, by a dial function of one's own.
+func ExampleDialer_unix() {
+	dialer := websocket.Dialer{
+		NetDialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "unix", "/run/app.sock")
+		},
+	}
+	c, _, err := dialer.Dial("ws://localhost/events", nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer c.Close()
+}
+
+// The cheapest server: the library reads, and calls OnMessage.
+func ExampleServer_onMessage() {
+	srv := &websocket.Server{
+		Addr: "localhost:8080",
+		OnMessage: func(c *websocket.Conn, messageType int, data []byte) {
+			c.WriteMessage(messageType, data) // data is valid until OnMessage returns
+		},
+	}
+	log.Fatal(srv.ListenAndServe())
+}
+
+// A handler with something to do before and after its messages.
+func ExampleConn_HandleMessages() {
+	handler := func(c *websocket.Conn, r *http.Request) {
+		log.Print("hello, ", c.RemoteAddr())
+		err := c.HandleMessages(func(c *websocket.Conn, messageType int, data []byte) {
+			c.WriteMessage(messageType, data)
+		})
+		log.Print(c.RemoteAddr(), " left: ", err)
+	}
+	_ = &websocket.Server{Handler: handler}
+}
+
+// Metrics by a Trace: how many connections there are, and octets of payload.
+func ExampleTrace() {
+	var open, received atomic.Int64
+	trace := &websocket.Trace{
+		Handshake: func(c *websocket.Conn, r *http.Request, response []byte, err error) {
+			if err == nil {
+				open.Add(1)
+			}
+		},
+		Frame: func(c *websocket.Conn, f websocket.Frame) {
+			if !f.Sent {
+				received.Add(f.Length)
+			}
+		},
+		Closed: func(*websocket.Conn, error) { open.Add(-1) },
+	}
+	_ = &websocket.Server{Upgrader: websocket.Upgrader{Trace: trace}}
 }
 
 // What the error of a read says about the end.
