@@ -414,3 +414,31 @@ func TestCompressionMemory(t *testing.T) {
 		}
 	}
 }
+
+// A message that keeps to the limit may be longer than it on the wire: here it
+// is cut into stored blocks of 20 octets, with 5 of header each.
+func TestCompressedLongerThanLimit(t *testing.T) {
+	const limit = 10_000
+	server, client := pipePair(t)
+	server.deflate = newConnDeflate(deflateParams{15, 15, true, true}, 1)
+	server.SetReadLimit(limit)
+	go io.Copy(io.Discard, client.nc)
+	var payload []byte
+	for n := 0; n < limit; n += 20 {
+		payload = append(payload, 0, 20, 0, 235, 255)
+		payload = append(payload, "twenty octets, alike"...)
+	}
+	payload = append(payload, 0) // and the tail 00 00 ff ff, which is not sent
+	message := frame(opText, true, string(payload), testKey)
+	message[0] |= rsv1
+	clientSends(client, message)
+	if _, p, err := server.ReadMessage(); len(p) != limit || err != nil {
+		t.Errorf("%d octets, %v", len(p), err)
+	}
+	message = frame(opText, true, string(payload[:25])+string(payload), testKey)
+	message[0] |= rsv1
+	clientSends(client, message)
+	if _, _, err := server.ReadMessage(); err != ErrReadLimit {
+		t.Errorf("20 octets more than the limit: %v", err)
+	}
+}

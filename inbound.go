@@ -93,9 +93,10 @@ func (in *inbound) count(h frameHeader, limit int64) error {
 		in.compressed = h.rsv == rsv1
 	}
 	if limit > 0 && in.compressed {
-		// What counts is the size after inflating; of what is compressed, no
-		// more need come than a message of that size that did not shrink.
-		limit += min(limit, math.MaxInt64/2)/64 + 64
+		// What counts is the size after inflating. Of what is compressed no more
+		// need come than a message of that size that did not shrink, even if its
+		// sender cut it into blocks of some 20 octets with 5 of header each.
+		limit += min(limit, math.MaxInt64/2)/4 + 1024
 	}
 	// Both are not negative, so the difference cannot overflow.
 	if limit > 0 && h.length > limit-in.size {
