@@ -445,3 +445,33 @@ func TestWriteAllocations(t *testing.T) {
 		}
 	}
 }
+
+// Flush makes a frame of what was written, and none of nothing.
+func TestWriterFlush(t *testing.T) {
+	server, client := pipePair(t)
+	var frames []Frame
+	client.change(func(s *settings) {
+		s.trace = &Trace{Frame: func(_ *Conn, f Frame) { frames = append(frames, f) }}
+	})
+	go func() {
+		w, _ := server.NextWriter(TextMessage)
+		f := w.(interface{ Flush() error })
+		f.Flush()
+		for _, s := range []string{"and a", "happy new"} {
+			io.WriteString(w, s)
+			f.Flush()
+			f.Flush()
+		}
+		io.WriteString(w, "year!")
+		w.Close()
+		if err := f.Flush(); err == nil {
+			t.Error("Flush after Close: no error")
+		}
+	}()
+	if _, p, err := client.ReadMessage(); string(p) != "and ahappy newyear!" || err != nil {
+		t.Errorf("%q, %v", p, err)
+	}
+	if len(frames) != 3 || frames[0].Opcode != 1 || frames[1].Opcode != 0 || frames[1].Length != 9 || frames[0].Fin || frames[1].Fin || !frames[2].Fin {
+		t.Errorf("frames %+v", frames)
+	}
+}

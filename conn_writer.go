@@ -47,6 +47,9 @@ var errWriterClosed = errors.New("websocket: write to a message that was closed"
 // After a deadline has passed, Write and Close can be called again: what Write
 // reported as written is kept.
 //
+// The writer for a data message also has a method Flush() error. It sends what
+// was written so far as a frame: for a message whose parts are far apart in time.
+//
 // A writer for a control message, of at most 125 octets, waits for nobody and
 // sends it when it is closed, as WriteControl does.
 func (c *Conn) NextWriter(messageType int) (io.WriteCloser, error) {
@@ -127,6 +130,14 @@ func (w *messageWriter) room() ([]byte, error) {
 		}
 	}
 	return w.buf[w.n:], nil
+}
+
+// Flush sends what was gathered as a frame, if anything was.
+func (w *messageWriter) Flush() error {
+	if w.err != nil || w.n == maxHeaderLen && w.frame == nil {
+		return w.err
+	}
+	return w.flush(false)
 }
 
 // Close sends the message's last frame. A second call does nothing.
