@@ -1,0 +1,229 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/plainsocket/websocket"
+)
+
+// start runs the program on a free port until stop, which returns what run does.
+func start(t *testing.T) (addr string, stop func() error) {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- run(ctx, ln) }()
+	t.Cleanup(cancel)
+	return ln.Addr().String(), func() error {
+		cancel()
+		return <-ended
+	}
+}
+
+// A person is a client who has joined.
+type person struct {
+	*websocket.Conn
+	t    *testing.T
+	name string
+}
+
+func connect(t *testing.T, addr string) *person {
+	t.Helper()
+	c, _, err := websocket.DefaultDialer.Dial("ws://"+addr+"/ws", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	c.SetReadDeadline(time.Now().Add(30 * time.Second))
+	return &person{Conn: c, t: t}
+}
+
+// enter joins, and returns the person with the welcome.
+func enter(t *testing.T, addr, name string) (*person, event) {
+	t.Helper()
+	p := connect(t, addr)
+	p.WriteJSON(request{Name: name})
+	welcome := p.hear("welcome")
+	p.name = welcome.Name
+	return p, welcome
+}
+
+func (p *person) say(text string) {
+	p.t.Helper()
+	if err := p.WriteJSON(request{Text: text}); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// hear returns the next event, which must be of this kind.
+func (p *person) hear(kind string) (e event) {
+	p.t.Helper()
+	if err := p.ReadJSON(&e); err != nil {
+		p.t.Fatalf("%s waits for %q: %v", p.name, kind, err)
+	}
+	if e.Kind != kind {
+		p.t.Fatalf("%s hears %+v, want %q", p.name, e, kind)
+	}
+	return e
+}
+
+func TestConversation(t *testing.T) {
+	addr, stop := start(t)
+	ann, _ := enter(t, addr, "Ann")
+	ann.say("anybody here?")
+	ann.hear("said")
+
+	bob, welcome := enter(t, addr, "  Bob\x00 ")
+	if bob.name != "Bob" || fmt.Sprint(welcome.Members) != "[Ann Bob]" || len(welcome.History) != 1 || welcome.History[0].Text != "anybody here?" {
+		t.Errorf("welcome: %+v", welcome)
+	}
+	if e := ann.hear("joined"); e.Name != "Bob" {
+		t.Errorf("joined: %+v", e)
+	}
+	bob.say("<b>me</b>")
+	for _, p := range []*person{ann, bob} {
+		if e := p.hear("said"); e.Name != "Bob" || e.Text != "<b>me</b>" || e.Seq != 2 {
+			t.Errorf("%s heard %+v", p.name, e)
+		}
+	}
+
+	again, _ := enter(t, addr, "Bob")
+	if again.name != "Bob (2)" {
+		t.Errorf("a second Bob is called %q", again.name)
+	}
+	ann.hear("joined")
+	again.Shutdown(context.Background(), websocket.CloseNormalClosure, "")
+	if e := ann.hear("left"); e.Name != "Bob (2)" {
+		t.Errorf("left: %+v", e)
+	}
+
+	if err := stopAll(stop, ann, bob); err != nil {
+		t.Error(err)
+	}
+}
+
+// stopAll interrupts the server, and reads on, as a browser does.
+func stopAll(stop func() error, people ...*person) error {
+	for _, p := range people {
+		go func() {
+			for {
+				if _, _, err := p.ReadMessage(); err != nil {
+					return
+				}
+			}
+		}()
+	}
+	return stop()
+}
+
+// What is wrong is said to who did it, and forgiven.
+func TestMistakes(t *testing.T) {
+	addr, _ := start(t)
+	p := connect(t, addr)
+	for _, name := range []string{"", "  \t", strings.Repeat("x", longestName+1)} {
+		p.WriteJSON(request{Name: name})
+		p.hear("error")
+	}
+	p.WriteMessage(websocket.TextMessage, []byte("not JSON"))
+	p.hear("error")
+	p.WriteJSON(request{Name: strings.Repeat("ü", longestName)})
+	p.hear("welcome")
+	p.say(strings.Repeat("x", longestText+1))
+	if e := p.hear("error"); !strings.Contains(e.Text, "501 characters") {
+		t.Errorf("too long: %+v", e)
+	}
+	p.say("  ") // nothing
+	p.say(strings.Repeat("ü", longestText))
+	p.hear("said")
+	p.WriteMessage(websocket.TextMessage, make([]byte, 9<<10))
+	if _, _, err := p.ReadMessage(); !websocket.IsCloseError(err, websocket.CloseMessageTooBig) {
+		t.Errorf("9 KiB: %v, want 1009", err)
+	}
+}
+
+func TestHistoryIsBounded(t *testing.T) {
+	addr, _ := start(t)
+	ann, _ := enter(t, addr, "Ann")
+	for i := range historyLength + 10 {
+		ann.say(fmt.Sprint(i))
+		ann.hear("said")
+	}
+	_, welcome := enter(t, addr, "Bob")
+	if n := len(welcome.History); n != historyLength || welcome.History[0].Text != "10" {
+		t.Errorf("a newcomer gets %d lines, from %q on; want %d from 10 on", n, welcome.History[0].Text, historyLength)
+	}
+}
+
+// A member who reads nothing does not hold up the others. It is closed with
+// 1013 once its queue, and the network's buffers, are full.
+func TestSlowReader(t *testing.T) {
+	addr, _ := start(t)
+	slow, _ := enter(t, addr, "Slow")
+	ann, _ := enter(t, addr, "Ann")
+	line := strings.Repeat("n", longestText)
+	for i := 0; ; i++ {
+		if i == 100_000 {
+			t.Fatal("the member who reads nothing is still there")
+		}
+		ann.say(line)
+		var e event
+		if err := ann.ReadJSON(&e); err != nil {
+			t.Fatal(err)
+		}
+		if e.Kind == "left" && e.Name == "Slow" {
+			break
+		}
+	}
+	// If it reads at last, it finds out why, behind what was sent before; or,
+	// where it takes too long, only that the connection is gone.
+	for {
+		if _, _, err := slow.ReadMessage(); err != nil {
+			if !websocket.IsCloseError(err, websocket.CloseTryAgainLater, websocket.CloseAbnormalClosure) {
+				t.Errorf("the slow member: %v", err)
+			}
+			break
+		}
+	}
+}
+
+func TestShutdownSays1001(t *testing.T) {
+	addr, stop := start(t)
+	ann, _ := enter(t, addr, "Ann")
+	ended := make(chan error, 1)
+	go func() { ended <- stop() }()
+	if _, _, err := ann.ReadMessage(); !websocket.IsCloseError(err, websocket.CloseGoingAway) {
+		t.Errorf("at the server's end: %v, want 1001", err)
+	}
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestPage(t *testing.T) {
+	addr, stop := start(t)
+	for path, want := range map[string]string{"/": "script.js", "/script.js": "WebSocket", "/style.css": "#log", "/icon.svg": "<svg"} {
+		resp, err := http.Get("http://" + addr + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, _ := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if resp.StatusCode != http.StatusOK || !strings.Contains(string(body), want) || resp.Header.Get("Content-Security-Policy") == "" {
+			t.Errorf("GET %s: %s", path, resp.Status)
+		}
+	}
+	http.DefaultClient.CloseIdleConnections()
+	if err := stop(); err != nil {
+		t.Error(err)
+	}
+}
