@@ -1,0 +1,140 @@
+// Command client logs in to examples/auth, sends what is typed, a line each,
+// and prints what comes back. The line "exit" ends it.
+//
+//	go run ./examples/auth/client               asked over the connection
+//	go run ./examples/auth/client -before       logs in first, over HTTP
+//
+// The exit status is 0 after "exit" or the end of the input, 1 if the server
+// refused or the connection broke, 2 for wrong usage.
+package main
+
+import (
+	"bufio"
+	"cmp"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"os"
+	"strings"
+
+	"github.com/plainsocket/websocket"
+)
+
+func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
+
+func run(args []string, stdin io.Reader, stdout, stderr io.Writer) (status int) {
+	flags := flag.NewFlagSet("client", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	server := flags.String("server", "http://localhost:8080", "where examples/auth runs, as the `URL` of its page")
+	before := flags.Bool("before", false, "log in over HTTP, with -user and $AUTH_PASSWORD, before the WebSocket is opened")
+	user := flags.String("user", "demo", "the `name` for -before")
+	if err := flags.Parse(args); err != nil {
+		return 2
+	}
+	c, err := connect(*server, *before, *user)
+	if err != nil {
+		fmt.Fprintln(stderr, err)
+		return 1
+	}
+	defer c.Close()
+	ended := make(chan error, 1)
+	go func() { ended <- print(c, stdout) }()
+	lines := make(chan string)
+	go read(stdin, lines)
+	return talk(c, lines, ended, stderr)
+}
+
+// connect opens the connection, logged in already or not.
+func connect(server string, before bool, user string) (*websocket.Conn, error) {
+	u, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+	var dialer websocket.Dialer
+	path := u.JoinPath("after")
+	if before {
+		path = u.JoinPath("before")
+		// One jar for both: the cookie of the answer over HTTP goes along with
+		// the WebSocket's opening handshake.
+		dialer.Jar, _ = cookiejar.New(nil)
+		if err := login(u, dialer.Jar, user); err != nil {
+			return nil, err
+		}
+	}
+	c, resp, err := dialer.Dial(path.String(), nil) // http here means ws, https wss
+	if errors.Is(err, websocket.ErrBadHandshake) {
+		why, _ := io.ReadAll(resp.Body)
+		return nil, fmt.Errorf("%w: %s: %s", err, resp.Status, strings.TrimSpace(string(why)))
+	}
+	return c, err
+}
+
+func login(u *url.URL, jar http.CookieJar, user string) error {
+	client := http.Client{Jar: jar}
+	defer client.CloseIdleConnections()
+	resp, err := client.PostForm(u.JoinPath("login").String(), url.Values{"name": {user}, "password": {os.Getenv("AUTH_PASSWORD")}})
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusNoContent {
+		why, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<10))
+		return fmt.Errorf("login: %s: %s", resp.Status, strings.TrimSpace(string(why)))
+	}
+	return nil
+}
+
+// print prints messages until there are no more, and returns why.
+func print(c *websocket.Conn, w io.Writer) error {
+	for {
+		_, p, err := c.ReadMessage()
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(w, "%s\n", p)
+	}
+}
+
+func read(r io.Reader, lines chan<- string) {
+	defer close(lines)
+	for s := bufio.NewScanner(r); s.Scan(); {
+		lines <- s.Text()
+	}
+}
+
+// talk sends lines until "exit", or until the server ends the connection.
+func talk(c *websocket.Conn, lines <-chan string, ended <-chan error, stderr io.Writer) (status int) {
+	for {
+		select {
+		case err := <-ended:
+			fmt.Fprintln(stderr, explain(err))
+			return 1
+		case line, more := <-lines:
+			if !more || line == "exit" {
+				// The goroutine that reads gets the answers that are still to come,
+				// up to the server's close frame.
+				c.WriteMessage(websocket.CloseMessage, websocket.FormatCloseMessage(websocket.CloseNormalClosure, "exit"))
+				if err := <-ended; !websocket.IsCloseError(err, websocket.CloseNormalClosure) {
+					fmt.Fprintln(stderr, explain(err))
+					return 1
+				}
+				return 0
+			}
+			if err := c.WriteMessage(websocket.TextMessage, []byte(line)); err != nil {
+				fmt.Fprintln(stderr, explain(<-ended)) // why it failed, the reader knows
+				return 1
+			}
+		}
+	}
+}
+
+func explain(err error) string {
+	if closed, ok := errors.AsType[*websocket.CloseError](err); ok {
+		return fmt.Sprintf("the server closed the connection: %d %s", closed.Code, cmp.Or(closed.Text, "(no reason)"))
+	}
+	return err.Error()
+}
