@@ -2,6 +2,7 @@ package websocket
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -36,9 +37,9 @@ func (c *Conn) Close() error {
 	if c.flags.has(flagDriven) {
 		// Close may be called by the very function that HandleMessages calls,
 		// inside RawConn.Read, which the transport's Close waits for.
-		go c.nc.Close()
+		go closeTransport(c.nc)
 	} else {
-		err = c.nc.Close()
+		err = closeTransport(c.nc)
 	}
 	// Nobody may be left waiting for a message that will never end.
 	c.out.lock.lock(context.Background(), time.Time{})
@@ -48,6 +49,16 @@ func (c *Conn) Close() error {
 	c.out.lock.unlock()
 	c.traceClosed(net.ErrClosed)
 	return err
+}
+
+// closeTransport closes nc. TLS says goodbye first (RFC 8446 section 6.1), for
+// which a peer that does not read could make it wait, and deadlines that others
+// set meanwhile for ever: it gets a second.
+func closeTransport(nc net.Conn) error {
+	if tc, ok := nc.(*tls.Conn); ok {
+		defer time.AfterFunc(time.Second, func() { tc.NetConn().Close() }).Stop()
+	}
+	return nc.Close()
 }
 
 // sendClose sends a close frame, if none was sent yet.
@@ -75,8 +86,8 @@ func (c *Conn) fail(e *ProtocolError) {
 }
 
 // Shutdown does the closing handshake and closes the transport, whatever the
-// peer does: it sends a close frame with code and text (at most 123 octets of
-// UTF-8), reads until the peer's arrives, and, on the client's side, waits for
+// peer does: it sends a close frame with code and text (in UTF-8; of more than
+// 123 octets the first), reads until the peer's arrives, and, on the client's side, waits for
 // the server to close TCP first (RFC 6455 section 7.1.1). It returns nil if
 // the peer's close frame came, whichever side began.
 //
@@ -87,12 +98,9 @@ func (c *Conn) fail(e *ProtocolError) {
 //
 // A code or text that cannot be sent is an error at once, and nothing is done.
 func (c *Conn) Shutdown(ctx context.Context, code int, text string) error {
-	payload := FormatCloseMessage(code, text)
+	payload := FormatCloseMessage(code, cutReason(text))
 	if err := checkClose(payload); err != nil {
 		return err
-	}
-	if len(payload) > maxControlPayload {
-		return fmt.Errorf("websocket: a close frame's reason has at most %d octets, not %d", maxCloseReason, len(text))
 	}
 	if timeout := c.settings.Load().closeTimeout; timeout > 0 {
 		var cancel func()

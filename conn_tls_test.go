@@ -1,7 +1,11 @@
 package websocket
 
 import (
+	"crypto/tls"
+	"net"
+	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -29,5 +33,45 @@ func TestTLSWriteTimeoutIsFinal(t *testing.T) {
 	server.SetWriteDeadline(time.Time{})
 	if second := server.WriteMessage(TextMessage, []byte("x")); !isTimeout(first) || second != first {
 		t.Errorf("writes: %v, then %v; want a timeout, and the same again", first, second)
+	}
+}
+
+// TLS says goodbye when it closes. A peer that does not read makes that take a
+// second, whatever others do with deadlines meanwhile.
+func TestTLSCloseWithStuckPeer(t *testing.T) {
+	config := testTLS().Clone()
+	config.SessionTicketsDisabled = true // a ticket would have to be read
+	synctest.Test(t, func(t *testing.T) {
+		s, c := net.Pipe()
+		ts, tc := tls.Server(s, config), tls.Client(c, &tls.Config{InsecureSkipVerify: true})
+		go ts.Handshake()
+		if err := tc.Handshake(); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		server := newConn(ts, false)
+		start := time.Now()
+		closed := make(chan time.Duration)
+		go func() {
+			server.Close()
+			closed <- time.Since(start)
+		}()
+		synctest.Wait()
+		go server.Shutdown(t.Context(), CloseGoingAway, "")
+		if took := <-closed; took > time.Second {
+			t.Errorf("Close took %v", took)
+		}
+		c.Close()
+		synctest.Wait()
+	})
+}
+
+// A reason that is too long is cut between characters; the connection is
+// closed in any case.
+func TestShutdownCutsReason(t *testing.T) {
+	server, client := pipePair(t)
+	go server.Shutdown(t.Context(), CloseInternalServerErr, strings.Repeat("ü", 100))
+	if _, _, err := client.ReadMessage(); !IsCloseError(err, CloseInternalServerErr) || !strings.HasSuffix(err.Error(), strings.Repeat("ü", 61)) {
+		t.Errorf("the client was told %v", err)
 	}
 }
