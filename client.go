@@ -90,11 +90,16 @@ type Dialer struct {
 	// Server.OnMessage always do it.)
 	CoalesceWrites bool
 
-	// ReadBufferSize, WriteBufferSize and WriteBufferPool are here for programs
-	// written for gorilla/websocket, and have no effect: connections share
-	// pooled buffers, and hold none while they wait.
-	ReadBufferSize, WriteBufferSize int
-	WriteBufferPool                 BufferPool
+	// WriteBufferSize is how many octets of payload the frames of NextWriter's
+	// messages may hold, where that is more than 32 KiB; other values change
+	// nothing. Some peers take every frame for a message.
+	WriteBufferSize int
+
+	// ReadBufferSize and WriteBufferPool are here for programs written for
+	// gorilla/websocket, and have no effect: connections share pooled buffers,
+	// and hold none while they wait.
+	ReadBufferSize  int
+	WriteBufferPool BufferPool
 }
 
 // DefaultDialer is a Dialer that asks the environment for a proxy, and waits

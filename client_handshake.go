@@ -193,7 +193,7 @@ func (d *Dialer) exchange(c *Conn, r *http.Request, offers []deflateOffer) (resp
 		err = d.takeDeflate(c, resp.Header["Sec-Websocket-Extensions"], offers)
 	}
 	c.configure(settings{limit: d.ReadLimit, maxFragments: d.MaxFragments, closeTimeout: d.CloseTimeout, subprotocol: subprotocol,
-		trace: d.Trace})
+		frameSize: d.WriteBufferSize, trace: d.Trace})
 	c.coalesce = d.CoalesceWrites
 	keepBody(c, resp)
 	return resp, header, err
@@ -229,6 +229,8 @@ func readResponse(c *Conn, r *http.Request, trace *httptrace.ClientTrace) (resp 
 		if err != nil {
 			if bytes.HasPrefix(c.in.unread, []byte{0x15, 0x03}) { // an alert's record
 				err = fmt.Errorf("the server seems to speak TLS: use wss:// instead of ws:// (%w)", err)
+			} else {
+				err = fmt.Errorf("%w behind %.100q", err, c.in.unread)
 			}
 			return nil, nil, err
 		}

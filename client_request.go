@@ -46,8 +46,11 @@ func (d *Dialer) newRequest(urlStr string, extra http.Header) (*http.Request, []
 	r.Header.Set("Connection", "Upgrade")
 	r.Header.Set("Sec-Websocket-Key", newKey())
 	r.Header.Set("Sec-Websocket-Version", "13")
-	if _, ok := r.Header["User-Agent"]; !ok {
+	switch agent, ok := r.Header["User-Agent"]; {
+	case !ok:
 		r.Header.Set("User-Agent", "Go-http-client/1.1") // as all clients in Go say, unless told otherwise
+	case strings.Join(agent, "") == "":
+		delete(r.Header, "User-Agent") // told to say nothing, as net/http's are
 	}
 	offers := d.offerDeflate()
 	if len(offers) > 0 {
@@ -130,17 +133,16 @@ func (d *Dialer) addCredentials(r *http.Request) {
 	}
 }
 
-// offerSubprotocols: "The elements that comprise this value MUST be non-empty
-// strings with characters in the range U+0021 to U+007E not including separator
-// characters […] and MUST all be unique strings" (section 4.1).
+// offerSubprotocols: "The elements that comprise this value MUST […] all be
+// unique strings" (section 4.1).
 func (d *Dialer) offerSubprotocols(h http.Header) error {
 	if len(d.Subprotocols) > 0 {
 		h.Set("Sec-Websocket-Protocol", strings.Join(d.Subprotocols, ", "))
 	}
 	seen := make(map[string]bool)
 	for protocol := range listElements(h["Sec-Websocket-Protocol"]) {
-		if !isToken(protocol) || seen[protocol] {
-			return fmt.Errorf("websocket: subprotocol %q is no token, or is offered twice", protocol)
+		if !isSubprotocol(protocol) || seen[protocol] {
+			return fmt.Errorf("websocket: subprotocol %q cannot be offered, or is offered twice", protocol)
 		}
 		seen[protocol] = true
 	}

@@ -87,6 +87,11 @@ func TestRequest(t *testing.T) {
 		t.Errorf("request %q, want %q", got, want)
 	}
 
+	got = requestText(t, &Dialer{Subprotocols: []string{"SPDY/3.1+portforward.k8s.io"}}, "ws://h/", http.Header{"User-Agent": {""}, "X-A": {" 1 "}})
+	if !strings.Contains(got, "Sec-WebSocket-Protocol: SPDY/3.1+portforward.k8s.io\r\nX-A: 1\r\n\r\n") {
+		t.Errorf("request %q", got)
+	}
+
 	// The caller's own fields count before the URL's user, and for subprotocols.
 	got = requestText(t, &Dialer{}, "ws://name:pass@h/", http.Header{
 		"authorization": {"Bearer x"}, "Sec-WebSocket-Protocol": {"chat"}, "User-Agent": {},

@@ -124,6 +124,7 @@ func (c *Conn) readFailed(err error) error {
 		c.flushOffered()
 	}
 	broken, isBroken := errors.AsType[*ProtocolError](err)
+	_, isClose := errors.AsType[*CloseError](err)
 	switch handlers, isHandlers := err.(handlerError); {
 	case isHandlers:
 		err = handlers.error
@@ -133,6 +134,8 @@ func (c *Conn) readFailed(err error) error {
 		c.fail(broken)
 	case c.flags.has(flagGaveUp):
 		err = ErrPongTimeout
+	case isClose:
+		// It came, though a handler may have closed the transport since.
 	case c.flags.has(flagClosed) && !errors.Is(err, net.ErrClosed):
 		err = fmt.Errorf("websocket: read: %w", net.ErrClosed)
 	case err == io.EOF:

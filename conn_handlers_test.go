@@ -87,3 +87,14 @@ func TestHandlerPanic(t *testing.T) {
 		}
 	})
 }
+
+// A close handler that closes the transport itself does not change what the
+// read returns: the peer's close frame came.
+func TestCloseHandlerCloses(t *testing.T) {
+	server, client := pipePair(t)
+	server.SetCloseHandler(func(int, string) error { return server.Close() })
+	go client.WriteControl(CloseMessage, FormatCloseMessage(CloseGoingAway, "bye"), time.Time{})
+	if _, _, err := server.ReadMessage(); !IsCloseError(err, CloseGoingAway) {
+		t.Errorf("read: %v, want the peer's 1001", err)
+	}
+}

@@ -22,6 +22,7 @@ type settings struct {
 	limit        int64 // of a message's size; 0 or less for none
 	maxFragments int   // of a message; 0 or less for none
 	closeTimeout time.Duration
+	frameSize    int // of NextWriter's frames, if they are to be larger than usual
 	subprotocol  string
 	handlers     *handlers
 	trace        *Trace      // nil for none

@@ -66,7 +66,7 @@ func (c *Conn) writeOther(messageType int, data []byte) error {
 		_, err := dataOpcode(messageType)
 		return err
 	}
-	return c.WriteControl(messageType, data, time.Time{})
+	return c.WriteControl(messageType, data, c.deadlines.userWrite())
 }
 
 // dataOpcode is the opcode for a message type that is no control message's.
@@ -117,8 +117,7 @@ func waitFailed(err error, what string) error {
 
 // WriteControl sends a control message: CloseMessage, PingMessage or
 // PongMessage, with at most 125 octets of payload. It gives up when deadline
-// passes, or SetWriteDeadline's if that is earlier; the zero time means never.
-// It may be called while a message is open. After a close message, all writes
+// passes; the zero time means never, and SetWriteDeadline's does not count. It may be called while a message is open. After a close message, all writes
 // return ErrCloseSent.
 func (c *Conn) WriteControl(messageType int, data []byte, deadline time.Time) error {
 	if err := checkControl(messageType, data); err != nil {
@@ -128,10 +127,10 @@ func (c *Conn) WriteControl(messageType int, data []byte, deadline time.Time) er
 		return waitFailed(err, "another write did not end")
 	}
 	defer c.out.lock.unlock()
-	if !deadline.IsZero() {
-		if !time.Now().Before(deadline) { // on TLS, trying would be the last write
-			return &timeoutError{what: "write"}
-		}
+	if !deadline.IsZero() && !time.Now().Before(deadline) { // on TLS, trying would be the last write
+		return &timeoutError{what: "write"}
+	}
+	if !deadline.IsZero() || !c.deadlines.userWrite().IsZero() {
 		c.deadlines.override(writeSide, c.nc.SetWriteDeadline, deadline)
 		defer c.deadlines.restore(writeSide, c.nc.SetWriteDeadline)
 	}

@@ -474,3 +474,53 @@ func TestWriterFlush(t *testing.T) {
 		t.Errorf("frames %+v", frames)
 	}
 }
+
+// A deadline for writes that has passed, as programs have that set one before
+// each message, does not keep control frames from going out: they have their
+// own. A ping that WriteMessage sends is a message like others.
+func TestControlFramesHaveTheirOwnDeadline(t *testing.T) {
+	eachTransport(t, func(t *testing.T, server, client *Conn) {
+		pong := make(chan string, 1)
+		client.SetPongHandler(func(data string) error { pong <- data; return nil })
+		server.SetWriteDeadline(time.Now().Add(-time.Second))
+		go server.ReadMessage()
+		go client.WriteControl(PingMessage, []byte("there?"), time.Time{})
+		end := make(chan error, 1)
+		go func() {
+			_, _, err := client.ReadMessage()
+			end <- err
+		}()
+		if data := <-pong; data != "there?" {
+			t.Errorf("pong %q", data)
+		}
+		if err := server.WriteMessage(PingMessage, nil); !isTimeout(err) {
+			t.Errorf("WriteMessage of a ping: %v, want a timeout", err)
+		}
+		if isTLS(server.nc) {
+			return // that was its last write
+		}
+		go client.WriteControl(CloseMessage, FormatCloseMessage(4000, ""), time.Time{})
+		if err := <-end; !IsCloseError(err, 4000) {
+			t.Errorf("the close was answered with %v", err)
+		}
+	})
+}
+
+// WriteBufferSize makes room for larger frames.
+func TestWriteBufferSize(t *testing.T) {
+	server, client := pipePair(t)
+	server.configure(settings{frameSize: 100_000})
+	var lengths []int64
+	client.change(func(s *settings) {
+		s.trace = &Trace{Frame: func(_ *Conn, f Frame) { lengths = append(lengths, f.Length) }}
+	})
+	go func() {
+		w, _ := server.NextWriter(BinaryMessage)
+		w.Write(make([]byte, 1))
+		w.Write(make([]byte, 99_999))
+		w.Close()
+	}()
+	if _, p, err := client.ReadMessage(); len(p) != 100_000 || err != nil || len(lengths) != 1 {
+		t.Errorf("%d octets in frames of %v, %v; want one frame", len(p), lengths, err)
+	}
+}

@@ -17,12 +17,12 @@ import (
 //	buf   ┌─────────────┬──────────────────────────┬─────────┐
 //	      │ header room │ payload                  │         │
 //	      └─────────────┴──────────────────────────┴─────────┘
-//	      0        maxHeaderLen                    n      bufferSize
+//	      0        maxHeaderLen                    n      len(buf)
 type messageWriter struct {
 	c   *Conn
 	op  opcode // of the next frame: the message's, then continuation
 	rsv uint8  // of the next frame
-	buf *[bufferSize]byte
+	buf []byte
 	n   int // end of the payload in buf
 
 	deflater *deflater // compresses this message, once it has outgrown buf
@@ -36,9 +36,10 @@ type messageWriter struct {
 
 var errWriterClosed = errors.New("websocket: write to a message that was closed")
 
-// NextWriter returns a writer for one message, which its Close ends. What is written is gathered and sent in frames of up to 32
-// KiB; a message that fits one is sent as one. Memory does not depend on the
-// message's size.
+// NextWriter returns a writer for one message, which its Close ends. What is
+// written is gathered and sent in frames of up to 32 KiB, or WriteBufferSize if
+// that is more; a message that fits one is sent as one. Memory does not depend
+// on the message's size.
 //
 // Until Close, other messages wait, whichever goroutine writes them; control
 // messages do not. A writer that was forgotten blocks them until their
@@ -54,7 +55,10 @@ var errWriterClosed = errors.New("websocket: write to a message that was closed"
 // sends it when it is closed, as WriteControl does.
 func (c *Conn) NextWriter(messageType int) (io.WriteCloser, error) {
 	if opcode(messageType).isControl() {
-		return &controlWriter{c: c, messageType: messageType}, checkControl(messageType, nil)
+		if err := checkControl(messageType, nil); err != nil {
+			return nil, err
+		}
+		return &controlWriter{c: c, messageType: messageType}, nil
 	}
 	op, err := dataOpcode(messageType)
 	if err != nil {
@@ -116,13 +120,22 @@ func (w *messageWriter) ReadFrom(r io.Reader) (total int64, err error) {
 	}
 }
 
+// writerBuffer returns a buffer for a messageWriter: the pool's, or a larger
+// one, where WriteBufferSize asks for larger frames.
+func (c *Conn) writerBuffer() []byte {
+	if size := c.settings.Load().frameSize + maxHeaderLen; size > bufferSize {
+		return make([]byte, size)
+	}
+	return getBuffer()[:]
+}
+
 // room returns the free part of the buffer, which is never empty.
 func (w *messageWriter) room() ([]byte, error) {
 	if w.err != nil {
 		return nil, w.err
 	}
 	if w.buf == nil {
-		w.buf = getBuffer()
+		w.buf = w.c.writerBuffer()
 	}
 	if w.n == len(w.buf) || w.frame != nil {
 		if err := w.flush(false); err != nil {
@@ -232,7 +245,9 @@ func (w *messageWriter) end(err error) {
 		close(w.done)
 	}
 	if w.buf != nil {
-		putBuffer(w.buf)
+		if len(w.buf) == bufferSize {
+			putBuffer((*[bufferSize]byte)(w.buf))
+		}
 		w.buf = nil
 	}
 	if w.borrowed {

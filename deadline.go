@@ -75,15 +75,12 @@ func (ds *deadlines) userWrite() time.Time {
 	return ds.time(writeSide)
 }
 
-// override sets the transport's deadline to t until restore, unless the user's
-// is earlier.
+// override sets the transport's deadline to t until restore, whatever the
+// user's is.
 func (ds *deadlines) override(s side, apply func(time.Time) error, t time.Time) {
 	ds.mu.Lock()
 	defer ds.mu.Unlock()
 	ds.overridden[s] = true
-	if user := ds.time(s); !user.IsZero() && user.Before(t) {
-		t = user
-	}
 	apply(t)
 }
 

@@ -113,11 +113,24 @@ func checkRequest(r *http.Request) (key string, refusal *HandshakeError) {
 			"Sec-WebSocket-Key must be there once, and 16 octets in base64; got %q", keys)
 	}
 	for protocol := range listElements(h["Sec-Websocket-Protocol"]) {
-		if !isToken(protocol) {
-			return "", refuse(http.StatusBadRequest, "Sec-WebSocket-Protocol holds %q, which is no token", protocol)
+		if !isSubprotocol(protocol) {
+			return "", refuse(http.StatusBadRequest, "Sec-WebSocket-Protocol holds %q, which is no subprotocol's name", protocol)
 		}
 	}
 	return h["Sec-Websocket-Key"][0], nil
+}
+
+// isSubprotocol reports whether s may be a subprotocol's name: "characters in
+// the range U+0021 to U+007E not including separator characters" (section 4.1).
+// Of those only the comma separates anything here. The others are let pass, for
+// the sake of such names as Kubernetes' "SPDY/3.1+portforward.k8s.io".
+func isSubprotocol(s string) bool {
+	for i := range len(s) {
+		if s[i] <= ' ' || s[i] >= 0x7f || s[i] == ',' {
+			return false
+		}
+	}
+	return s != ""
 }
 
 // chooseSubprotocol returns the first of the server's subprotocols that the

@@ -125,8 +125,8 @@ func TestCheckRequestRefuses(t *testing.T) {
 		{"an empty key", setField("Sec-Websocket-Key", ""), 400, "Sec-WebSocket-Key"},
 		{"a short key", setField("Sec-Websocket-Key", "AAAAAAAAAAAAAAAAAAAA"), 400, "AAAAAAAAAAAAAAAAAAAA"},
 		{"two keys", setField("Sec-Websocket-Key", sampleKey, sampleKey), 400, "there once"},
-		{"a subprotocol with a space", setField("Sec-Websocket-Protocol", "chat, super chat"), 400, `"super chat", which is no token`},
-		{"a subprotocol with CR", setField("Sec-Websocket-Protocol", "chat\rx"), 400, "which is no token"},
+		{"a subprotocol with a space", setField("Sec-Websocket-Protocol", "chat, super chat"), 400, `"super chat", which is no subprotocol`},
+		{"a subprotocol with CR", setField("Sec-Websocket-Protocol", "chat\rx"), 400, "which is no subprotocol"},
 	} {
 		r := upgradeRequest()
 		tt.change(r)

@@ -139,7 +139,7 @@ func appendField(b []byte, name string, values []string) []byte {
 	for _, v := range values {
 		b = append(b, name...)
 		b = append(b, ": "...)
-		b = append(b, v...)
+		b = append(b, trimOWS(v)...)
 		b = append(b, "\r\n"...)
 	}
 	return b

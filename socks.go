@@ -134,7 +134,8 @@ func appendSOCKSRequest(b []byte, addr string) ([]byte, error) {
 func readSOCKSReply(nc net.Conn, addr string) error {
 	var b [4 + 1]byte // up to the address's first octet
 	if _, err := io.ReadFull(nc, b[:]); err != nil {
-		return unexpectedEOF(err)
+		// In these words, which programs look for.
+		return fmt.Errorf("failed to read connect reply from SOCKS5 proxy: %w", unexpectedEOF(err))
 	}
 	if b[0] != socksVersion {
 		return fmt.Errorf("malformed SOCKS5 reply % x", b)

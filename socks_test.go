@@ -2,6 +2,7 @@ package websocket
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"net"
 	"net/url"
@@ -62,7 +63,7 @@ func TestOpenSOCKS(t *testing.T) {
 			t.Errorf("%s: sent %q, left %q, %v; want %q", tt.name, sent, rest, err, tt.sent)
 		}
 		for n := range tt.answers { // cut short anywhere
-			if _, _, err := converse(tt.user, tt.answers[:n]); err != io.ErrUnexpectedEOF {
+			if _, _, err := converse(tt.user, tt.answers[:n]); !errors.Is(err, io.ErrUnexpectedEOF) {
 				t.Errorf("%s, after %d octets: %v, want io.ErrUnexpectedEOF", tt.name, n, err)
 			}
 		}

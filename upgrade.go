@@ -79,11 +79,16 @@ type Upgrader struct {
 	// Server.OnMessage always do it.)
 	CoalesceWrites bool
 
-	// ReadBufferSize, WriteBufferSize and WriteBufferPool are here for programs
-	// written for gorilla/websocket, and have no effect: connections share
-	// pooled buffers, and hold none while they wait.
-	ReadBufferSize, WriteBufferSize int
-	WriteBufferPool                 BufferPool
+	// WriteBufferSize is how many octets of payload the frames of NextWriter's
+	// messages may hold, where that is more than 32 KiB; other values change
+	// nothing. Some peers take every frame for a message.
+	WriteBufferSize int
+
+	// ReadBufferSize and WriteBufferPool are here for programs written for
+	// gorilla/websocket, and have no effect: connections share pooled buffers,
+	// and hold none while they wait.
+	ReadBufferSize  int
+	WriteBufferPool BufferPool
 }
 
 // Upgrade answers a request with the opening handshake and returns the
@@ -224,19 +229,17 @@ func (u *Upgrader) respond(c *Conn, r *http.Request, key string, extra http.Head
 	subprotocol := u.subprotocol(r, extra)
 	extensions := u.agreeOnDeflate(c, r)
 	c.configure(settings{limit: u.ReadLimit, maxFragments: u.MaxFragments, closeTimeout: u.CloseTimeout, subprotocol: subprotocol,
-		trace: u.Trace})
+		frameSize: u.WriteBufferSize, trace: u.Trace})
 	c.coalesce = u.CoalesceWrites
 	buf := getBuffer()
 	defer putBuffer(buf)
 	response := appendSwitching(buf[:0], key, subprotocol, extensions, extra)
 	_, err := c.nc.Write(response)
-	if err == nil {
-		err = c.nc.SetDeadline(time.Time{})
-	}
 	if err != nil {
 		c.flags.set(flagTold) // there was no connection that could end
 		return fmt.Errorf("websocket: opening handshake: %w", err)
 	}
+	c.nc.SetDeadline(time.Time{})
 	u.Trace.traceHandshake(c, r, response, nil)
 	return nil
 }
