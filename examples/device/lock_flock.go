@@ -1,0 +1,18 @@
+//go:build darwin || dragonfly || freebsd || linux || netbsd || openbsd
+
+package main
+
+import (
+	"fmt"
+	"os"
+	"syscall"
+)
+
+// lock keeps other programs from locking f, until it is closed: also by the
+// death of this program, which a file of a certain name would outlive.
+func lock(f *os.File) error {
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		return fmt.Errorf("%s is in use by another program (%w)", f.Name(), err)
+	}
+	return nil
+}
