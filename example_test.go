@@ -1,4 +1,8 @@
-package websocket_test
+package websocket
+
+// These examples are of the package itself and lack its name before Dialer,
+// Server and so on: a test that imported the package would keep go mod tidy from
+// working where a replace directive puts this module in another's place.
 
 import (
 	"context"
@@ -14,16 +18,14 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
-
-	"github.com/plainsocket/websocket"
 )
 
 // A whole echo server that ends politely on Ctrl-C: every client gets close
 // code 1001, and the time to answer.
 func ExampleServer() {
-	srv := &websocket.Server{
+	srv := &Server{
 		Addr: "localhost:8080",
-		Handler: func(c *websocket.Conn, r *http.Request) {
+		Handler: func(c *Conn, r *http.Request) {
 			for m, err := range c.Messages() {
 				if err != nil {
 					log.Print(err)
@@ -41,16 +43,16 @@ func ExampleServer() {
 		<-ctx.Done()
 		srv.Shutdown(context.Background())
 	}()
-	if err := srv.ListenAndServe(); err != websocket.ErrServerClosed {
+	if err := srv.ListenAndServe(); err != ErrServerClosed {
 		log.Fatal(err)
 	}
 }
 
 // A Server is an http.Handler: one path of a mux among others.
 func ExampleServer_ServeHTTP() {
-	ws := &websocket.Server{
-		Upgrader: websocket.Upgrader{AllowedOrigins: []string{"https://app.example.com"}},
-		Handler: func(c *websocket.Conn, r *http.Request) {
+	ws := &Server{
+		Upgrader: Upgrader{AllowedOrigins: []string{"https://app.example.com"}},
+		Handler: func(c *Conn, r *http.Request) {
 			c.WriteJSON(map[string]string{"room": r.FormValue("room")})
 		},
 	}
@@ -62,7 +64,7 @@ func ExampleServer_ServeHTTP() {
 
 // An Upgrader makes a connection within a handler, which has to close it.
 func ExampleUpgrader_Upgrade() {
-	upgrader := websocket.Upgrader{Subprotocols: []string{"chat.v2", "chat.v1"}}
+	upgrader := Upgrader{Subprotocols: []string{"chat.v2", "chat.v1"}}
 	http.HandleFunc("/chat", func(w http.ResponseWriter, r *http.Request) {
 		if _, _, ok := r.BasicAuth(); !ok { // an ordinary answer, before the connection is anything else
 			http.Error(w, "who are you?", http.StatusUnauthorized)
@@ -73,21 +75,21 @@ func ExampleUpgrader_Upgrade() {
 			return // Upgrade has answered
 		}
 		defer c.Close()
-		c.WriteMessage(websocket.TextMessage, []byte("you speak "+c.Subprotocol()))
-		c.Shutdown(r.Context(), websocket.CloseNormalClosure, "that was all")
+		c.WriteMessage(TextMessage, []byte("you speak "+c.Subprotocol()))
+		c.Shutdown(r.Context(), CloseNormalClosure, "that was all")
 	})
 	log.Fatal(http.ListenAndServe("localhost:8080", nil))
 }
 
 // A read that times out loses nothing: the next one goes on.
 func ExampleConn_SetReadDeadline() {
-	handler := func(c *websocket.Conn, r *http.Request) {
+	handler := func(c *Conn, r *http.Request) {
 		for {
 			c.SetReadDeadline(time.Now().Add(time.Minute))
 			_, p, err := c.ReadMessage()
 			switch {
 			case errors.Is(err, os.ErrDeadlineExceeded):
-				c.WriteMessage(websocket.TextMessage, []byte("still there?"))
+				c.WriteMessage(TextMessage, []byte("still there?"))
 			case err != nil:
 				return
 			default:
@@ -95,30 +97,30 @@ func ExampleConn_SetReadDeadline() {
 			}
 		}
 	}
-	_ = &websocket.Server{Handler: handler}
+	_ = &Server{Handler: handler}
 }
 
 // A client: it dials, says hello, and closes politely.
 func ExampleDialer() {
-	hs := httptest.NewServer(&websocket.Server{Handler: func(c *websocket.Conn, r *http.Request) {
+	hs := httptest.NewServer(&Server{Handler: func(c *Conn, r *http.Request) {
 		for m := range c.Messages() {
 			c.WriteMessage(m.Type, append([]byte("you said "), m.Data...))
 		}
 	}})
 	defer hs.Close()
 
-	dialer := websocket.Dialer{HandshakeTimeout: 5 * time.Second, EnableCompression: true}
+	dialer := Dialer{HandshakeTimeout: 5 * time.Second, EnableCompression: true}
 	c, _, err := dialer.Dial("ws"+strings.TrimPrefix(hs.URL, "http"), http.Header{"Authorization": {"Bearer sesame"}})
 	if err != nil {
 		log.Fatal(err)
 	}
 	defer c.Close()
-	if err := c.WriteMessage(websocket.TextMessage, []byte("hello")); err != nil {
+	if err := c.WriteMessage(TextMessage, []byte("hello")); err != nil {
 		log.Fatal(err)
 	}
 	_, p, err := c.ReadMessage()
 	fmt.Printf("%s, %v\n", p, err)
-	fmt.Println(c.Shutdown(context.Background(), websocket.CloseNormalClosure, "bye"))
+	fmt.Println(c.Shutdown(context.Background(), CloseNormalClosure, "bye"))
 	// Output:
 	// you said hello, <nil>
 	// <nil>
@@ -130,8 +132,8 @@ func ExampleDialer_refused() {
 		http.Error(w, "members only", http.StatusForbidden)
 	}))
 	defer hs.Close()
-	_, resp, err := websocket.DefaultDialer.Dial("ws"+strings.TrimPrefix(hs.URL, "http"), nil)
-	if err == websocket.ErrBadHandshake {
+	_, resp, err := DefaultDialer.Dial("ws"+strings.TrimPrefix(hs.URL, "http"), nil)
+	if err == ErrBadHandshake {
 		body, _ := io.ReadAll(resp.Body)
 		fmt.Printf("%s: %s", resp.Status, body)
 	}
@@ -140,7 +142,7 @@ func ExampleDialer_refused() {
 
 // A Unix socket, by a dial function of one's own.
 func ExampleDialer_unix() {
-	dialer := websocket.Dialer{
+	dialer := Dialer{
 		NetDialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, "unix", "/run/app.sock")
 		},
@@ -154,9 +156,9 @@ func ExampleDialer_unix() {
 
 // The cheapest server: the library reads, and calls OnMessage.
 func ExampleServer_onMessage() {
-	srv := &websocket.Server{
+	srv := &Server{
 		Addr: "localhost:8080",
-		OnMessage: func(c *websocket.Conn, messageType int, data []byte) {
+		OnMessage: func(c *Conn, messageType int, data []byte) {
 			c.WriteMessage(messageType, data) // data is valid until OnMessage returns
 		},
 	}
@@ -165,42 +167,42 @@ func ExampleServer_onMessage() {
 
 // A handler with something to do before and after its messages.
 func ExampleConn_HandleMessages() {
-	handler := func(c *websocket.Conn, r *http.Request) {
+	handler := func(c *Conn, r *http.Request) {
 		log.Print("hello, ", c.RemoteAddr())
-		err := c.HandleMessages(func(c *websocket.Conn, messageType int, data []byte) {
+		err := c.HandleMessages(func(c *Conn, messageType int, data []byte) {
 			c.WriteMessage(messageType, data)
 		})
 		log.Print(c.RemoteAddr(), " left: ", err)
 	}
-	_ = &websocket.Server{Handler: handler}
+	_ = &Server{Handler: handler}
 }
 
 // Metrics by a Trace: how many connections there are, and octets of payload.
 func ExampleTrace() {
 	var open, received atomic.Int64
-	trace := &websocket.Trace{
-		Handshake: func(c *websocket.Conn, r *http.Request, response []byte, err error) {
+	trace := &Trace{
+		Handshake: func(c *Conn, r *http.Request, response []byte, err error) {
 			if err == nil {
 				open.Add(1)
 			}
 		},
-		Frame: func(c *websocket.Conn, f websocket.Frame) {
+		Frame: func(c *Conn, f Frame) {
 			if !f.Sent {
 				received.Add(f.Length)
 			}
 		},
-		Closed: func(*websocket.Conn, error) { open.Add(-1) },
+		Closed: func(*Conn, error) { open.Add(-1) },
 	}
-	_ = &websocket.Server{Upgrader: websocket.Upgrader{Trace: trace}}
+	_ = &Server{Upgrader: Upgrader{Trace: trace}}
 }
 
 // What the error of a read says about the end.
 func ExampleCloseError() {
 	tell := func(err error) {
-		var closed *websocket.CloseError
-		var broken *websocket.ProtocolError
+		var closed *CloseError
+		var broken *ProtocolError
 		switch {
-		case websocket.IsCloseError(err, websocket.CloseNormalClosure, websocket.CloseGoingAway):
+		case IsCloseError(err, CloseNormalClosure, CloseGoingAway):
 			fmt.Println("the peer is done")
 		case errors.As(err, &closed):
 			fmt.Println("the peer closed with code", closed.Code)
@@ -210,9 +212,9 @@ func ExampleCloseError() {
 			fmt.Println("we closed")
 		}
 	}
-	tell(&websocket.CloseError{Code: 1001})
-	tell(&websocket.CloseError{Code: 1006})
-	tell(websocket.ErrReadLimit)
+	tell(&CloseError{Code: 1001})
+	tell(&CloseError{Code: 1006})
+	tell(ErrReadLimit)
 	tell(net.ErrClosed)
 	// Output:
 	// the peer is done
@@ -223,8 +225,8 @@ func ExampleCloseError() {
 
 // A message that goes to many is encoded once.
 func ExamplePreparedMessage() {
-	broadcast := func(conns []*websocket.Conn, data []byte) error {
-		pm, err := websocket.NewPreparedMessage(websocket.TextMessage, data)
+	broadcast := func(conns []*Conn, data []byte) error {
+		pm, err := NewPreparedMessage(TextMessage, data)
 		if err != nil {
 			return err
 		}
@@ -242,6 +244,6 @@ func ExamplePreparedMessage() {
 }
 
 func ExampleFormatCloseMessage() {
-	fmt.Printf("%q\n", websocket.FormatCloseMessage(websocket.CloseGoingAway, "back soon"))
+	fmt.Printf("%q\n", FormatCloseMessage(CloseGoingAway, "back soon"))
 	// Output: "\x03\xe9back soon"
 }

@@ -218,22 +218,22 @@ func gobwasStorm(w http.ResponseWriter, r *http.Request) {
 	storm(func() error { return wsutil.WriteServerMessage(nc, op, p) })
 }
 
-type gwsHandler struct {
+type gwsFacts struct {
 	gws.BuiltinEventHandler
 	onMessage func(c *gws.Conn, m *gws.Message)
 }
 
-func (h *gwsHandler) OnMessage(c *gws.Conn, m *gws.Message) { h.onMessage(c, m) }
+func (h *gwsFacts) OnMessage(c *gws.Conn, m *gws.Message) { h.onMessage(c, m) }
 
 // OnPing answers, as the interface's default does not.
-func (h *gwsHandler) OnPing(c *gws.Conn, p []byte) { c.WritePong(p) }
+func (h *gwsFacts) OnPing(c *gws.Conn, p []byte) { c.WritePong(p) }
 
 var (
-	gwsEchoUpgrader = gws.NewUpgrader(&gwsHandler{onMessage: func(c *gws.Conn, m *gws.Message) {
+	gwsEchoUpgrader = gws.NewUpgrader(&gwsFacts{onMessage: func(c *gws.Conn, m *gws.Message) {
 		defer m.Close()
 		c.WriteMessage(m.Opcode, m.Bytes())
 	}}, nil)
-	gwsStormUpgrader = gws.NewUpgrader(&gwsHandler{onMessage: func(c *gws.Conn, m *gws.Message) {
+	gwsStormUpgrader = gws.NewUpgrader(&gwsFacts{onMessage: func(c *gws.Conn, m *gws.Message) {
 		defer m.Close()
 		storm(func() error { return c.WriteMessage(m.Opcode, m.Bytes()) })
 		c.NetConn().Close()

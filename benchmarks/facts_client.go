@@ -36,25 +36,6 @@ func dial(addr, path string, glued []byte, headers ...string) (*client, int, err
 	return c, resp.StatusCode, nil
 }
 
-// frame is a frame with FIN and a mask of zeros.
-func frame(op byte, payload []byte) []byte {
-	b := header(0x80|op, len(payload))
-	return append(b, payload...)
-}
-
-func header(first byte, n int) []byte {
-	b := []byte{first}
-	switch {
-	case n < 126:
-		b = append(b, 0x80|byte(n))
-	case n < 1<<16:
-		b = binary.BigEndian.AppendUint16(append(b, 0x80|126), uint16(n))
-	default:
-		b = binary.BigEndian.AppendUint64(append(b, 0x80|127), uint64(n))
-	}
-	return append(b, 0, 0, 0, 0)
-}
-
 // read reads a frame.
 func (c *client) read() (op byte, payload []byte, err error) {
 	var h [10]byte

@@ -1,0 +1,119 @@
+package main
+
+// The report: what was measured, where, how it is to be read, and the tables.
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+)
+
+// fewRounds is how often at most is measured what takes long or varies little.
+const fewRounds = 3
+
+type report struct {
+	servers []*server
+	rounds  int
+	length  time.Duration
+	tables  []*table
+
+	begin          time.Time
+	took           time.Duration
+	loads          [2]string // the machine's load average at the begin and at the end
+	pinned         bool
+	noTracepoint   error
+	maxDescriptors int
+}
+
+func (r *report) markdown() string {
+	var b strings.Builder
+	b.WriteString("# WebSocket servers beside each other\n\nMade by `go run .`; [README.md](README.md) says how, and what it does not say.\n\n")
+	r.writeMachine(&b)
+	b.WriteString("![CPU time per message and memory per connection](plot.svg)\n\n## Who is measured\n\n| | version | how |\n|---|---|---|\n")
+	for _, s := range r.servers {
+		fmt.Fprintf(&b, "| %s | %s | %s |\n", s.name, serverVersion(s), s.how)
+	}
+	b.WriteString("\n## What came out\n\nMedians, sorted; × is the median of the ratios within a round. Differences under 8 % are noise.\n")
+	for _, t := range r.tables {
+		if len(t.rows) > 0 {
+			b.WriteString("\n" + t.markdown())
+		}
+	}
+	return b.String()
+}
+
+func (r *report) writeMachine(b *strings.Builder) {
+	fmt.Fprintf(b, "%s, %d CPUs, Linux %s, %s, %s. %d rounds of %v for each figure (broadcast and memory at most %d), in %v; load average %s before, %s after.\n",
+		cpuModel(), runtime.NumCPU(), firstLine("/proc/sys/kernel/osrelease"), runtime.Version(), r.begin.Format(time.DateOnly),
+		r.rounds, r.length, fewRounds, r.took, r.loads[0], r.loads[1])
+	if r.pinned {
+		b.WriteString("Server and load generator are pinned to a CPU each; the server has GOMAXPROCS=1. ")
+	} else {
+		b.WriteString("Server and load generator were not pinned: there is one CPU only. ")
+	}
+	fmt.Fprintf(b, "A process may have %d files open.\n", r.maxDescriptors)
+	if r.noTracepoint != nil {
+		fmt.Fprintf(b, "System calls are left out: %v.\n", r.noTracepoint)
+	}
+	b.WriteString("\n")
+}
+
+func serverVersion(s *server) string {
+	switch {
+	case s.module == "":
+		return runtime.Version()
+	case s.module == ours:
+		return "this"
+	}
+	return version(s.module)
+}
+
+func firstLine(file string) string {
+	b, _ := os.ReadFile(file)
+	line, _, _ := strings.Cut(string(b), "\n")
+	return line
+}
+
+func cpuModel() string {
+	b, _ := os.ReadFile("/proc/cpuinfo")
+	for line := range strings.Lines(string(b)) {
+		if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
+			return strings.TrimSpace(value)
+		}
+	}
+	return runtime.GOARCH
+}
+
+// loadAverage is that of the last minute. More than what this program makes
+// itself, about 2, means that others disturbed it.
+func loadAverage() string {
+	one, _, _ := strings.Cut(firstLine("/proc/loadavg"), " ")
+	return one
+}
+
+// panels are the plot's: the tables that say most.
+func (r *report) panels() (panels []panel) {
+	for _, p := range []struct{ title, heading, unit string }{
+		{echoCase{64, 125, 1}.String(), "Echo of 125 B, 64 connections", "ns of CPU per message"},
+		{echoCase{64, 125, 32}.String(), "The same, 32 messages in flight", "ns of CPU per message"},
+		{echoCase{64, 16 << 10, 1}.String(), "Echo of 16 KiB, 64 connections", "ns of CPU per message"},
+		{"Idle connections:", "An idle connection", "octets of memory"},
+	} {
+		i := slices.IndexFunc(r.tables, func(t *table) bool { return strings.HasPrefix(t.title, p.title) })
+		if i < 0 || len(r.tables[i].rows) == 0 {
+			continue
+		}
+		panel := panel{heading: p.heading, unit: p.unit}
+		for _, row := range r.tables[i].sorted() {
+			if values := column(row.samples, 0); len(values) > 0 {
+				panel.bars = append(panel.bars, bar{name: row.server.name, value: row.median(),
+					low: values[0], high: values[len(values)-1], ours: row.server.module == ours})
+			}
+		}
+		panels = append(panels, panel)
+	}
+	return panels
+}

@@ -1,0 +1,219 @@
+package main
+
+// The plan: what is measured, in rounds in which every server has its turn, so
+// that what disturbs the machine for a while disturbs all of them.
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// A measurement fills one table.
+type measurement struct {
+	table
+	rounds int // at most; 0 for as many as there are
+	takes  func(s *server) bool
+	run    func(b *bench, s *server) (sample, error)
+}
+
+var kinds = []string{"echo", "broadcast", "idle", "handshake", "deflate", "latency"}
+
+var usualEchoes = []echoCase{
+	{1, 125, 1},
+	{64, 125, 1}, {64, 1 << 10, 1}, {64, 16 << 10, 1}, {64, 1 << 20, 1},
+	{64, 125, 32}, {64, 1 << 10, 32},
+	{1000, 125, 1},
+}
+
+// fullEchoes are all combinations but those with more than 1 GiB under way.
+func fullEchoes() (cases []echoCase) {
+	for _, conns := range []int{1, 64, 1000} {
+		for _, size := range []int{0, 125, 1 << 10, 16 << 10, 1 << 20} {
+			for _, inFlight := range []int{1, 32} {
+				if conns*size*inFlight <= 1<<30 {
+					cases = append(cases, echoCase{conns, size, inFlight})
+				}
+			}
+		}
+	}
+	return cases
+}
+
+// limited is n, or as many connections as this process may have.
+func limited(n int) int { return min(n, descriptors()-100) }
+
+// Which servers a measurement takes.
+func every(s *server) bool       { return !s.pipelinedOnly }
+func whole(s *server) bool       { return every(s) && !s.quietOnly }
+func canDeflate(s *server) bool  { return whole(s) && s.deflate }
+func canTakeOver(s *server) bool { return whole(s) && s.takeover }
+func pipelined(s *server) bool   { return whole(s) || s.pipelinedOnly }
+
+// plan lists the measurements.
+func plan(full bool) (plan []*measurement) {
+	echoes := usualEchoes
+	if full {
+		echoes = fullEchoes()
+	}
+	for _, e := range echoes {
+		takes := whole
+		if e.inFlight > 1 {
+			takes = pipelined
+		}
+		plan = append(plan, &measurement{table: table{kind: "echo", title: e.String(), columns: loadColumns}, takes: takes,
+			run: func(b *bench, s *server) (sample, error) { return b.echo(s, e.conns, e.size, e.inFlight) }})
+	}
+	for _, n := range slices.Compact([]int{limited(1000), limited(10000)}) {
+		plan = append(plan, &measurement{table: table{kind: "broadcast", columns: loadColumns,
+			title: fmt.Sprintf("Broadcast of 125 B to %s connections, per delivery", count(n))}, takes: whole, rounds: fewRounds,
+			run: func(b *bench, s *server) (sample, error) { return b.broadcast(s, n) }})
+	}
+	return slices.Concat(plan, idlePlan(full), otherPlan())
+}
+
+func idlePlan(full bool) []*measurement {
+	many, some := limited(5000), limited(1500)
+	if full {
+		many, some = limited(18000), limited(5000)
+	}
+	idle := func(what string, j job, n int, takes func(s *server) bool) *measurement {
+		return &measurement{table: table{kind: "idle", columns: idleColumns,
+			title: fmt.Sprintf("Idle connections%s: %s of them, octets for each", what, count(n))}, takes: takes, rounds: fewRounds,
+			run: func(b *bench, s *server) (sample, error) { return b.idle(s, j, n) }}
+	}
+	return []*measurement{
+		idle("", job{}, many, every),
+		idle(" over TLS", job{TLS: true}, some, whole),
+		idle(", compressed without context takeover", job{Deflate: true}, some, canDeflate),
+		idle(", compressed with context takeover", job{Deflate: true, Takeover: true}, some, canTakeOver),
+	}
+}
+
+func otherPlan() []*measurement {
+	deflate := func(takeover bool, what string, takes func(s *server) bool) *measurement {
+		return &measurement{table: table{kind: "deflate", title: "Echo of 1 KiB of JSON, compressed " + what + ", 64 connections",
+			columns: []string{"CPU, ns", "octets sent", "allocations", "octets allocated"}}, takes: takes,
+			run: func(b *bench, s *server) (sample, error) { return b.deflate(s, takeover) }}
+	}
+	return []*measurement{
+		{table: table{kind: "handshake", title: "Opening handshakes, 64 at a time, TCP's part included",
+			columns: []string{"CPU, µs", "allocations", "octets allocated"}}, takes: every,
+			run: (*bench).handshakes},
+		deflate(false, "without context takeover", canDeflate),
+		deflate(true, "with context takeover", canTakeOver),
+		{table: table{kind: "latency", title: "Latency at 20,000 messages of 125 B a second, 64 connections",
+			columns: []string{"p50, µs", "p99, µs", "p99.9, µs", "CPU, ns"}}, takes: whole,
+			run: func(b *bench, s *server) (sample, error) { return b.latency(s, 64, 125, 20000) }},
+	}
+}
+
+// measureAll is the command.
+func measureAll(args []string) error {
+	flags := flag.NewFlagSet("benchmarks", flag.ExitOnError)
+	only := flags.String("only", "", "measure only these, of "+strings.Join(kinds, ","))
+	peers := flags.String("peers", "", "measure only these servers, such as raw,plainsocket,gorilla-tuned")
+	rounds := flags.Int("rounds", 5, "how often each measurement is made")
+	length := flags.Duration("time", 300*time.Millisecond, "how long each is")
+	full := flags.Bool("full", false, "all combinations of the echo, and more idle connections")
+	dir := flags.String("o", "", "where RESULTS.md and plot.svg go (default: here, or nowhere if -only or -peers are given)")
+	flags.Parse(args)
+	if flags.NArg() > 0 {
+		return fmt.Errorf("unknown command %q", flags.Arg(0))
+	}
+	selected, unknown := selectServers(*peers)
+	chosen, wrong := selectKinds(plan(*full), *only)
+	if len(unknown)+len(wrong) > 0 {
+		return fmt.Errorf("there is no %s", strings.Join(append(unknown, wrong...), ", "))
+	}
+	if *dir == "" && *only == "" && *peers == "" {
+		*dir = "."
+	}
+	r := newReport(selected, *rounds, *length)
+	if _, cpu, ok := pins(); ok {
+		if err := pinSelf(cpu); err != nil {
+			return err
+		}
+	}
+	err := runRounds(chosen, selected, *rounds, *length)
+	for _, m := range chosen {
+		r.tables = append(r.tables, &m.table)
+	}
+	r.finish()
+	return errors.Join(r.write(*dir), err)
+}
+
+// selectKinds returns the measurements that a comma-separated list names; ""
+// names all.
+func selectKinds(all []*measurement, list string) (chosen []*measurement, unknown []string) {
+	if list == "" {
+		return all, nil
+	}
+	names := strings.Split(list, ",")
+	for _, n := range names {
+		if !slices.Contains(kinds, n) {
+			unknown = append(unknown, n)
+		}
+	}
+	return slices.DeleteFunc(all, func(m *measurement) bool { return !slices.Contains(names, m.kind) }), unknown
+}
+
+// runRounds makes all measurements. What fails is in the tables, and an error
+// at the end.
+func runRounds(chosen []*measurement, selected []*server, rounds int, length time.Duration) error {
+	failures := 0
+	for round := range rounds {
+		b := &bench{length: length, countSyscalls: round == 0}
+		for _, m := range chosen {
+			if m.rounds > 0 && round >= m.rounds {
+				continue
+			}
+			fmt.Fprintf(os.Stderr, "round %d of %d: %s\n", round+1, rounds, m.title)
+			for i := range selected {
+				s := selected[(i+round)%len(selected)] // another one begins in each round
+				if !m.takes(s) {
+					continue
+				}
+				v, err := m.run(b, s)
+				if err != nil {
+					failures++
+					fmt.Fprintf(os.Stderr, "%s: %v\n", s.name, err)
+				}
+				m.add(s, v, err)
+			}
+		}
+	}
+	if failures > 0 {
+		return fmt.Errorf("measurements that failed: %d", failures)
+	}
+	return nil
+}
+
+func newReport(servers []*server, rounds int, length time.Duration) *report {
+	r := &report{servers: servers, rounds: rounds, length: length, begin: time.Now(), maxDescriptors: descriptors()}
+	r.loads[0] = loadAverage()
+	_, _, r.pinned = pins()
+	_, r.noTracepoint = tracepoint()
+	return r
+}
+
+func (r *report) finish() {
+	r.took = time.Since(r.begin).Round(time.Second)
+	r.loads[1] = loadAverage()
+}
+
+// write writes the report to a directory, or to the standard output if there is none.
+func (r *report) write(dir string) error {
+	if dir == "" {
+		_, err := os.Stdout.WriteString(r.markdown())
+		return err
+	}
+	return errors.Join(
+		os.WriteFile(filepath.Join(dir, "RESULTS.md"), []byte(r.markdown()), 0o666),
+		os.WriteFile(filepath.Join(dir, "plot.svg"), []byte(plot(r.panels())), 0o666))
+}

@@ -1,0 +1,177 @@
+package main
+
+// What is asked of the operating system: CPU time, memory, pinning, and how
+// many system calls a process made.
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// processCPU is the CPU time of this process so far, user and system, in the
+// scheduler's nanoseconds.
+func processCPU() time.Duration {
+	var t unix.Timespec
+	unix.ClockGettime(unix.CLOCK_PROCESS_CPUTIME_ID, &t)
+	return time.Duration(t.Nano())
+}
+
+// residentMemory is the part of this process's memory that is in RAM and its
+// own: not the program's code, of which more is loaded as more of it runs.
+func residentMemory() uint64 {
+	status, _ := os.ReadFile("/proc/self/status")
+	for line := range bytes.Lines(status) {
+		if value, ok := bytes.CutPrefix(line, []byte("RssAnon:")); ok {
+			var kib uint64
+			fmt.Sscan(string(value), &kib)
+			return kib << 10
+		}
+	}
+	return 0
+}
+
+// pins returns a CPU for the server and one for the load generator. With a
+// single one there is nothing to choose.
+func pins() (server, load int, ok bool) {
+	var set unix.CPUSet
+	if unix.SchedGetaffinity(0, &set) != nil {
+		return 0, 0, false
+	}
+	var cpus []int
+	for i := range len(set) * 64 {
+		if set.IsSet(i) {
+			cpus = append(cpus, i)
+		}
+	}
+	if len(cpus) < 2 {
+		return 0, 0, false
+	}
+	return cpus[0], cpus[1], true
+}
+
+func oneCPU(cpu int) *unix.CPUSet {
+	set := new(unix.CPUSet)
+	set.Set(cpu)
+	return set
+}
+
+// pinSelf keeps this process on a CPU: all its threads, from which later ones
+// inherit.
+func pinSelf(cpu int) error {
+	threads, err := threadsOf(os.Getpid())
+	if err != nil {
+		return err
+	}
+	for _, tid := range threads {
+		if err := unix.SchedSetaffinity(tid, oneCPU(cpu)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// startOn starts a command on a CPU. Its runtime then finds one CPU only, from
+// its first instruction on: a process inherits the pinning of the thread that
+// starts it.
+func startOn(cpu int, cmd *exec.Cmd) error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	var before unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &before); err != nil {
+		return err
+	}
+	if err := unix.SchedSetaffinity(0, oneCPU(cpu)); err != nil {
+		return err
+	}
+	defer unix.SchedSetaffinity(0, &before)
+	return cmd.Start()
+}
+
+func threadsOf(pid int) (threads []int, err error) {
+	names, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*", pid))
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		tid, err := strconv.Atoi(filepath.Base(name))
+		if err != nil {
+			return nil, err
+		}
+		threads = append(threads, tid)
+	}
+	return threads, nil
+}
+
+// descriptors is how many files this process may have open. (Go's runtime has
+// raised the soft limit to the hard one.)
+func descriptors() int {
+	var limit unix.Rlimit
+	if unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) != nil {
+		return 1024
+	}
+	return int(min(limit.Cur, 1<<30))
+}
+
+// A syscallCounter counts the system calls of another process, as perf stat
+// does: by a tracepoint, one event for each thread.
+type syscallCounter []int
+
+var errNoTracepoint = errors.New("the tracepoint of system calls cannot be read: not root, or no tracefs")
+
+// tracepoint is raw_syscalls:sys_enter's number.
+func tracepoint() (uint64, error) {
+	for _, dir := range []string{"/sys/kernel/tracing", "/sys/kernel/debug/tracing"} {
+		b, err := os.ReadFile(dir + "/events/raw_syscalls/sys_enter/id")
+		if err == nil {
+			return strconv.ParseUint(strings.TrimSpace(string(b)), 10, 64)
+		}
+	}
+	return 0, errNoTracepoint
+}
+
+func countSyscalls(pid int) (syscallCounter, error) {
+	id, err := tracepoint()
+	if err != nil {
+		return nil, err
+	}
+	threads, err := threadsOf(pid)
+	if err != nil {
+		return nil, err
+	}
+	// Inherit: threads that start later are counted too.
+	attr := &unix.PerfEventAttr{Type: unix.PERF_TYPE_TRACEPOINT, Config: id, Bits: unix.PerfBitInherit}
+	attr.Size = unix.PERF_ATTR_SIZE_VER5
+	var c syscallCounter
+	for _, tid := range threads {
+		fd, err := unix.PerfEventOpen(attr, tid, -1, -1, unix.PERF_FLAG_FD_CLOEXEC)
+		if err != nil {
+			c.close()
+			return nil, fmt.Errorf("counting system calls: %w", err)
+		}
+		c = append(c, fd)
+	}
+	return c, nil
+}
+
+// close ends the counting and returns the count.
+func (c syscallCounter) close() (count uint64) {
+	for _, fd := range c {
+		var b [8]byte
+		if n, _ := unix.Read(fd, b[:]); n == len(b) {
+			count += binary.NativeEndian.Uint64(b[:])
+		}
+		unix.Close(fd)
+	}
+	return count
+}
