@@ -102,6 +102,9 @@ func (c *Conn) Shutdown(ctx context.Context, code int, text string) error {
 	if err := checkClose(payload); err != nil {
 		return err
 	}
+	if peer := c.peerEnded(); peer != nil && !c.client {
+		return c.finishClosed(peer, payload)
+	}
 	if timeout := c.settings.Load().closeTimeout; timeout > 0 {
 		var cancel func()
 		ctx, cancel = context.WithTimeout(ctx, timeout)
@@ -115,6 +118,27 @@ func (c *Conn) Shutdown(ctx context.Context, code int, text string) error {
 		return fmt.Errorf("websocket: the peer did not answer the close frame in time: %w", ctx.Err())
 	}
 	return err
+}
+
+// peerEnded returns the peer's close, or the transport's end, if that was read.
+func (c *Conn) peerEnded() *CloseError {
+	if !c.readLock.tryLock() {
+		return nil // somebody reads
+	}
+	defer c.readLock.unlock()
+	peer, _ := errors.AsType[*CloseError](c.readErr())
+	return peer
+}
+
+// finishClosed is Shutdown for a server whose peer is done: the usual end of a
+// handler. There is nothing to wait for.
+func (c *Conn) finishClosed(peer *CloseError, payload []byte) error {
+	defer c.Close()
+	if peer.Code == CloseAbnormalClosure {
+		return peer
+	}
+	c.WriteControl(CloseMessage, payload, time.Now().Add(controlTimeout)) // unless the answer was sent
+	return nil
 }
 
 // closingHandshake sends a close frame and reads up to the peer's: both at the
