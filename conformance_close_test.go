@@ -4,7 +4,6 @@ package websocket_test
 
 import (
 	"bufio"
-	"bytes"
 	"fmt"
 	"io"
 	"net"
@@ -21,8 +20,8 @@ import (
 func TestConformanceClosePayload(t *testing.T) {
 	var vs []violation
 	add := func(name string, code int, payload []byte) {
-		vs = append(vs, violation{name, wire(frame{op: opClose, payload: payload}), code},
-			violation{name + ", within a message", append(bytes.Clone(started), wire(frame{op: opClose, payload: payload})...), code})
+		vs = append(vs, violate(name, code, frame{op: opClose, payload: payload}),
+			violate(name+", within a message", code, started, frame{op: opClose, payload: payload}))
 	}
 	for b := range 256 {
 		add(fmt.Sprintf("one octet %#x", b), 1002, []byte{byte(b)})
@@ -122,20 +121,20 @@ func (s *server) tryClose(code int) (int, error) {
 	if _, err := io.WriteString(nc, s.request(sampleKey)); err != nil {
 		return 0, err
 	}
-	br := bufio.NewReaderSize(nc, 512)
+	p := &peer{nc: nc, br: bufio.NewReaderSize(nc, 512)}
 	for line := "."; line != "\r\n"; {
-		if line, err = br.ReadString('\n'); err != nil {
+		if line, err = p.br.ReadString('\n'); err != nil {
 			return 0, err
 		}
 	}
 	if _, err := nc.Write(wire(frame{op: opClose, payload: closePayload(code, "")})); err != nil {
 		return 0, err
 	}
-	f, err := readFrame(br)
+	f, err := p.readFrame()
 	if err != nil || f.op != opClose {
 		return 0, fmt.Errorf("opcode %d, %v", f.op, err)
 	}
-	if _, err := br.ReadByte(); !dropped(err) {
+	if _, err := p.br.ReadByte(); !dropped(err) {
 		return 0, fmt.Errorf("the server did not drop the connection: %v", err)
 	}
 	return closeCode(f.payload)

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"compress/flate"
 	"fmt"
-	"math/rand/v2"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,9 +12,8 @@ import (
 	"github.com/plainsocket/websocket"
 )
 
-// The rules of RFC 7692 on a connection that agreed on it: what a client may not
-// do, what it may although it looks odd, and that either side's window is what
-// was agreed on, to the octet.
+// The rules of RFC 7692 on a connection that agreed on it: what a peer may not
+// do, and what it may although it looks odd.
 
 // takeoverOffer leaves the client its context, which none of the suite's offers does.
 const takeoverOffer = "permessage-deflate; client_max_window_bits"
@@ -28,15 +26,12 @@ func compression(c websocket.Compression) func(*websocket.Upgrader) {
 func refuseDeflated(t *testing.T, vs []violation) {
 	t.Parallel()
 	forEachTarget(t, compression(websocket.Compression{}), func(t *testing.T, s *server) {
-		for _, v := range vs {
-			t.Run(v.name, func(t *testing.T) {
-				p := s.connectDeflate(t, takeoverOffer)
-				p.send(t, v.wire)
-				p.expectFail(t, v.code)
-				p.nc.Close()
-			})
-		}
+		refuseOn(t, func(t testing.TB) *peer { return s.connectDeflate(t, takeoverOffer).peer }, vs)
 		s.checkHealth(t)
+	})
+	t.Run("Dialer", func(t *testing.T) {
+		c := startClient(t, websocket.Dialer{EnableCompression: true})
+		refuseOn(t, func(t testing.TB) *peer { return c.connectDeflate(t, "").peer }, vs)
 	})
 }
 
@@ -47,14 +42,14 @@ func TestConformanceDeflateRSV(t *testing.T) {
 	for rsv := byte(1); rsv < 8; rsv++ {
 		for op := range byte(16) {
 			if f := (frame{op: op, rsv: rsv, payload: hello}); rsv != 4 || op != opText && op != opBin {
-				vs = append(vs, violation{fmt.Sprintf("RSV %03b opcode %d", rsv, op), wire(f), 1002})
+				vs = append(vs, violate(fmt.Sprintf("RSV %03b opcode %d", rsv, op), 1002, f))
 			}
 		}
 		for _, first := range []byte{0, 4} { // within a message that is compressed, and within one that is not
 			for _, op := range []byte{opCont, opPing, opPong, opClose} {
-				start := wire(frame{op: opBin, rsv: first, more: true, payload: hello[:3]})
 				name := fmt.Sprintf("RSV %03b opcode %d within a message of RSV %03b", rsv, op, first)
-				vs = append(vs, violation{name, append(start, wire(frame{op: op, rsv: rsv})...), 1002})
+				start := frame{op: opBin, rsv: first, more: true, payload: hello[:3]}
+				vs = append(vs, violate(name, 1002, start, frame{op: op, rsv: rsv}))
 			}
 		}
 	}
@@ -68,8 +63,8 @@ func TestConformanceDeflateCorrupt(t *testing.T) {
 	for _, m := range corruptMessages() {
 		half := len(m.payload) / 2
 		vs = append(vs,
-			violation{m.name, wire(frame{op: opBin, rsv: 4, payload: m.payload}), 1007},
-			violation{m.name + ", in two frames", wire(frame{op: opBin, rsv: 4, more: true, payload: m.payload[:half]}, frame{op: opCont, payload: m.payload[half:]}), 1007})
+			violate(m.name, 1007, frame{op: opBin, rsv: 4, payload: m.payload}),
+			violate(m.name+", in two frames", 1007, frame{op: opBin, rsv: 4, more: true, payload: m.payload[:half]}, frame{op: opCont, payload: m.payload[half:]}))
 	}
 	refuseDeflated(t, vs)
 }
@@ -114,9 +109,9 @@ func TestConformanceDeflateOdd(t *testing.T) {
 		p := s.connectDeflate(t, takeoverOffer)
 		for _, m := range oddMessages() {
 			for _, cut := range []int{0, 1, len(m.payload)} {
-				p.send(t, wire(frame{op: opText, rsv: 4, more: true, payload: m.payload[:cut]}, frame{op: opCont, payload: m.payload[cut:]}))
+				p.send(t, p.wire(frame{op: opText, rsv: 4, more: true, payload: m.payload[:cut]}, frame{op: opCont, payload: m.payload[cut:]}))
 				p.expectInflated(t, opText, []byte(m.says))
-				p.send(t, wire(frame{op: opBin, rsv: 4, payload: hello}, frame{op: opText, payload: []byte("not compressed")},
+				p.send(t, p.wire(frame{op: opBin, rsv: 4, payload: hello}, frame{op: opText, payload: []byte("not compressed")},
 					frame{op: opBin, rsv: 4, payload: []byte("\xf2\x00\x11\x00\x00")}))
 				p.expectInflated(t, opBin, []byte("Hello"))
 				p.expectInflated(t, opText, []byte("not compressed")) // and so in no window
@@ -136,13 +131,13 @@ func TestConformanceDeflateUTF8(t *testing.T) {
 	var vs []violation
 	for _, wrong := range []string{"\xff", "\x80", "\xc0\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "fine until \xfe"} {
 		vs = append(vs,
-			violation{fmt.Sprintf("%q", wrong), wire(frame{op: opText, rsv: 4, payload: block(wrong)}), 1007},
-			violation{fmt.Sprintf("%q, and no end", wrong), wire(first(wrong)), 1007},
-			violation{fmt.Sprintf("%q in the second frame", wrong), wire(first("fine"), last(wrong)), 1007})
+			violate(fmt.Sprintf("%q", wrong), 1007, frame{op: opText, rsv: 4, payload: block(wrong)}),
+			violate(fmt.Sprintf("%q, and no end", wrong), 1007, first(wrong)),
+			violate(fmt.Sprintf("%q in the second frame", wrong), 1007, first("fine"), last(wrong)))
 	}
 	for _, whole := range []string{"\u00df", "\u20ac", "\U0001f600"} {
-		vs = append(vs, violation{fmt.Sprintf("%q cut off", whole), wire(frame{op: opText, rsv: 4, payload: block(whole[:len(whole)-1])}), 1007},
-			violation{fmt.Sprintf("%q cut off in two frames", whole), wire(first(whole[:1]), last(whole[1:len(whole)-1])), 1007})
+		vs = append(vs, violate(fmt.Sprintf("%q cut off", whole), 1007, frame{op: opText, rsv: 4, payload: block(whole[:len(whole)-1])}),
+			violate(fmt.Sprintf("%q cut off in two frames", whole), 1007, first(whole[:1]), last(whole[1:len(whole)-1])))
 	}
 	t.Run("refused", func(t *testing.T) { refuseDeflated(t, vs) })
 	forEachTarget(t, compression(websocket.Compression{}), func(t *testing.T, s *server) {
@@ -229,99 +224,4 @@ func TestConformanceDeflatePings(t *testing.T) {
 		}
 		p.expectInflated(t, opText, text)
 	})
-}
-
-// The client's window is what the answer says, to the octet, across messages;
-// without takeover it ends where the message starts.
-func TestConformanceClientWindow(t *testing.T) {
-	t.Parallel()
-	r := rand.New(rand.NewPCG(8, 15))
-	noise := make([]byte, 1<<15+10)
-	for i := range noise {
-		noise[i] = byte(r.Uint32())
-	}
-	for bits := 8; bits <= 15; bits++ {
-		s := targets[0].start(t, compression(websocket.Compression{WindowBits: 15}))
-		offer, size := fmt.Sprintf("permessage-deflate; client_max_window_bits=%d", bits), 1<<bits
-		far := func(distance int) []byte { return new(bitWriter).reference(distance).message() }
-		sent := wire(frame{op: opBin, rsv: 4, payload: new(bitWriter).stored(noise[:size+10]).message()})
-
-		p := s.connectDeflate(t, offer)
-		p.send(t, sent)
-		p.expectInflated(t, opBin, noise[:size+10])
-		p.send(t, wire(frame{op: opBin, rsv: 4, payload: far(size)}))
-		p.expectInflated(t, opBin, noise[10:13])
-		if bits < 15 { // more cannot be written down
-			p.send(t, wire(frame{op: opBin, rsv: 4, payload: far(size + 1)}))
-			p.expectFail(t, 1007)
-		}
-
-		p = s.connectDeflate(t, offer+"; client_no_context_takeover")
-		p.send(t, slices.Concat(sent, wire(frame{op: opBin, rsv: 4, payload: new(bitWriter).stored(noise[:size]).reference(size).message()})))
-		p.expectInflated(t, opBin, noise[:size+10])
-		p.expectInflated(t, opBin, append(bytes.Clone(noise[:size]), noise[:3]...))
-		p.send(t, wire(frame{op: opBin, rsv: 4, payload: far(1)}))
-		p.expectFail(t, 1007)
-	}
-}
-
-// The server's window is what the answer says, and it is used: octets that come
-// again within it are referred to, and nothing outside it is. Takeover likewise.
-func TestConformanceServerWindow(t *testing.T) {
-	t.Parallel()
-	for bits := 8; bits <= 15; bits++ {
-		for _, context := range []bool{true, false} {
-			s := targets[0].start(t, compression(websocket.Compression{WindowBits: 15}))
-			offer := fmt.Sprintf("permessage-deflate; server_max_window_bits=%d", bits)
-			if !context {
-				offer += "; server_no_context_takeover"
-			}
-			name, size := fmt.Sprintf("%d bits, context %v", bits, context), 1<<bits
-			for _, period := range []int{size / 2, size * 3 / 4, size, size + 1, size + size/4} {
-				p := s.connectDeflate(t, offer)
-				far, back := p.repeatNoise(t, period, size)
-				switch inside := period <= size*3/4; {
-				case far > size || back && !context:
-					t.Errorf("%s: octets that come again after %d: a distance of %d, into earlier messages %v", name, period, far, back)
-				case inside && (far < period || back != context):
-					t.Errorf("%s: octets that come again after %d: the farthest distance is %d, into earlier messages %v", name, period, far, back)
-				}
-			}
-		}
-	}
-}
-
-// repeatNoise sends noise that comes again after period octets, in a message of
-// a few windows and then in several small ones, and returns how far the
-// echoes reached.
-func (p *deflatePeer) repeatNoise(t *testing.T, period, size int) (far int, back bool) {
-	t.Helper()
-	r := rand.New(rand.NewPCG(uint64(period), uint64(size)))
-	noise := make([]byte, period)
-	for i := range noise {
-		noise[i] = byte(r.Uint32())
-	}
-	noise = bytes.Repeat(noise, 6*size/period+2)
-	sizes := append([]int{3 * size}, slices.Repeat([]int{size / 4}, 8)...)
-	for i, n := range sizes {
-		p.send(t, wire(frame{op: opBin, payload: noise[:n]}))
-		f, err := p.readExtended()
-		if err != nil || f.op != opBin || f.more {
-			t.Fatalf("message %d: %+v, %v", i, f.op, err)
-		}
-		got := f.payload
-		if f.rsv == 4 {
-			var z puff
-			if got, err = z.inflate(p.history, f.payload); err != nil {
-				t.Fatal(err)
-			}
-			p.history = append(p.history, got...)
-			far, back = max(far, z.far), back || z.back
-		}
-		if !bytes.Equal(got, noise[:n]) {
-			t.Fatalf("message %d: %d octets that differ from the %d sent", i, len(got), n)
-		}
-		noise = noise[n:]
-	}
-	return far, back
 }

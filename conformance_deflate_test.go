@@ -93,19 +93,19 @@ func runDeflate(t *testing.T, s *server, section, offer string, corpus deflateCo
 	}
 }
 
-// A deflatePeer is a client that agreed on permessage-deflate.
+// A deflatePeer is a peer that agreed on permessage-deflate.
 type deflatePeer struct {
 	*peer
 	sendBits, receiveBits int
-	serverContext         bool
-	history               []byte // what the server may refer to
+	context               bool   // the other side may refer to its earlier messages
+	history               []byte // those
 }
 
 // connectDeflate makes an offer and checks the answer as RFC 7692 section 7.1
 // has a client do.
-func (s *server) connectDeflate(t *testing.T, offer string) *deflatePeer {
+func (s *server) connectDeflate(t testing.TB, offer string) *deflatePeer {
 	t.Helper()
-	p := &deflatePeer{peer: s.connectRaw(t), sendBits: 15, receiveBits: 15, serverContext: true}
+	p := &deflatePeer{peer: s.connectRaw(t), sendBits: 15, receiveBits: 15, context: true}
 	request := strings.TrimSuffix(s.request(sampleKey), "\r\n") + "Sec-WebSocket-Extensions: " + offer + "\r\n\r\n"
 	p.send(t, []byte(request))
 	resp, err := http.ReadResponse(p.br, nil)
@@ -126,7 +126,7 @@ func (s *server) connectDeflate(t *testing.T, offer string) *deflatePeer {
 			t.Errorf("offer %q: answer %q", offer, answers[0])
 		case i == 0 && param == "permessage-deflate":
 		case param == "server_no_context_takeover":
-			p.serverContext = false
+			p.context = false
 		case param == "client_no_context_takeover":
 		case name == "server_max_window_bits" && bits >= 8 && bits <= 15:
 			p.receiveBits = bits
@@ -139,7 +139,7 @@ func (s *server) connectDeflate(t *testing.T, offer string) *deflatePeer {
 	}
 	// "A server accepts an extension negotiation offer with this parameter by
 	// including the parameter in the response" (7.1.1.1); likewise 7.1.2.1.
-	if strings.Contains(first, "server_no_context_takeover") && p.serverContext {
+	if strings.Contains(first, "server_no_context_takeover") && p.context {
 		t.Errorf("offer %q: answer %q keeps the server's context", offer, answers[0])
 	}
 	if strings.Contains(first, "server_max_window_bits=9") && p.receiveBits > 9 {
@@ -151,7 +151,7 @@ func (s *server) connectDeflate(t *testing.T, offer string) *deflatePeer {
 // sendDeflated sends a message in fragments. compress/flate's window is 32 KiB,
 // so for a smaller one the message is compressed in pieces as large as that, of
 // which each refers to nothing but itself.
-func (p *deflatePeer) sendDeflated(t *testing.T, op byte, message []byte, fragment int) {
+func (p *deflatePeer) sendDeflated(t testing.TB, op byte, message []byte, fragment int) {
 	t.Helper()
 	var z bytes.Buffer
 	w, _ := flate.NewWriter(&z, 6)
@@ -163,20 +163,20 @@ func (p *deflatePeer) sendDeflated(t *testing.T, op byte, message []byte, fragme
 	data := bytes.TrimSuffix(z.Bytes(), []byte{0, 0, 0xff, 0xff})
 	f := frame{op: op, rsv: 4, payload: data}
 	if fragment == 0 {
-		p.send(t, wire(f))
+		p.send(t, p.wire(f))
 		return
 	}
-	var b []byte
+	var frames []frame
 	for chunk := range slices.Chunk(data, fragment) {
 		f.payload, f.more = chunk, true
-		b = f.append(b)
+		frames = append(frames, f)
 		f = frame{op: 0}
 	}
-	p.send(t, frame{op: 0}.append(b)) // the last is empty, as the suite often has it
+	p.send(t, p.wire(append(frames, f)...)) // the last is empty, as the suite often has it
 }
 
 // expectInflated reads a message and judges how it was compressed.
-func (p *deflatePeer) expectInflated(t *testing.T, op byte, want []byte) {
+func (p *deflatePeer) expectInflated(t testing.TB, op byte, want []byte) {
 	t.Helper()
 	var data []byte
 	compressed := false
@@ -203,8 +203,8 @@ func (p *deflatePeer) expectInflated(t *testing.T, op byte, want []byte) {
 		if got, err = z.inflate(p.history, data); err != nil {
 			t.Fatal(err)
 		}
-		if z.far > 1<<p.receiveBits || z.back && !p.serverContext {
-			t.Errorf("a distance of %d, into earlier messages %v: agreed were %d bits, context %v", z.far, z.back, p.receiveBits, p.serverContext)
+		if z.far > 1<<p.receiveBits || z.back && !p.context {
+			t.Errorf("a distance of %d, into earlier messages %v: agreed were %d bits, context %v", z.far, z.back, p.receiveBits, p.context)
 		}
 		p.history = append(p.history, got...)
 	}
@@ -221,7 +221,7 @@ func (p *deflatePeer) readExtended() (f frame, err error) {
 	}
 	rsv := b[0] >> 4 & 7
 	b[0] &^= 0x70 // readFrame is strict; Peek's octet is the one that it will read
-	f, err = readFrame(p.br)
+	f, err = p.readFrame()
 	f.rsv = rsv
 	return f, err
 }

@@ -1,56 +1,50 @@
 package websocket_test
 
-// The fuzzing client: it takes the steps of one case, in order, and notes what comes back.
+// The fuzzing peer, client or server: it takes the steps of one case, in order, and notes what comes back.
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"runtime"
 	"slices"
-	"testing"
 	"time"
 )
 
-// A fuzzer runs one case on one connection. The goroutine of the case owns every field; what the server sends comes to it
-// from a goroutine of its own, because a server must be able to write while the fuzzer does.
+// A fuzzer runs one case on one connection. The goroutine of the case owns every field; what the other side, the one under
+// test, sends comes to it from a goroutine of its own, because that side must be able to write while the fuzzer does.
 type fuzzer struct {
 	c        autobahnCase
-	nc       net.Conn
+	p        *peer
 	inbound  chan inbound
 	out      []byte // frames that go out back to back with the next one
 	key      [4]byte
 	masked   int // octets of D steps masked with key so far
 	patience time.Duration
-	ended    bool // the server dropped TCP, or the fuzzer did
+	ended    bool // the other side dropped TCP, or the fuzzer did
 	o        outcome
 }
 
-// inbound is one thing that the server did: an event, a close frame, or the end.
+// inbound is one thing that the other side did: an event, a close frame, or the end.
 type inbound struct {
 	event event
 	close []byte // payload of the close frame, not nil
 	end   error
 }
 
-// run plays c against s.
-func (s *server) run(t testing.TB, c autobahnCase) outcome {
-	p, err := s.open()
+// run plays c on a new connection.
+func run(c autobahnCase, connect func() (*peer, error)) outcome {
+	p, err := connect()
 	if err != nil {
-		t.Fatal(err)
-	}
-	if err := p.shake(s); err != nil {
-		p.nc.Close()
 		return outcome{fault: err}
 	}
 	return play(c, p, patience)
 }
 
 func play(c autobahnCase, p *peer, patience time.Duration) outcome {
-	f := &fuzzer{c: c, nc: p.nc, inbound: make(chan inbound, 64), patience: patience, o: outcome{opened: true, events: []event{}}}
-	go listen(p.br, f.inbound)
+	f := &fuzzer{c: c, p: p, inbound: make(chan inbound, 64), patience: patience, o: outcome{opened: true, events: []event{}}}
+	go p.listen(f.inbound)
 	for _, s := range c.steps {
 		f.take(s)
 	}
@@ -59,13 +53,13 @@ func play(c autobahnCase, p *peer, patience time.Duration) outcome {
 	return f.o
 }
 
-// listen reads until the server drops TCP, sends something it must not, or the fuzzer closes.
-func listen(br *bufio.Reader, in chan<- inbound) {
+// listen reads until the other side drops TCP, sends something it must not, or the fuzzer closes.
+func (p *peer) listen(in chan<- inbound) {
 	defer close(in)
 	var message []byte
 	var kind string
 	for {
-		f, err := readFrame(br)
+		f, err := p.readFrame()
 		if err != nil {
 			in <- inbound{end: err}
 			return
@@ -96,7 +90,7 @@ func listen(br *bufio.Reader, in chan<- inbound) {
 	}
 }
 
-// take performs one step. Nothing is sent on a connection that the server closed.
+// take performs one step. Nothing is sent on a connection that the other side closed.
 func (f *fuzzer) take(s step) {
 	f.drain()
 	switch {
@@ -110,7 +104,8 @@ func (f *fuzzer) take(s step) {
 		f.repeat(s)
 	case s.chop > 0:
 		f.flush()
-		f.chop(frame{op: s.op, rsv: s.rsv, more: !s.fin, payload: s.data.bytes()}.append(nil), s.chop)
+		f.add(s)
+		f.chop(s.chop)
 	case s.sync:
 		f.flush()
 		f.add(s)
@@ -125,16 +120,16 @@ func (f *fuzzer) take(s step) {
 func (f *fuzzer) add(s step) {
 	switch s.verb {
 	case "F":
-		f.out = frame{op: s.op, rsv: s.rsv, more: !s.fin, payload: s.data.bytes()}.append(f.out)
+		f.addFrame(frame{op: s.op, rsv: s.rsv, more: !s.fin, payload: s.data.bytes()})
 	case "C":
-		f.out = frame{op: opClose, payload: s.data.bytes()}.append(f.out)
+		f.addFrame(frame{op: opClose, payload: s.data.bytes()})
 		f.o.closeSent, f.o.closedByMe = true, !f.o.closeGot
 	case "H":
-		f.out, f.key = frame{op: s.op, rsv: s.rsv, more: !s.fin, length: uint64(s.length)}.appendHeader(f.out)
+		f.out, f.key = frame{op: s.op, rsv: s.rsv, more: !s.fin, length: uint64(s.length), server: f.p.server}.appendHeader(f.out)
 		f.masked = 0
 	case "D":
 		part := slices.Clone(s.data.bytes())
-		mask(part, f.key, f.masked)
+		mask(part, f.key, f.masked) // a server's key is zero
 		f.masked += len(part)
 		f.out = append(f.out, part...)
 	case "M":
@@ -149,10 +144,15 @@ func (f *fuzzer) addMessage(s step) {
 		f.out = slices.Grow(f.out, len(data)+(len(data)/s.frag+1)*14) // a header is no longer
 	}
 	for s.frag > 0 && len(data) >= s.frag && s.data.n > s.frag {
-		f.out = frame{op: op, more: true, payload: data[:s.frag]}.append(f.out)
+		f.addFrame(frame{op: op, more: true, payload: data[:s.frag]})
 		data, op = data[s.frag:], opCont
 	}
-	f.out = frame{op: op, payload: data}.append(f.out)
+	f.addFrame(frame{op: op, payload: data})
+}
+
+func (f *fuzzer) addFrame(fr frame) {
+	fr.server = f.p.server
+	f.out = fr.append(f.out)
 }
 
 // repeat takes s many times, each after the echo of the one before.
@@ -174,17 +174,19 @@ func (f *fuzzer) repeat(s step) {
 // flush writes what waits. An error needs no care: the reading side sees the end.
 func (f *fuzzer) flush() {
 	if len(f.out) > 0 {
-		f.nc.Write(f.out)
+		f.p.nc.Write(f.out)
 		f.out = f.out[:0]
 	}
 }
 
-// chop writes b in parts of n octets, each in a segment of its own (Go sets TCP_NODELAY). It naps between writes as the suite
-// does, so that the server meets every cut; in the 1 MiB messages of section 9 it only yields, and some cuts are met.
-func (f *fuzzer) chop(b []byte, n int) {
-	nap := len(b)/n < 1000
-	for part := range slices.Chunk(b, n) {
-		if _, err := f.nc.Write(part); err != nil {
+// chop writes what waits in parts of n octets, each in a segment of its own (Go sets TCP_NODELAY). It naps between writes as
+// the suite does, so that the other side meets every cut; in the 1 MiB messages of section 9 it only yields, and some are met.
+func (f *fuzzer) chop(n int) {
+	nap := len(f.out)/n < 1000
+	parts := slices.Chunk(f.out, n)
+	f.out = nil
+	for part := range parts {
+		if _, err := f.p.nc.Write(part); err != nil {
 			return
 		}
 		if nap {
@@ -195,9 +197,9 @@ func (f *fuzzer) chop(b []byte, n int) {
 	}
 }
 
-// wait lets time pass, until the server ends the connection. A wait that every good server sits through proves after 100 ms
-// what it proves after a second: that nothing was failed, or answered, too early. A wait in which the server must act is
-// not cut, and no good server lets it pass.
+// wait lets time pass, until the other side ends the connection. A wait that every good side sits through proves after 100 ms
+// what it proves after a second: that nothing was failed, or answered, too early. A wait in which the other side must act is
+// not cut, and no good one lets it pass.
 func (f *fuzzer) wait(s step) {
 	passed := event{"wait", literal(s.tag)}
 	nap := f.patience
@@ -217,8 +219,8 @@ func (f *fuzzer) wait(s step) {
 	}
 }
 
-// finish waits for the end: for the server's close or the events that let the fuzzer close, then for TCP to be dropped. The
-// limits are met by bad servers only, so raising the short ones changes no verdict on a good one.
+// finish waits for the end: for the other side's close or the events that let the fuzzer close, then for TCP to be dropped. The
+// limits are met by bad sides only, so raising the short ones changes no verdict on a good one.
 func (f *fuzzer) finish(last step) {
 	deadline := time.Now().Add(min(max(last.wait, f.patience), 10*f.patience))
 	for f.maybeClose(); !f.ended; f.maybeClose() {
@@ -257,7 +259,7 @@ func (f *fuzzer) sendClose(payload []byte) {
 
 func (f *fuzzer) drop() {
 	f.o.droppedByMe, f.ended = true, true
-	f.nc.Close()
+	f.p.nc.Close()
 	for range f.inbound { // listen ends as well
 	}
 }
@@ -272,7 +274,7 @@ func (f *fuzzer) drain() {
 	}
 }
 
-// next returns what the server did within d, if anything.
+// next returns what the other side did within d, if anything.
 func (f *fuzzer) next(d time.Duration) (in inbound, ok bool) {
 	select {
 	case in, ok = <-f.inbound:
@@ -290,7 +292,8 @@ func (f *fuzzer) next(d time.Duration) (in inbound, ok bool) {
 	}
 }
 
-// note takes in what the server did.
+// note takes in what the other side did. After both close frames a server ends TCP, and still hears whatever a client might
+// send that it must not, up to the client's own end.
 func (f *fuzzer) note(in inbound) {
 	switch {
 	case in.end != nil:
@@ -299,19 +302,22 @@ func (f *fuzzer) note(in inbound) {
 			f.o.fault = in.end
 		}
 	case f.o.closeGot:
-		f.o.fault = errors.New("a frame after the server's close frame")
+		f.o.fault = errors.New("a frame after the close frame")
 	case in.close != nil:
 		f.o.closeGot = true
 		f.o.code, f.o.fault = closeCode(in.close)
 		if !f.o.closeSent {
 			f.sendClose(in.close)
 		}
+		if half, ok := f.p.nc.(*net.TCPConn); ok && f.p.server {
+			half.CloseWrite()
+		}
 	default:
 		f.o.events = append(f.o.events, in.event)
 	}
 }
 
-// dropped says that err is the server's end of the connection. A server that closes TCP with octets unread resets it.
+// dropped says that err is the other side's end of the connection. Who closes TCP with octets unread resets it.
 func dropped(err error) bool {
 	op, ok := errors.AsType[*net.OpError](err)
 	return err == io.EOF || err == io.ErrClosedPipe || ok && !op.Timeout()

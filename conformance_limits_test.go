@@ -34,8 +34,7 @@ func TestConformanceMemory(t *testing.T) {
 				peers := s.connectMany(t, 200)
 				checkHeap(t, len(peers), func() {
 					for i, p := range peers {
-						text := announce(byte(opText+i%2), tt.length, strings.Repeat("a", 100))
-						p.send(t, append(wire(frame{op: opPing}), text...))
+						p.send(t, wire(frame{op: opPing}, announce(byte(opText+i%2), tt.length, strings.Repeat("a", 100))))
 					}
 					for _, p := range peers {
 						p.expect(t, frame{op: opPong})
@@ -54,7 +53,7 @@ func TestConformanceMemoryRefused(t *testing.T) {
 		peers := s.connectMany(t, 200)
 		checkHeap(t, len(peers), func() {
 			for _, p := range peers {
-				p.send(t, announce(opBin, 1<<62, ""))
+				p.send(t, wire(announce(opBin, 1<<62, "")))
 			}
 			for _, p := range peers {
 				p.expectFail(t, 1009)

@@ -36,7 +36,7 @@ func (p *peer) expect(t testing.TB, frames ...frame) {
 
 func (p *peer) read() (frame, error) {
 	p.nc.SetReadDeadline(time.Now().Add(patience))
-	return readFrame(p.br)
+	return p.readFrame()
 }
 
 // expectClose reads a close frame with code, and returns its reason. Pongs may come before it, and nothing else: what was
@@ -60,15 +60,15 @@ func (p *peer) expectClose(t testing.TB, code int) (reason string) {
 	return string(f.payload[min(2, len(f.payload)):])
 }
 
-// expectEnd expects the server to drop TCP, without another octet.
+// expectEnd expects the other side to drop TCP, without another octet.
 func (p *peer) expectEnd(t testing.TB) {
 	t.Helper()
 	if f, err := p.read(); !dropped(err) {
-		t.Fatalf("the server did not drop the connection: opcode %d, %.60q, error %v", f.op, f.payload, err)
+		t.Fatalf("the connection was not dropped: opcode %d, %.60q, error %v", f.op, f.payload, err)
 	}
 }
 
-// expectFail expects the server to fail the connection: close frame, end (RFC 6455 §7.1.7).
+// expectFail expects the other side to fail the connection: close frame, end (RFC 6455 §7.1.7).
 func (p *peer) expectFail(t testing.TB, code int) (reason string) {
 	t.Helper()
 	reason = p.expectClose(t, code)

@@ -6,26 +6,31 @@ package websocket_test
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/plainsocket/websocket"
 )
 
-// A violation is what a client must not send, and the code that the server must fail the connection with.
+// A violation is what nobody must send, and the code that the other side must fail the connection with.
 type violation struct {
-	name string
-	wire []byte
-	code int
+	name   string
+	code   int
+	frames []frame
 }
 
+func violate(name string, code int, frames ...frame) violation { return violation{name, code, frames} }
+
 // started opens a fragmented message, so that a continuation frame is in order.
-var started = wire(frame{op: opText, more: true, payload: []byte("a")})
+var started = frame{op: opText, more: true, payload: []byte("a")}
 
 // onEveryOpcode builds one violation per opcode. A continuation comes both out of order and in order.
-func onEveryOpcode(name string, build func(op byte) []byte, code func(op byte, inMessage bool) int) (vs []violation) {
+func onEveryOpcode(name string, build func(op byte) frame, code func(op byte, inMessage bool) int) (vs []violation) {
 	for op := range byte(16) {
-		vs = append(vs, violation{fmt.Sprintf("%s opcode %d", name, op), build(op), code(op, false)})
+		vs = append(vs, violate(fmt.Sprintf("%s opcode %d", name, op), code(op, false), build(op)))
 	}
-	return append(vs, violation{name + " continuation of a message", append(bytes.Clone(started), build(opCont)...), code(opCont, true)})
+	return append(vs, violate(name+" continuation of a message", code(opCont, true), started, build(opCont)))
 }
 
 func always1002(byte, bool) int { return 1002 }
@@ -43,20 +48,20 @@ func samplePayload(op byte) []byte {
 func TestConformanceRSV(t *testing.T) {
 	var vs []violation
 	for rsv := byte(1); rsv < 8; rsv++ {
-		vs = append(vs, onEveryOpcode(fmt.Sprintf("RSV %03b", rsv), func(op byte) []byte {
-			return wire(frame{op: op, rsv: rsv, payload: samplePayload(op)})
+		vs = append(vs, onEveryOpcode(fmt.Sprintf("RSV %03b", rsv), func(op byte) frame {
+			return frame{op: op, rsv: rsv, payload: samplePayload(op)}
 		}, always1002)...)
 	}
 	refuse(t, vs)
 }
 
-// TestConformanceUnmasked: every frame of a client is masked (RFC 6455 §5.1).
-func TestConformanceUnmasked(t *testing.T) {
-	vs := onEveryOpcode("unmasked", func(op byte) []byte {
-		return wire(frame{op: op, unmasked: true, payload: samplePayload(op)})
+// TestConformanceMisMasked: every frame of a client is masked, and none of a server (RFC 6455 §5.1).
+func TestConformanceMisMasked(t *testing.T) {
+	vs := onEveryOpcode("mis-masked", func(op byte) frame {
+		return frame{op: op, misMasked: true, payload: samplePayload(op)}
 	}, always1002)
-	vs = append(vs, onEveryOpcode("unmasked and empty", func(op byte) []byte {
-		return wire(frame{op: op, unmasked: true})
+	vs = append(vs, onEveryOpcode("mis-masked and empty", func(op byte) frame {
+		return frame{op: op, misMasked: true}
 	}, always1002)...)
 	refuse(t, vs)
 }
@@ -65,8 +70,8 @@ func TestConformanceUnmasked(t *testing.T) {
 func TestConformanceLengthForm(t *testing.T) {
 	var vs []violation
 	for _, tt := range []struct{ bits, size int }{{16, 0}, {16, 2}, {16, 125}, {64, 0}, {64, 2}, {64, 125}, {64, 126}, {64, 65535}} {
-		vs = append(vs, onEveryOpcode(fmt.Sprintf("%d octets in %d bits", tt.size, tt.bits), func(op byte) []byte {
-			return wire(frame{op: op, bits: tt.bits, payload: bytes.Repeat([]byte("a"), tt.size)})
+		vs = append(vs, onEveryOpcode(fmt.Sprintf("%d octets in %d bits", tt.size, tt.bits), func(op byte) frame {
+			return frame{op: op, bits: tt.bits, payload: bytes.Repeat([]byte("a"), tt.size)}
 		}, always1002)...)
 	}
 	refuse(t, vs)
@@ -84,9 +89,8 @@ func TestConformanceHugeLength(t *testing.T) {
 			return 1002
 		}
 		for _, more := range []bool{false, true} {
-			vs = append(vs, onEveryOpcode(fmt.Sprintf("length %#x, more %v,", length, more), func(op byte) []byte {
-				b, _ := frame{op: op, more: more, length: length}.appendHeader(nil)
-				return b
+			vs = append(vs, onEveryOpcode(fmt.Sprintf("length %#x, more %v,", length, more), func(op byte) frame {
+				return frame{op: op, more: more, length: length}
 			}, code)...)
 		}
 	}
@@ -97,10 +101,10 @@ func TestConformanceHugeLength(t *testing.T) {
 func TestConformanceControl(t *testing.T) {
 	var vs []violation
 	for _, op := range []byte{opClose, opPing, opPong} {
-		for _, before := range [][]byte{nil, started} {
+		for _, before := range [][]frame{nil, {started}} {
 			add := func(name string, f frame) {
 				name = fmt.Sprintf("opcode %d, %s, message started %v", op, name, before != nil)
-				vs = append(vs, violation{name, append(bytes.Clone(before), f.append(nil)...), 1002})
+				vs = append(vs, violate(name, 1002, append(slices.Clip(before), f)...))
 			}
 			add("no FIN", frame{op: op, more: true, payload: samplePayload(op)})
 			add("no FIN, empty", frame{op: op, more: true})
@@ -121,16 +125,16 @@ func TestConformanceOrder(t *testing.T) {
 		for _, next := range []byte{opText, opBin} {
 			name := fmt.Sprintf("opcode %d within a message of opcode %d", next, op)
 			vs = append(vs,
-				violation{name, wire(first(op), last(next)), 1002},
-				violation{name + ", not the last", wire(first(op), first(next)), 1002},
-				violation{name + ", after a continuation", wire(first(op), first(opCont), last(next)), 1002},
-				violation{name + ", after a ping", wire(first(op), frame{op: opPong}, last(next)), 1002})
+				violate(name, 1002, first(op), last(next)),
+				violate(name+", not the last", 1002, first(op), first(next)),
+				violate(name+", after a continuation", 1002, first(op), first(opCont), last(next)),
+				violate(name+", after a ping", 1002, first(op), frame{op: opPong}, last(next)))
 		}
 	}
 	vs = append(vs,
-		violation{"continuation of nothing", wire(last(opCont)), 1002},
-		violation{"continuation of nothing, not the last", wire(first(opCont)), 1002},
-		violation{"continuation of nothing, empty", wire(frame{op: opCont}), 1002})
+		violate("continuation of nothing", 1002, last(opCont)),
+		violate("continuation of nothing, not the last", 1002, first(opCont)),
+		violate("continuation of nothing, empty", 1002, frame{op: opCont}))
 	refuse(t, vs)
 }
 
@@ -162,18 +166,24 @@ func TestConformanceReadLimit(t *testing.T) {
 	})
 }
 
-// refuse runs every violation on a connection of its own, on every target, and then finds the server in good health.
+// refuse runs every violation on a connection of its own, on every target, and then finds the server in good health; and on
+// every connection of a client.
 func refuse(t *testing.T, vs []violation) {
 	t.Parallel()
 	forEachTarget(t, nil, func(t *testing.T, s *server) {
-		for _, v := range vs {
-			t.Run(v.name, func(t *testing.T) {
-				p := s.connect(t)
-				p.send(t, v.wire)
-				p.expectFail(t, v.code)
-				p.nc.Close()
-			})
-		}
+		refuseOn(t, s.connect, vs)
 		s.checkHealth(t)
 	})
+	t.Run("Dialer", func(t *testing.T) { refuseOn(t, startClient(t, websocket.Dialer{}).connect, vs) })
+}
+
+func refuseOn(t *testing.T, connect func(testing.TB) *peer, vs []violation) {
+	for _, v := range vs {
+		t.Run(v.name, func(t *testing.T) {
+			p := connect(t)
+			p.send(t, p.wire(v.frames...))
+			p.expectFail(t, v.code)
+			p.nc.Close()
+		})
+	}
 }

@@ -1,7 +1,8 @@
 package websocket_test
 
 // The conformance test: what the package does on the wire, seen from outside. The peer is written here by hand and shares
-// nothing with the library, neither its frame codec nor its handshake, so that a mistake cannot cancel itself out.
+// nothing with the library, neither its frame codec nor its handshake, so that a mistake cannot cancel itself out. It is a
+// client to the servers under test, and in conformance_client_test.go the server to the client under test.
 //
 // Part one runs the cases of the Autobahn test suite from testdata/autobahn.tsv: conformance_table_test.go reads the table,
 // conformance_fuzzer_test.go takes a case's steps, conformance_verdict_test.go judges what came back. Part two
@@ -17,23 +18,24 @@ import (
 	"github.com/plainsocket/websocket"
 )
 
-// TestConformance runs every case of the table against both ways of serving. NON-STRICT, which the suite lets pass, is a
-// failure here.
+// TestConformance runs every case of the table against both ways of serving, and against a client. NON-STRICT, which the
+// suite lets pass, is a failure here.
 func TestConformance(t *testing.T) {
 	t.Parallel()
-	cases := loadCases(t)
 	for _, tg := range targets[:2] { // the others share their code with these two
-		t.Run(tg.name, func(t *testing.T) {
-			s := tg.start(t, nil)
-			for _, c := range cases {
-				t.Run(c.id, func(t *testing.T) {
-					if testing.Short() && c.size() >= 16<<20 {
-						t.Skip("16 MiB message")
-					}
-					t.Parallel()
-					judge(t, c, s.run(t, c))
-				})
+		t.Run(tg.name, func(t *testing.T) { runCases(t, tg.start(t, nil).tryConnect) })
+	}
+	t.Run("Dialer", func(t *testing.T) { runCases(t, startClient(t, websocket.Dialer{}).tryConnect) })
+}
+
+func runCases(t *testing.T, connect func() (*peer, error)) {
+	for _, c := range loadCases(t) {
+		t.Run(c.id, func(t *testing.T) {
+			if testing.Short() && c.size() >= 16<<20 {
+				t.Skip("16 MiB message")
 			}
+			t.Parallel()
+			judge(t, c, run(c, connect))
 		})
 	}
 }
@@ -85,8 +87,9 @@ type target struct {
 }
 
 var targets = []target{
-	{"Server", serveServer, echoMessage},
+	{"HandleMessages", serveServer, echoHandled},
 	{"Upgrader", serveUpgrader, echoMessage},
+	{"Server", serveServer, echoMessage},
 	{"ServeHTTP", serveHandler, echoAppended},
 	{"NextReader", serveServer, echoRead},
 }
@@ -192,6 +195,11 @@ func echoAppended(c *websocket.Conn) error {
 		panic("AppendMessage changed what was there")
 	}
 	return c.WriteMessage(messageType, p[len(before):])
+}
+
+// echoHandled is all messages at once.
+func echoHandled(c *websocket.Conn) error {
+	return c.HandleMessages(func(c *websocket.Conn, messageType int, data []byte) { c.WriteMessage(messageType, data) })
 }
 
 func echoRead(c *websocket.Conn) error {

@@ -27,11 +27,11 @@ func TestConformanceTextFailsEarly(t *testing.T) {
 	var vs []violation
 	for _, seq := range wrongAtLast {
 		for _, length := range []uint64{100, 1000, 100_000, 10 << 20} {
-			vs = append(vs, violation{fmt.Sprintf("%q of %d octets", seq, length), announce(opText, length, seq), 1007})
+			vs = append(vs, violate(fmt.Sprintf("%q of %d octets", seq, length), 1007, announce(opText, length, seq)))
 		}
 		vs = append(vs,
-			violation{fmt.Sprintf("%q in a first frame", seq), wire(frame{op: opText, more: true, payload: []byte(seq)}), 1007},
-			violation{fmt.Sprintf("%q in a continuation that is cut off", seq), append(bytes.Clone(started), announce(opCont, 100, seq)...), 1007})
+			violate(fmt.Sprintf("%q in a first frame", seq), 1007, frame{op: opText, more: true, payload: []byte(seq)}),
+			violate(fmt.Sprintf("%q in a continuation that is cut off", seq), 1007, started, announce(opCont, 100, seq)))
 	}
 	refuse(t, vs)
 }
@@ -40,12 +40,12 @@ func TestConformanceTextFailsEarly(t *testing.T) {
 func TestConformanceTextFailsAnywhere(t *testing.T) {
 	var vs []violation
 	for n := range 80 {
-		vs = append(vs, violation{fmt.Sprintf("after %d octets", n), announce(opText, 100, strings.Repeat("a", n)+"\xff"), 1007})
+		vs = append(vs, violate(fmt.Sprintf("after %d octets", n), 1007, announce(opText, 100, strings.Repeat("a", n)+"\xff")))
 	}
 	for _, n := range []int{4 << 10, 16 << 10, 32 << 10, 64 << 10, 100_000, 1 << 20} {
 		for _, d := range []int{-9, -1, 0, 1} {
 			text := strings.Repeat("\u20ac", (n+d)/3) + strings.Repeat("a", (n+d)%3)
-			vs = append(vs, violation{fmt.Sprintf("after %d octets", n+d), announce(opText, 2<<20, text+"\xff"), 1007})
+			vs = append(vs, violate(fmt.Sprintf("after %d octets", n+d), 1007, announce(opText, 2<<20, text+"\xff")))
 		}
 	}
 	refuse(t, vs)
@@ -58,7 +58,7 @@ func TestConformanceTextFailsOctetByOctet(t *testing.T) {
 	forEachTarget(t, nil, func(t *testing.T, s *server) {
 		for i, seq := range wrongAtLast {
 			length := []uint64{20, 100, 1000, 100_000}[i%4]
-			b := announce(opText, length, "head"+seq)
+			b := wire(announce(opText, length, "head"+seq))
 			head := len(b) - len(seq)
 			p := s.connect(t)
 			p.send(t, b[:head])
@@ -76,24 +76,21 @@ func TestConformanceTextCutByFrames(t *testing.T) {
 	var vs []violation
 	for _, seq := range wrongAtLast {
 		for cut := 1; cut < len(seq); cut++ {
-			b := wire(frame{op: opText, more: true, payload: []byte("ok " + seq[:cut])}, frame{op: opPing}, frame{op: opCont, more: true})
-			vs = append(vs, violation{fmt.Sprintf("%q cut at %d", seq, cut), append(b, announce(opCont, 100, seq[cut:])...), 1007})
+			vs = append(vs, violate(fmt.Sprintf("%q cut at %d", seq, cut), 1007, frame{op: opText, more: true, payload: []byte("ok " + seq[:cut])},
+				frame{op: opPing}, frame{op: opCont, more: true}, announce(opCont, 100, seq[cut:])))
 		}
 	}
 	for _, seq := range []string{"\xc3", "\xe2\x82", "\xf0\x9f\x98"} { // good so far, but the message ends
 		vs = append(vs,
-			violation{fmt.Sprintf("%q at the end", seq), wire(frame{op: opText, payload: []byte("ok " + seq)}), 1007},
-			violation{fmt.Sprintf("%q before an empty last frame", seq), wire(frame{op: opText, more: true, payload: []byte(seq)}, frame{op: opCont}), 1007})
+			violate(fmt.Sprintf("%q at the end", seq), 1007, frame{op: opText, payload: []byte("ok " + seq)}),
+			violate(fmt.Sprintf("%q before an empty last frame", seq), 1007, frame{op: opText, more: true, payload: []byte(seq)}, frame{op: opCont}))
 	}
 	refuse(t, vs)
 }
 
 // announce is the head of a frame of length octets, of which only text is there.
-func announce(op byte, length uint64, text string) []byte {
-	b, key := frame{op: op, length: length}.appendHeader(nil)
-	part := []byte(text)
-	mask(part, key, 0)
-	return append(b, part...)
+func announce(op byte, length uint64, text string) frame {
+	return frame{op: op, length: length, payload: []byte(text)}
 }
 
 // mixed has sequences of every length, first and last of each.
@@ -176,7 +173,7 @@ func TestConformanceControlBetween(t *testing.T) {
 func TestConformancePongsBeforeTheEnd(t *testing.T) {
 	forEachTarget(t, nil, func(t *testing.T, s *server) {
 		p := s.connect(t)
-		p.send(t, append(bytes.Clone(started), wire(frame{op: opPing, payload: []byte("there?")})...))
+		p.send(t, wire(started, frame{op: opPing, payload: []byte("there?")}))
 		p.expect(t, frame{op: opPong, payload: []byte("there?")})
 	})
 }

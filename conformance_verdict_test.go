@@ -18,11 +18,11 @@ type outcome struct {
 	events      []event
 	opened      bool
 	closeSent   bool  // by the fuzzer
-	closedByMe  bool  // the fuzzer's close frame was sent before the server's arrived
-	closeGot    bool  // the server's close frame arrived
+	closedByMe  bool  // the fuzzer's close frame was sent before the other side's arrived
+	closeGot    bool  // the other side's close frame arrived
 	code        int   // in it; 1005 for none
-	droppedByMe bool  // the server left the TCP connection open too long
-	fault       error // what no server may send, whatever the case
+	droppedByMe bool  // the other side left the TCP connection open too long
+	fault       error // what nobody may send, whatever the case
 }
 
 func (o outcome) String() string {
@@ -80,18 +80,20 @@ func (c autobahnCase) behaviorClose(o outcome) string {
 	return verdictOK
 }
 
-// A script is a server that does what it is told: its n-th answer is written when the client's n-th frame has been read.
-// After the last it drops TCP, or keeps it open.
+// A script is a server, or a client, that does what it is told: its n-th answer is written when the fuzzer's n-th frame has
+// been read. After the last it drops TCP, or keeps it open.
 type script struct {
 	answers []string
 	keep    bool
+	client  bool // the fuzzer is the server
 }
 
-// TestConformanceFindsFaults runs cases of the table against servers that are wrong in one way each.
+// TestConformanceFindsFaults runs cases of the table against servers and clients that are wrong in one way each.
 func TestConformanceFindsFaults(t *testing.T) {
 	t.Parallel()
 	const hello = "\x81\x0dHello, world!"
 	const close1000, close1002 = "\x88\x02\x03\xe8", "\x88\x02\x03\xea"
+	const masked, maskedClose = "\x81\x83\x01\x02\x03\x04\xee\xbd\xbd", "\x88\x82\x05\x06\x07\x08\x06\xee" // U+FFFE; 1000
 	tests := []struct {
 		name, id        string
 		script          script
@@ -120,6 +122,13 @@ func TestConformanceFindsFaults(t *testing.T) {
 		{"masked echo", "6.1.1", script{answers: []string{"\x81\x80\x00\x00\x00\x00", close1000}}, verdictFailed, verdictFailed},
 		{"long form of a short length", "6.1.1", script{answers: []string{"\x81\x7e\x00\x00", close1000}}, verdictFailed, verdictFailed},
 		{"pong cut off", "2.2", script{answers: []string{"\x8a\x0dHello"}}, verdictFailed, verdictFailed},
+		{"good client", "6.22.1", script{answers: []string{masked, maskedClose}, client: true}, verdictOK, verdictOK},
+		{"good failing client", "3.1", script{answers: []string{"\x88\x82\x01\x02\x03\x04\x02\xe8"}, client: true}, verdictOK, verdictOK},
+		{"client without a mask", "6.22.1", script{answers: []string{"\x81\x03\xef\xbf\xbe", maskedClose}, client: true}, verdictFailed, verdictFailed},
+		{"client with one key for all", "6.22.1", script{answers: []string{masked, "\x88\x82\x01\x02\x03\x04\x02\xea"}, client: true}, verdictFailed, verdictFailed},
+		{"client that keeps TCP", "6.22.1", script{answers: []string{masked, maskedClose}, client: true, keep: true}, verdictOK, verdictUnclean},
+		{"client that goes on after its close", "6.22.1", script{answers: []string{masked, maskedClose + "\x8a\x80\x01\x02\x03\x04"}, client: true}, verdictFailed, verdictFailed},
+		{"client that closes first", "6.22.1", script{answers: []string{maskedClose}, client: true}, verdictFailed, verdictFailed},
 	}
 	outcomes := make([]outcome, len(tests))
 	var wg sync.WaitGroup
@@ -149,7 +158,7 @@ func TestConformanceNeverOpened(t *testing.T) {
 	defer srv.Close()
 	c := findCase(t, "7.1.3")
 	s := &server{addr: l.Addr().String(), dial: func() (net.Conn, error) { return net.Dial("tcp", l.Addr().String()) }}
-	if o := s.run(t, c); c.behavior(o) != verdictFailed || c.behaviorClose(o) != verdictFailed {
+	if o := run(c, s.tryConnect); c.behavior(o) != verdictFailed || c.behaviorClose(o) != verdictFailed {
 		t.Errorf("a 404 passes: %v", o)
 	}
 }
@@ -185,10 +194,10 @@ func (sc script) serve(t *testing.T) *peer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &peer{nc, bufio.NewReader(nc)}
+	return newPeer(nc, sc.client)
 }
 
-// answer reads the client's frames, which are all short here, and writes its answers.
+// answer reads the fuzzer's frames, which are all short here, and writes its answers.
 func (sc script) answer(nc net.Conn) {
 	br := bufio.NewReader(nc)
 	for _, a := range sc.answers {
@@ -196,7 +205,7 @@ func (sc script) answer(nc net.Conn) {
 		if err != nil {
 			return
 		}
-		br.Discard(2 + 4 + int(h[1]&0x7f))
+		br.Discard(2 + int(h[1]>>7*4) + int(h[1]&0x7f))
 		nc.Write([]byte(a))
 	}
 }

@@ -1,6 +1,7 @@
 package websocket_test
 
-// The fuzzing peer's end of the wire: it writes a client's octets, right or wrong, and reads a server's, which must be right.
+// The fuzzing peer's end of the wire: it writes octets, right or wrong, and reads the library's, which must be right. It is a
+// client or a server; what is masked, and who ends TCP, is all that the difference makes.
 
 import (
 	"bufio"
@@ -31,20 +32,23 @@ const (
 
 // A frame as the peer sends it: every field as given, whether the RFC allows it or not.
 type frame struct {
-	op, rsv  byte
-	more     bool // FIN is 0
-	payload  []byte
-	length   uint64 // announced instead of len(payload), unless 0
-	bits     int    // of the length: 16 or 64; 0 for the fewest that do
-	unmasked bool
+	op, rsv   byte
+	more      bool // FIN is 0
+	payload   []byte
+	length    uint64 // announced instead of len(payload), unless 0
+	bits      int    // of the length: 16 or 64; 0 for the fewest that do
+	server    bool   // a server sends it, so it is not masked
+	misMasked bool   // it is masked if it must not be, and not if it must
 }
+
+func (f frame) masked() bool { return f.server == f.misMasked }
 
 // append adds f to dst (RFC 6455 §5.2).
 func (f frame) append(dst []byte) []byte {
 	dst, key := f.appendHeader(dst)
 	from := len(dst)
 	dst = append(dst, f.payload...)
-	if !f.unmasked {
+	if f.masked() {
 		mask(dst[from:], key, 0)
 	}
 	return dst
@@ -61,7 +65,7 @@ func (f frame) appendHeader(dst []byte) ([]byte, [4]byte) {
 	}
 	dst = appendLength(append(dst, first), f.bits, length)
 	var key [4]byte
-	if !f.unmasked {
+	if f.masked() {
 		dst[len(dst)-lengthSize(f.bits, length)] |= 0x80
 		binary.BigEndian.PutUint32(key[:], rand.Uint32())
 		dst = append(dst, key[:]...)
@@ -100,7 +104,7 @@ func mask(b []byte, key [4]byte, pos int) {
 	}
 }
 
-// wire is the octets of frames, one after the other.
+// wire is the octets of a client's frames, one after the other.
 func wire(frames ...frame) (b []byte) {
 	for _, f := range frames {
 		b = f.append(b)
@@ -108,33 +112,61 @@ func wire(frames ...frame) (b []byte) {
 	return b
 }
 
-// readFrame reads a frame of a server and refuses what a server must not send. No extension is ever negotiated here.
-func readFrame(r *bufio.Reader) (f frame, err error) {
+// wire is the octets of frames as p has to send them.
+func (p *peer) wire(frames ...frame) (b []byte) {
+	for _, f := range frames {
+		f.server = p.server
+		b = f.append(b)
+	}
+	return b
+}
+
+// readFrame reads a frame and refuses what the other side must not send. No extension is ever negotiated here.
+func (p *peer) readFrame() (f frame, err error) {
 	var h [2]byte
-	if _, err := io.ReadFull(r, h[:]); err != nil {
+	if _, err := io.ReadFull(p.br, h[:]); err != nil {
 		return f, err // io.EOF only between frames
 	}
 	f = frame{op: h[0] & 15, rsv: h[0] >> 4 & 7, more: h[0] < 0x80}
-	n, err := readLength(r, h[1]&0x7f)
+	n, err := readLength(p.br, h[1]&0x7f)
 	if err != nil {
 		return f, err
 	}
-	control := f.op >= 8
+	control, masked := f.op >= 8, h[1] >= 0x80
 	switch {
-	case h[1] >= 0x80:
-		return f, errors.New("the server's frame is masked")
+	case masked != p.server:
+		return f, fmt.Errorf("frame with opcode %d, masked %v", f.op, masked)
 	case f.rsv != 0:
-		return f, fmt.Errorf("the server set RSV bits %03b", f.rsv)
+		return f, fmt.Errorf("RSV bits %03b", f.rsv)
 	case f.op > opPong || f.op > opBin && !control:
-		return f, fmt.Errorf("the server used opcode %d", f.op)
+		return f, fmt.Errorf("opcode %d", f.op)
 	case control && (f.more || n > 125):
 		return f, fmt.Errorf("control frame of %d octets, fin %v", n, !f.more)
 	case n > 64<<20:
 		return f, fmt.Errorf("frame of %d octets", n)
 	}
+	var key [4]byte
+	if masked {
+		if key, err = p.readKey(); err != nil {
+			return f, err
+		}
+	}
 	f.payload = make([]byte, n)
-	_, err = io.ReadFull(r, f.payload)
+	_, err = io.ReadFull(p.br, f.payload)
+	mask(f.payload, key, 0)
 	return f, unexpected(err)
+}
+
+// readKey reads a masking key: "the client MUST pick a fresh masking key" for each frame (RFC 6455 §5.3).
+func (p *peer) readKey() (key [4]byte, err error) {
+	if _, err = io.ReadFull(p.br, key[:]); err != nil {
+		return key, unexpected(err)
+	}
+	if p.keys++; p.keys > 1 && key == p.key {
+		return key, fmt.Errorf("frame %d has the masking key of the one before, %x", p.keys, key)
+	}
+	p.key = key
+	return key, nil
 }
 
 func readLength(r *bufio.Reader, n byte) (uint64, error) {
@@ -153,7 +185,7 @@ func readLength(r *bufio.Reader, n byte) (uint64, error) {
 	default:
 		return uint64(n), nil
 	}
-	return 0, errors.New("the server's length is not the shortest")
+	return 0, errors.New("the length is not in its shortest form")
 }
 
 // unexpected marks an end inside a frame: EOF is fine between frames alone.
@@ -169,15 +201,15 @@ func closePayload(code int, reason string) []byte {
 	return append(binary.BigEndian.AppendUint16(nil, uint16(code)), reason...)
 }
 
-// closeCode checks the payload of the server's close frame and returns its code, or 1005 where it has none.
+// closeCode checks the payload of a close frame and returns its code, or 1005 where it has none.
 func closeCode(payload []byte) (int, error) {
 	switch {
 	case len(payload) == 0:
 		return 1005, nil
 	case len(payload) == 1:
-		return 0, errors.New("the server's close payload has one octet")
+		return 0, errors.New("the close payload has one octet")
 	case !utf8.Valid(payload[2:]):
-		return 0, fmt.Errorf("the server's close reason is not UTF-8: %q", payload[2:])
+		return 0, fmt.Errorf("the close reason is not UTF-8: %q", payload[2:])
 	}
 	return int(binary.BigEndian.Uint16(payload)), nil
 }
@@ -216,15 +248,23 @@ func readHandshake(r *bufio.Reader, key string) error {
 	return nil
 }
 
-// patience bounds every wait for something that a good server does at once. It is longer than the suite's 1 s, because a
-// loaded machine is no fault of the server's, and shorter than the package's own closing handshake of 5 s, so that a
-// server which meets that timer is found out.
+// patience bounds every wait for something that a good server or client does at once. It is longer than the suite's 1 s, because a
+// loaded machine is no fault of theirs, and shorter than the package's own closing handshake of 5 s, so that one
+// which meets that timer is found out.
 const patience = 3 * time.Second
 
-// A peer is a client on an open connection.
+// A peer is one end of an open connection, whose other end is the library's.
 type peer struct {
-	nc net.Conn
-	br *bufio.Reader
+	nc     net.Conn
+	br     *bufio.Reader
+	server bool    // it plays the server
+	key    [4]byte // of the last frame that was read
+	keys   int     // how many there were
+}
+
+func newPeer(nc net.Conn, server bool) *peer {
+	nc.SetDeadline(time.Now().Add(time.Minute)) // nothing may hang
+	return &peer{nc: nc, br: bufio.NewReader(nc), server: server}
 }
 
 // open connects a peer to s; the caller closes its nc.
@@ -233,8 +273,7 @@ func (s *server) open() (*peer, error) {
 	if err != nil {
 		return nil, err
 	}
-	nc.SetDeadline(time.Now().Add(time.Minute)) // nothing may hang
-	return &peer{nc, bufio.NewReader(nc)}, nil
+	return newPeer(nc, false), nil
 }
 
 // shake performs the opening handshake, sending extra in the same write.
@@ -248,23 +287,37 @@ func (p *peer) shake(s *server, extra ...byte) error {
 	return readHandshake(p.br, text)
 }
 
-// connect is open and shake in one, for tests that are about what follows.
+// tryConnect is open and shake in one.
+func (s *server) tryConnect() (*peer, error) {
+	p, err := s.open()
+	if err != nil {
+		return nil, err
+	}
+	if err := p.shake(s); err != nil {
+		p.nc.Close()
+		return nil, err
+	}
+	return p, nil
+}
+
+// connect is tryConnect for tests that are about what follows.
 func (s *server) connect(t testing.TB) *peer {
 	t.Helper()
-	p := s.connectRaw(t)
-	if err := p.shake(s); err != nil {
+	return connected(t, s.tryConnect)
+}
+
+func connected(t testing.TB, connect func() (*peer, error)) *peer {
+	t.Helper()
+	p, err := connect()
+	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { p.nc.Close() })
 	return p
 }
 
 // connectRaw leaves the handshake to the test.
 func (s *server) connectRaw(t testing.TB) *peer {
 	t.Helper()
-	p, err := s.open()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { p.nc.Close() })
-	return p
+	return connected(t, s.open)
 }

@@ -6,11 +6,12 @@ set -euo pipefail
 
 usage() {
 	cat <<'EOF'
-usage: autobahn/run.sh server [options]
+usage: autobahn/run.sh server|client [options]
 
   server           test our echo server (the suite is the client)
+  client           test our echo client (the suite is the server)
 
-  --http           serve through net/http and websocket.Upgrader, not websocket.Server
+  --http           with server: serve through net/http and websocket.Upgrader, not websocket.Server
   --cases LIST     only these cases: comma-separated ids, * for anything ('1.*,6.4.1')
   --save           bring RESULTS.md up to date also when --cases leaves some out
   --shards N       wstest processes side by side (default 2)
@@ -166,6 +167,7 @@ run_fuzzing_clients() {
 }
 
 server_role() {
+	logs=("$tmp/server.log")
 	local subject='Server: websocket.Server' flags=()
 	if [[ $http ]]; then
 		subject='Server: websocket.Upgrader on net/http'
@@ -178,7 +180,54 @@ server_role() {
 	check_results "$subject"
 }
 
+# ---- client role: our client, the suite's fuzzing server -------------------
+
+# Starts one wstest as a server for each spec. They run until the script ends.
+start_fuzzing_servers() {
+	local dir url
+	while read -r dir url; do
+		exec_wstest -m fuzzingserver -u 0 -s "$dir/spec.json" >"$dir/wstest.log" 2>&1 &
+		await_listener "$!" "${url##*:}" || echo "autobahn: no wstest at $url" >&2
+	done <"$tmp/shards"
+}
+
+# Waits until process $1 listens on port $2, for it does not say so itself.
+await_listener() {
+	local i
+	for ((i = 0; i < 300; i++)); do
+		kill -0 "$1" 2>/dev/null || return 1
+		(exec 3<>"/dev/tcp/127.0.0.1/$2") 2>/dev/null && return
+		sleep 0.1
+	done
+	return 1
+}
+
+# Runs our client once for each spec and waits for all. The check below counts
+# the cases of one that fails as not passed.
+run_clients() {
+	local dir url client clients=() began=$SECONDS
+	while read -r dir url; do
+		logs+=("$dir/wstest.log" "$dir/client.log")
+		"$tmp/client" -url "$url" >"$dir/client.log" 2>&1 &
+		clients+=($!)
+	done <"$tmp/shards"
+	for client in "${clients[@]}"; do
+		wait "$client" || echo 'autobahn: a client failed' >&2
+	done
+	echo "the suite ran for $((SECONDS - began)) s"
+}
+
+client_role() {
+	(cd "$root" && go build -o "$tmp/client" ./autobahn/client)
+	"$tmp/report" specs "${selection[@]}" -fuzzingserver -shards "$shards" "$tmp/reports" >"$tmp/shards"
+	start_fuzzing_servers
+	run_clients
+	check_results 'Client: websocket.Dialer'
+}
+
 # ---- both roles ------------------------------------------------------------
+
+logs=() # what to show of a run that failed
 
 # Prints the table, writes RESULTS.md where it is due, and fails when a case
 # has failed.
@@ -190,7 +239,7 @@ check_results() {
 	"$tmp/report" check "${selection[@]}" -subject "$1" -suite "$suite" -command "$command" \
 		${write[@]+"${write[@]}"} "$tmp/reports" || status=$?
 	if [[ $status -ne 0 ]]; then
-		tail -n 20 "$tmp/server.log" >&2
+		tail -n 20 "${logs[@]}" >&2
 	fi
 	if [[ $reports ]]; then
 		mkdir -p "$reports"
@@ -220,6 +269,7 @@ done
 
 case $role in
 server) ;;
+client) [[ ! $http ]] || misused '--http is for the server role' ;;
 -h | --help) usage && exit ;;
 *) misused "unknown role $role" ;;
 esac

@@ -30,6 +30,11 @@ func TestListIsTheWholeSuite(t *testing.T) {
 	if len(slices.Compact(slices.Clone(ids))) != len(ids) {
 		t.Error("an id stands in the list twice")
 	}
+	for _, id := range informationalCases {
+		if !slices.Contains(ids, id) {
+			t.Errorf("the list has no %s", id)
+		}
+	}
 	for _, id := range ids {
 		if _, ok := sectionTitles[section(id)]; !ok {
 			t.Errorf("%s: its section has no title", id)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"slices"
 	"strings"
 	"text/tabwriter"
 )
@@ -54,12 +55,12 @@ type row struct {
 	cases, ok, informational, other int
 }
 
-func (r *row) add(verdict string) {
+func (r *row) add(o outcome) {
 	r.cases++
-	switch verdict {
-	case wordOK:
+	switch v := o.verdict(); {
+	case v == wordOK:
 		r.ok++
-	case wordInformational:
+	case v == wordInformational && slices.Contains(informationalCases, o.ID):
 		r.informational++
 	default:
 		r.other++
@@ -74,7 +75,7 @@ func tally(outcomes []outcome) []row {
 		if len(rows) == 0 || rows[len(rows)-1].section != s {
 			rows = append(rows, row{section: s})
 		}
-		rows[len(rows)-1].add(o.verdict())
+		rows[len(rows)-1].add(o)
 	}
 	return rows
 }

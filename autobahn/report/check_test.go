@@ -49,6 +49,8 @@ func TestCheck(t *testing.T) {
 	}{
 		{"all there", "*", passed, nil},
 		{"failed", "*", strings.Replace(passed, `"OK"`, `"NON-STRICT"`, 1), errNotPassed},
+		{"informational, where it should not be", "*", strings.Replace(passed, `"OK"`, `"INFORMATIONAL"`, 1), errNotPassed},
+		{"OK, where it may be informational", "*", strings.ReplaceAll(passed, `"INFORMATIONAL"`, `"OK"`), nil},
 		{"failed in closing", "*", strings.Replace(passed, `Close": "OK"`, `Close": "UNCLEAN"`, 1), errNotPassed},
 		{"one missing", "*", strings.Replace(passed, "1.1.1", "1.1.2", 1), errNotPassed},
 		{"nothing there", "*", "{}", errNotPassed},

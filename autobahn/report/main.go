@@ -34,7 +34,7 @@ func run(args []string) error {
 	if len(args) > 0 {
 		switch args[0] {
 		case "specs":
-			return specs(args[1:])
+			return specs(os.Stdout, args[1:])
 		case "check":
 			return check(os.Stdout, args[1:])
 		}

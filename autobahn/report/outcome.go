@@ -19,6 +19,9 @@ const (
 	wordMissing       = "NO RESULT" // ours: the suite says nothing about a case that it could not run
 )
 
+// informationalCases are those about which the RFC leaves open what is right.
+var informationalCases = []string{"7.1.6", "7.13.1", "7.13.2"}
+
 // An outcome is what the suite found in one case.
 type outcome struct {
 	ID            string `json:"-"`

@@ -4,17 +4,22 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"strconv"
 )
 
-// A spec is the file that tells one wstest process, as the fuzzing client,
-// what to do. The suite's own file has more keys; what is left out here is
-// optional there.
+// agent is the name that the suite files the results under.
+const agent = "plainsocket"
+
+// A spec is the file that tells one wstest process what to do. The suite's own
+// files have more keys; what is left out here is optional there.
 type spec struct {
 	OutDir  string   `json:"outdir"`
-	Servers []target `json:"servers"`
+	URL     string   `json:"url,omitempty"`     // of wstest itself, where it is the server
+	Servers []target `json:"servers,omitempty"` // whom it tests, where it is the client
 	Cases   []string `json:"cases"`
 }
 
@@ -25,36 +30,66 @@ type target struct {
 	URL   string `json:"url"`
 }
 
-func specs(args []string) error {
+// specs writes the specs. For those of servers it prints, a line for each,
+// directory and URL to w.
+func specs(w io.Writer, args []string) error {
 	fs := flag.NewFlagSet("specs", flag.ExitOnError)
 	sel := selectionFlags(fs)
 	url := fs.String("url", "", "`URL` of the server under test")
+	asServer := fs.Bool("fuzzingserver", false, "wstest is to be the server, on free ports of this machine")
 	shards := fs.Int("shards", 2, "`number` of wstest processes to divide the cases among")
 	fs.Parse(args)
-	if *url == "" || *shards < 1 || fs.NArg() != 1 {
-		return fmt.Errorf("specs needs -url, at least one shard and one directory")
+	if (*url == "") != *asServer || *shards < 1 || fs.NArg() != 1 {
+		return fmt.Errorf("specs needs -url or -fuzzingserver, at least one shard and one directory")
 	}
 	cases, err := sel.cases()
 	if err != nil {
 		return err
 	}
-	for i, shard := range split(cases, *shards) {
-		dir := filepath.Join(fs.Arg(0), strconv.Itoa(i+1))
-		s := spec{OutDir: dir, Servers: []target{{Agent: "plainsocket", URL: *url}}, Cases: shard}
-		if err := writeSpec(dir, s); err != nil {
+	parts := split(cases, *shards)
+	var ports []int
+	if *asServer {
+		if ports, err = freePorts(len(parts)); err != nil {
+			return err
+		}
+	}
+	for i, part := range parts {
+		s := spec{OutDir: filepath.Join(fs.Arg(0), strconv.Itoa(i+1)), Cases: part}
+		if *asServer {
+			s.URL = fmt.Sprintf("ws://127.0.0.1:%d", ports[i])
+			fmt.Fprintln(w, s.OutDir, s.URL)
+		} else {
+			s.Servers = []target{{Agent: agent, URL: *url}}
+		}
+		if err := writeSpec(s); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func writeSpec(dir string, s spec) error {
+// freePorts returns n ports that nobody listens on. The suite cannot choose
+// one by itself and say which; until it listens another program may still take
+// the port, and then the run fails.
+func freePorts(n int) (ports []int, err error) {
+	for range n {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, err
+		}
+		defer l.Close() // not before all are known, or one could come twice
+		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
+	}
+	return ports, nil
+}
+
+func writeSpec(s spec) error {
 	data, err := json.MarshalIndent(s, "", "  ")
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(s.OutDir, 0o755); err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(dir, "spec.json"), data, 0o644)
+	return os.WriteFile(filepath.Join(s.OutDir, "spec.json"), data, 0o644)
 }

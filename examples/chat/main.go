@@ -39,17 +39,17 @@ func main() {
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the program at once
-	if err := run(ctx, ln); err != nil {
+	if err := run(ctx, ln, newRoom(pace)); err != nil {
 		log.Fatal(err)
 	}
 }
 
 // run serves the page and the room until ctx ends.
-func run(ctx context.Context, ln net.Listener) error {
+func run(ctx context.Context, ln net.Listener, r *room) error {
 	ws := &websocket.Server{
 		// Nobody may send more than a line. (The room is stricter, and polite.)
 		Upgrader: websocket.Upgrader{ReadLimit: 8 << 10, EnableCompression: true},
-		Handler:  newRoom().serve,
+		Handler:  r.serve,
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/ws", ws)

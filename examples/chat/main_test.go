@@ -1,20 +1,51 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"os/exec"
+	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/plainsocket/websocket"
 )
 
-// start runs the program on a free port until stop, which returns what run does.
+// TestMain runs all tests, and then looks for goroutines that they left behind.
+// As a process of its own, with arguments in the environment, it is the program.
+func TestMain(m *testing.M) {
+	if args := os.Getenv("CHAT_TEST_ARGS"); args != "" {
+		os.Args = append(os.Args[:1], strings.Fields(args)...)
+		main()
+		return
+	}
+	goroutines := runtime.NumGoroutine()
+	code := m.Run()
+	for deadline := time.Now().Add(10 * time.Second); code == 0 && runtime.NumGoroutine() > goroutines; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			buf := make([]byte, 1<<20)
+			fmt.Fprintf(os.Stderr, "goroutines are left:\n%s\n", buf[:runtime.Stack(buf, true)])
+			code = 1
+		}
+	}
+	os.Exit(code)
+}
+
+// start runs the program on a free port until stop, which returns what run
+// does. Here members may talk as fast as they like.
 func start(t *testing.T) (addr string, stop func() error) {
+	t.Helper()
+	return startAt(t, 0)
+}
+
+func startAt(t *testing.T, pace time.Duration) (addr string, stop func() error) {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -22,12 +53,17 @@ func start(t *testing.T) (addr string, stop func() error) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- run(ctx, ln) }()
-	t.Cleanup(cancel)
-	return ln.Addr().String(), func() error {
+	go func() {
+		ended <- run(ctx, ln, newRoom(pace))
+		close(ended)
+	}()
+	stop = func() error {
 		cancel()
 		return <-ended
 	}
+	// Clients were closed before, by their own clean-up: nobody has to be waited for.
+	t.Cleanup(func() { stop() })
+	return ln.Addr().String(), stop
 }
 
 // A person is a client who has joined.
@@ -130,7 +166,7 @@ func stopAll(stop func() error, people ...*person) error {
 func TestMistakes(t *testing.T) {
 	addr, _ := start(t)
 	p := connect(t, addr)
-	for _, name := range []string{"", "  \t", strings.Repeat("x", longestName+1)} {
+	for _, name := range []string{"", "  \t", "\u200b\u202e", strings.Repeat("x", longestName+1)} {
 		p.WriteJSON(request{Name: name})
 		p.hear("error")
 	}
@@ -164,38 +200,6 @@ func TestHistoryIsBounded(t *testing.T) {
 	}
 }
 
-// A member who reads nothing does not hold up the others. It is closed with
-// 1013 once its queue, and the network's buffers, are full.
-func TestSlowReader(t *testing.T) {
-	addr, _ := start(t)
-	slow, _ := enter(t, addr, "Slow")
-	ann, _ := enter(t, addr, "Ann")
-	line := strings.Repeat("n", longestText)
-	for i := 0; ; i++ {
-		if i == 100_000 {
-			t.Fatal("the member who reads nothing is still there")
-		}
-		ann.say(line)
-		var e event
-		if err := ann.ReadJSON(&e); err != nil {
-			t.Fatal(err)
-		}
-		if e.Kind == "left" && e.Name == "Slow" {
-			break
-		}
-	}
-	// If it reads at last, it finds out why, behind what was sent before; or,
-	// where it takes too long, only that the connection is gone.
-	for {
-		if _, _, err := slow.ReadMessage(); err != nil {
-			if !websocket.IsCloseError(err, websocket.CloseTryAgainLater, websocket.CloseAbnormalClosure) {
-				t.Errorf("the slow member: %v", err)
-			}
-			break
-		}
-	}
-}
-
 func TestShutdownSays1001(t *testing.T) {
 	addr, stop := start(t)
 	ann, _ := enter(t, addr, "Ann")
@@ -225,5 +229,37 @@ func TestPage(t *testing.T) {
 	http.DefaultClient.CloseIdleConnections()
 	if err := stop(); err != nil {
 		t.Error(err)
+	}
+}
+
+// The program itself, as it is started and ended from a terminal.
+func TestProgram(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("no process can be sent a signal")
+	}
+	for _, sig := range []os.Signal{os.Interrupt, syscall.SIGTERM} {
+		program := exec.Command(os.Args[0])
+		program.Env = append(os.Environ(), "CHAT_TEST_ARGS=-addr localhost:0")
+		out, err := program.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := program.Start(); err != nil {
+			t.Fatal(err)
+		}
+		defer program.Process.Kill()
+		line, err := bufio.NewReader(out).ReadString('\n')
+		addr, ok := strings.CutPrefix(strings.TrimSpace(line), "open http://")
+		if err != nil || !ok {
+			t.Fatalf("printed %q, %v", line, err)
+		}
+		ann, _ := enter(t, addr, "Ann")
+		program.Process.Signal(sig)
+		if _, _, err := ann.ReadMessage(); !websocket.IsCloseError(err, websocket.CloseGoingAway) {
+			t.Errorf("after %v: %v, want 1001", sig, err)
+		}
+		if err := program.Wait(); err != nil {
+			t.Errorf("after %v: %v", sig, err)
+		}
 	}
 }

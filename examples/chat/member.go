@@ -40,6 +40,9 @@ func (r *room) serve(c *websocket.Conn, _ *http.Request) {
 		if err == nil {
 			req.Text, err = clean(req.Text, longestText)
 		}
+		if err == nil && req.Text != "" && !m.mayTalk(r.pace) {
+			err = mistake(fmt.Sprintf("Not so fast: %d lines at once, then one in %v.", burst, r.pace))
+		}
 		var wrong mistake
 		switch {
 		case errors.As(err, &wrong):
@@ -68,10 +71,7 @@ func readName(c *websocket.Conn) (string, error) {
 	for {
 		req, err := readRequest(c)
 		if err == nil {
-			req.Name, err = clean(req.Name, longestName)
-		}
-		if err == nil && req.Name == "" {
-			err = mistake("Your name is missing.")
+			req.Name, err = cleanName(req.Name)
 		}
 		var wrong mistake
 		if !errors.As(err, &wrong) {
@@ -98,6 +98,24 @@ func readRequest(c *websocket.Conn) (req request, err error) {
 	}
 	return req, nil
 }
+
+// cleanName is clean for what others know a member by: of one line, without
+// marks that turn the writing round, and to be seen at all.
+func cleanName(s string) (string, error) {
+	const joiner = '\u200d' // holds emoji together
+	s, err := clean(strings.Map(func(r rune) rune {
+		if unicode.IsGraphic(r) || r == joiner {
+			return r
+		}
+		return -1
+	}, s), longestName)
+	if err == nil && !strings.ContainsFunc(s, visible) {
+		err = mistake("Your name is missing.")
+	}
+	return s, err
+}
+
+func visible(r rune) bool { return unicode.In(r, unicode.L, unicode.N, unicode.P, unicode.S) }
 
 // clean removes what would not be seen, and refuses what is too long. (What
 // would be markup is the page's business, which shows text as text.)

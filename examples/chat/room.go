@@ -12,8 +12,11 @@ import (
 )
 
 const (
-	historyLength = 50 // lines that a newcomer gets to see
-	queueLength   = 64 // messages that may wait for a member that reads slowly
+	historyLength = 50  // lines that a newcomer gets to see
+	queueLength   = 256 // messages that may wait for a member that reads slowly
+
+	burst = 5                      // lines that a member may say at once
+	pace  = 500 * time.Millisecond // and after that, one in this time
 )
 
 // An event is what the server sends.
@@ -31,6 +34,7 @@ type event struct {
 // A room knows who is there and what was said last.
 type room struct {
 	started string
+	pace    time.Duration
 
 	mu      sync.Mutex // guards what follows
 	members map[*member]bool
@@ -44,10 +48,26 @@ type member struct {
 	c     *websocket.Conn
 	name  string
 	queue chan *websocket.PreparedMessage
+	until time.Time // when the burst can be had again; the reading goroutine's
 }
 
-func newRoom() *room {
-	return &room{started: time.Now().Format(time.RFC3339Nano), members: make(map[*member]bool)}
+func newRoom(pace time.Duration) *room {
+	return &room{started: time.Now().Format(time.RFC3339Nano), pace: pace, members: make(map[*member]bool)}
+}
+
+// mayTalk reports whether m has kept to the pace. Without that, one who says
+// lines faster than they can be written to everybody fills all the queues, and
+// the room loses its members for what they did not do.
+func (m *member) mayTalk(pace time.Duration) bool {
+	now := time.Now()
+	if m.until.Before(now) {
+		m.until = now
+	}
+	if m.until.Sub(now) > (burst-1)*pace {
+		return false
+	}
+	m.until = m.until.Add(pace)
+	return true
 }
 
 // join makes a member, which gets the history first, and tells the others.
@@ -105,6 +125,9 @@ func (r *room) remove(m *member) {
 func (r *room) say(m *member, text string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if !r.members[m] {
+		return // put out, and still talking
+	}
 	r.seq++
 	e := event{Kind: "said", Seq: r.seq, Name: m.name, Text: text, Time: time.Now()}
 	if r.history = append(r.history, e); len(r.history) > historyLength {
