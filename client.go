@@ -161,7 +161,11 @@ func (d *Dialer) DialContext(ctx context.Context, urlStr string, requestHeader h
 // dialError is what Dial's caller sees of an error: the context's end rather
 // than what it interrupted.
 func dialError(ctx context.Context, err error) error {
-	switch ctxErr := ctx.Err(); {
+	ctxErr := ctx.Err()
+	if end, ok := ctx.Deadline(); ok && ctxErr == nil && !time.Now().Before(end) {
+		ctxErr = context.DeadlineExceeded // which others may notice before the context does
+	}
+	switch {
 	case ctxErr == nil || errors.Is(err, ErrBadHandshake):
 		return err
 	case ctxErr == context.DeadlineExceeded:

@@ -31,12 +31,20 @@ func clientTrace(ctx context.Context) *httptrace.ClientTrace {
 // closeWhenDone closes nc when ctx ends. The function that it returns calls
 // that off, and reports false if it comes too late.
 func closeWhenDone(ctx context.Context, nc net.Conn) (stop func() bool) {
-	return context.AfterFunc(ctx, func() {
-		if tc, ok := nc.(*tls.Conn); ok {
-			nc = tc.NetConn() // without a goodbye, for which a peer may make it wait
+	return context.AfterFunc(ctx, func() { closeAtOnce(nc) })
+}
+
+// closeAtOnce closes nc without TLS's goodbye, for which a peer may make it
+// wait; TLS may run inside of TLS, to a proxy.
+func closeAtOnce(nc net.Conn) {
+	for {
+		tc, ok := nc.(*tls.Conn)
+		if !ok {
+			nc.Close()
+			return
 		}
-		nc.Close()
-	})
+		nc = tc.NetConn()
+	}
 }
 
 // connect makes the transport for a request, TLS included.
@@ -63,11 +71,13 @@ func (d *Dialer) connect(ctx context.Context, r *http.Request) (nc net.Conn, err
 	if err != nil {
 		return nil, err
 	}
+	if secure {
+		if nc, err = d.startTLS(ctx, nc, d.TLSClientConfig, r.URL.Hostname()); err != nil {
+			return nil, err
+		}
+	}
 	if trace.GotConn != nil {
 		trace.GotConn(httptrace.GotConnInfo{Conn: nc})
-	}
-	if secure {
-		return d.startTLS(ctx, nc, d.TLSClientConfig, r.URL.Hostname())
 	}
 	return nc, nil
 }
@@ -132,12 +142,16 @@ func (d *Dialer) startTLS(ctx context.Context, nc net.Conn, config *tls.Config, 
 		trace.TLSHandshakeStart()
 	}
 	tc := tls.Client(nc, config)
-	err := tc.HandshakeContext(ctx)
+	stop := closeWhenDone(ctx, nc) // which HandshakeContext would do with a goodbye, if nc is TLS itself
+	err := tc.HandshakeContext(context.WithoutCancel(ctx))
+	if !stop() && err == nil {
+		err = ctx.Err()
+	}
 	if trace.TLSHandshakeDone != nil {
 		trace.TLSHandshakeDone(tc.ConnectionState(), err)
 	}
 	if err != nil {
-		nc.Close()
+		closeAtOnce(nc)
 		return nil, err
 	}
 	return tc, nil
@@ -153,6 +167,7 @@ func (d *Dialer) openingHandshake(ctx context.Context, nc net.Conn, r *http.Requ
 		resp, err = nil, ctx.Err()
 	}
 	if err != nil {
+		closeAtOnce(nc)
 		c.flags.set(flagTold) // there was no connection that could end
 		if c.in != nil {
 			c.in.recycle()

@@ -3,6 +3,7 @@ package websocket
 import (
 	"crypto/rand"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -64,6 +65,9 @@ func (d *Dialer) newRequest(urlStr string, extra http.Header) (*http.Request, []
 // know it.
 func parseURL(s string) (*url.URL, error) {
 	u, err := url.Parse(s)
+	if wrong, ok := errors.AsType[*url.Error](err); ok {
+		err = wrong.Err // without the URL, which may hold a password
+	}
 	if err != nil {
 		return nil, fmt.Errorf("websocket: malformed URL: %w", err)
 	}
@@ -74,16 +78,18 @@ func parseURL(s string) (*url.URL, error) {
 		u.Scheme = "https"
 	case "http", "https":
 	default:
-		return nil, fmt.Errorf("websocket: malformed URL %q: want a scheme of ws or wss, not %q", u.Redacted(), u.Scheme)
+		return nil, fmt.Errorf("websocket: malformed URL: want a scheme of ws or wss, not %q", u.Scheme)
 	}
 	switch {
 	case u.Hostname() == "":
-		return nil, fmt.Errorf("websocket: malformed URL %q: it names no host", u.Redacted())
+		return nil, errors.New("websocket: malformed URL: it names no host")
 	case u.Fragment != "" || strings.HasSuffix(s, "#"):
 		// "Fragment identifiers are meaningless in the context of WebSocket URIs
 		// and MUST NOT be used on these URIs."
 		return nil, fmt.Errorf("websocket: malformed URL %q: fragments are not allowed", u.Redacted())
 	}
+	u.Host = strings.TrimSuffix(u.Host, ":")
+	u.RawQuery = strings.ReplaceAll(u.RawQuery, " ", "%20") // which would end the request's target
 	return u, nil
 }
 
@@ -127,6 +133,9 @@ func (d *Dialer) addCredentials(r *http.Request) {
 		}
 	}
 	if d.Jar != nil {
+		if own := r.Header["Cookie"]; len(own) > 1 { // AddCookie knows the first only
+			r.Header.Set("Cookie", strings.Join(own, "; "))
+		}
 		for _, cookie := range d.Jar.Cookies(r.URL) {
 			r.AddCookie(cookie)
 		}
@@ -136,6 +145,11 @@ func (d *Dialer) addCredentials(r *http.Request) {
 // offerSubprotocols: "The elements that comprise this value MUST […] all be
 // unique strings" (section 4.1).
 func (d *Dialer) offerSubprotocols(h http.Header) error {
+	for _, protocol := range d.Subprotocols {
+		if !isSubprotocol(protocol) {
+			return fmt.Errorf("websocket: subprotocol %q cannot be offered", protocol)
+		}
+	}
 	if len(d.Subprotocols) > 0 {
 		h.Set("Sec-Websocket-Protocol", strings.Join(d.Subprotocols, ", "))
 	}

@@ -107,6 +107,7 @@ func TestRequest(t *testing.T) {
 func TestRequestRefused(t *testing.T) {
 	extra := http.Header{"x-a": {"1"}}
 	(&Dialer{}).newRequest("ws://h/", extra)
+	//lint:ignore SA1008 as the caller wrote it
 	if len(extra) != 1 || extra["x-a"][0] != "1" {
 		t.Errorf("the caller's header became %v", extra)
 	}

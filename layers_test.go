@@ -109,6 +109,27 @@ func TestLayersStandardLibraryOnly(t *testing.T) {
 	}
 }
 
+// Nor may a test of the package's: go mod tidy looks at the tests of packages
+// in other modules too, and would not find it under that path. Tests from outside
+// are in conformance/.
+func TestLayersTestsImportNothing(t *testing.T) {
+	names, err := filepath.Glob("*_test.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		f, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ImportsOnly)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, spec := range f.Imports {
+			if path := strings.Trim(spec.Path.Value, `"`); strings.Contains(strings.Split(path, "/")[0], ".") {
+				t.Errorf("%s imports %s", name, path)
+			}
+		}
+	}
+}
+
 // The test itself, on a package with one reference of each kind that must not be.
 func TestLayersFindsFaults(t *testing.T) {
 	fset := token.NewFileSet()

@@ -1,8 +1,6 @@
 package websocket
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"encoding/base64"
 	"fmt"
@@ -27,7 +25,7 @@ func (d *Dialer) dialThrough(ctx context.Context, proxy *url.URL, addr string) (
 	default:
 		return nil, fmt.Errorf("websocket: proxy %s: want a scheme of http, https, socks5 or socks5h", proxy.Redacted())
 	}
-	proxyAddr := hostPort(proxy)
+	addr, proxyAddr := withoutZone(addr), hostPort(proxy)
 	switch {
 	case proxy.Scheme != "https":
 		nc, err = d.dial(ctx, proxyAddr)
@@ -45,7 +43,7 @@ func (d *Dialer) dialThrough(ctx context.Context, proxy *url.URL, addr string) (
 		err = ctx.Err()
 	}
 	if err != nil {
-		nc.Close()
+		closeAtOnce(nc)
 		return nil, fmt.Errorf("websocket: proxy %s: %w", proxyAddr, err)
 	}
 	return nc, nil
@@ -76,20 +74,26 @@ func openTunnel(nc net.Conn, user *url.Userinfo, addr string) error {
 	if _, err := io.WriteString(nc, request+"\r\n"); err != nil {
 		return err
 	}
-	header, err := readTunnelHeader(nc)
-	if err != nil {
-		return err
+	for {
+		header, err := readTunnelHeader(nc)
+		if err != nil {
+			return err
+		}
+		// The rest of the header does not matter: "a client MUST ignore any
+		// Content-Length or Transfer-Encoding" in a response that agrees.
+		line, _, _ := strings.Cut(string(header), "\n")
+		version, status, _ := strings.Cut(trimOWS(strings.TrimSuffix(line, "\r")), " ")
+		if _, _, ok := http.ParseHTTPVersion(version); !ok || len(status) < 3 {
+			return fmt.Errorf("malformed response to CONNECT: %.100q", line)
+		}
+		switch status[0] {
+		case '1': // a response before the response
+		case '2':
+			return nil
+		default:
+			return fmt.Errorf("CONNECT %s was refused: %s", addr, status)
+		}
 	}
-	resp, err := http.ReadResponse(bufio.NewReader(bytes.NewReader(header)), &http.Request{Method: http.MethodConnect})
-	if err != nil {
-		return err
-	}
-	// "Any 2xx (Successful) response indicates that the sender […] will switch
-	// to tunnel mode immediately after the response header section."
-	if resp.StatusCode/100 != 2 {
-		return fmt.Errorf("CONNECT %s was refused: %s", addr, strings.TrimSpace(resp.Status))
-	}
-	return nil
 }
 
 // readTunnelHeader reads a response's header, and nothing behind it: that

@@ -25,17 +25,22 @@ import (
 
 // headerEnd returns the length of the header at the front of b, with its empty
 // line; 0 where b ends before it. The first searched octets have been looked
-// at before.
+// at before. "A recipient MAY recognize a single LF as a line terminator" (RFC
+// 9112 section 2.2): whoever types a request by hand will be told what is missing.
 func headerEnd(b []byte, searched int) int {
-	from := max(0, searched-3)
-	if i := bytes.Index(b[from:], []byte("\r\n\r\n")); i >= 0 {
-		return from + i + 4
+	for at := max(0, searched-2); ; {
+		i := bytes.IndexByte(b[at:], '\n')
+		if i < 0 {
+			return 0
+		}
+		at += i + 1
+		switch rest := b[at:]; {
+		case len(rest) >= 1 && rest[0] == '\n':
+			return at + 1
+		case len(rest) >= 2 && rest[0] == '\r' && rest[1] == '\n':
+			return at + 2
+		}
 	}
-	// Somebody types a request by hand: parseRequest will say what is missing.
-	if i := bytes.Index(b[from:], []byte("\n\n")); i >= 0 {
-		return from + i + 2
-	}
-	return 0
 }
 
 // parseRequest parses a header that headerEnd has measured. The request and

@@ -40,9 +40,14 @@ func TestHeaderEnd(t *testing.T) {
 			}
 		}
 	}
-	for _, no := range []string{"", "\r\n", "GET / HTTP/1.1\n", "\n\r\n", "\r\r\n"} {
+	for _, no := range []string{"", "\r\n", "GET / HTTP/1.1\n", "\n\r", "\r\r\n"} {
 		if got := headerEnd([]byte(no), 0); got != 0 {
 			t.Errorf("%q ends at %d, want no end", no, got)
+		}
+	}
+	for _, mixed := range []string{"a\n\r\n", "a\r\n\n"} { // and what is behind is not looked at
+		if got := headerEnd([]byte(mixed+"\r\n\r\n"), 0); got != len(mixed) {
+			t.Errorf("%q ends at %d", mixed, got)
 		}
 	}
 	// Lines that end without CR are refused, and not waited for until a timeout.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"crypto/rand"
+	"maps"
 	"net/http"
 	"strings"
 	"sync"
@@ -38,13 +39,7 @@ func (d *door) login(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "wrong user name or password", http.StatusUnauthorized)
 		return
 	}
-	token := rand.Text()
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.sessions == nil {
-		d.sessions = make(map[string]time.Time)
-	}
-	d.sessions[token] = time.Now().Add(lifetime)
+	token := d.open(time.Now())
 	http.SetCookie(w, &http.Cookie{
 		Name: cookieName, Value: token, Path: "/", MaxAge: int(lifetime.Seconds()),
 		HttpOnly: true,                    // no script can read it, and so none can steal it
@@ -52,6 +47,20 @@ func (d *door) login(w http.ResponseWriter, r *http.Request) {
 		Secure:   r.TLS != nil,            // never over plain HTTP, once there is TLS
 	})
 	w.WriteHeader(http.StatusNoContent)
+}
+
+// open begins a session. It removes those that are over, which nobody else
+// would: who has gone does not come back to log out.
+func (d *door) open(now time.Time) (token string) {
+	token = rand.Text()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.sessions == nil {
+		d.sessions = make(map[string]time.Time)
+	}
+	maps.DeleteFunc(d.sessions, func(_ string, end time.Time) bool { return now.After(end) })
+	d.sessions[token] = now.Add(lifetime)
+	return token
 }
 
 func (d *door) logout(w http.ResponseWriter, r *http.Request) {

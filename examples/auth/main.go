@@ -70,7 +70,8 @@ func run(ctx context.Context, ln net.Listener, a *asker) error {
 		w.Header().Set("Content-Security-Policy", policy)
 		files.ServeHTTP(w, r)
 	})
-	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
+	// ReadTimeout is for the form. It ends with the upgrade: a WebSocket has its own.
+	server := &http.Server{Handler: mux, ReadTimeout: 10 * time.Second}
 
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(ln) }()

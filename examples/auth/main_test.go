@@ -1,13 +1,17 @@
 package main
 
 import (
+	"bufio"
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"net/http/cookiejar"
-	"net/url"
+	"os"
+	"os/exec"
+	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -15,6 +19,26 @@ import (
 )
 
 const secret = "correct horse"
+
+// TestMain runs all tests, and then looks for goroutines that they left behind.
+// As a process of its own, with arguments in the environment, it is the program.
+func TestMain(m *testing.M) {
+	if args := os.Getenv("AUTH_TEST_ARGS"); args != "" {
+		os.Args = append(os.Args[:1], strings.Fields(args)...)
+		main()
+		return
+	}
+	goroutines := runtime.NumGoroutine()
+	code := m.Run()
+	for deadline := time.Now().Add(10 * time.Second); code == 0 && runtime.NumGoroutine() > goroutines; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			buf := make([]byte, 1<<20)
+			fmt.Fprintf(os.Stderr, "goroutines are left:\n%s\n", buf[:runtime.Stack(buf, true)])
+			code = 1
+		}
+	}
+	os.Exit(code)
+}
 
 // start runs the program on a free port.
 func start(t *testing.T, patience time.Duration) (addr string) {
@@ -58,131 +82,6 @@ func converse(t *testing.T, c *websocket.Conn, exit bool, lines ...string) (hear
 	}
 }
 
-func TestAskedAfter(t *testing.T) {
-	addr := start(t, time.Minute)
-	const wrong = "wrong user name or password; attempts left: "
-	for _, tt := range []struct {
-		name  string
-		lines []string
-		heard string // joined
-		code  int
-	}{
-		{"right at once", []string{"demo", secret, "hello", ""},
-			"user name:|password:|welcome, demo|your submit context: hello|your submit context: ", 1000},
-		{"wrong name, then right", []string{"root", secret, "demo", secret, "x"},
-			"user name:|password:|" + wrong + "2|user name:|password:|welcome, demo|your submit context: x", 1000},
-		{"three times wrong", []string{"demo", "", "demo", secret + "x", "demo", secret[1:], "demo", secret},
-			"user name:|password:|" + wrong + "2|user name:|password:|" + wrong + "1|user name:|password:", 1008},
-		{"leaves while asked", nil, "user name:", 1000},
-		{"much too long", []string{strings.Repeat("x", 2000)}, "user name:", 1009},
-	} {
-		c, _, err := websocket.DefaultDialer.Dial("ws://"+addr+"/after", nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		heard, end := converse(t, c, tt.code == 1000, tt.lines...)
-		if got := strings.Join(heard, "|"); got != tt.heard || !websocket.IsCloseError(end, tt.code) {
-			t.Errorf("%s: heard %q and %v; want %q and %d", tt.name, got, end, tt.heard, tt.code)
-		}
-	}
-}
-
-func TestLoggingInTakesTooLong(t *testing.T) {
-	addr := start(t, 50*time.Millisecond)
-	c, _, err := websocket.DefaultDialer.Dial("ws://"+addr+"/after", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	for {
-		_, _, err := c.ReadMessage()
-		if err == nil {
-			continue // the question
-		}
-		if !websocket.IsCloseError(err, websocket.ClosePolicyViolation) || !strings.Contains(err.Error(), "too long") {
-			t.Errorf("no answer: %v, want 1008", err)
-		}
-		return
-	}
-}
-
-// login posts the form, and returns the response.
-func login(t *testing.T, client *http.Client, addr, name, password string, header http.Header) *http.Response {
-	t.Helper()
-	form := url.Values{"name": {name}, "password": {password}}
-	r, _ := http.NewRequest(http.MethodPost, "http://"+addr+"/login", strings.NewReader(form.Encode()))
-	r.Header = http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}
-	for name, values := range header {
-		r.Header[name] = values
-	}
-	resp, err := client.Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	resp.Body.Close()
-	return resp
-}
-
-func TestAskedBefore(t *testing.T) {
-	addr := start(t, time.Minute)
-	jar, _ := cookiejar.New(nil)
-	client := &http.Client{Jar: jar}
-	defer client.CloseIdleConnections()
-	dialer := websocket.Dialer{Jar: jar}
-	refused := func(when string, header http.Header, status int) {
-		t.Helper()
-		_, resp, err := dialer.Dial("ws://"+addr+"/before", header)
-		if err != websocket.ErrBadHandshake || resp.StatusCode != status {
-			t.Errorf("%s: %v, %v; want status %d", when, resp, err, status)
-		}
-	}
-	talks := func(when string, d *websocket.Dialer, header http.Header) {
-		t.Helper()
-		c, _, err := d.Dial("ws://"+addr+"/before", header)
-		if err != nil {
-			t.Errorf("%s: %v", when, err)
-			return
-		}
-		if heard, end := converse(t, c, true, "hello"); len(heard) != 1 || heard[0] != "your submit context: hello" || !websocket.IsCloseError(end, 1000) {
-			t.Errorf("%s: %q, %v", when, heard, end)
-		}
-	}
-
-	refused("without a session", nil, 401)
-	refused("with a session of one's own", http.Header{"Cookie": {"session=AAAA"}}, 401)
-	if resp := login(t, client, addr, "demo", "wrong", nil); resp.StatusCode != 401 || len(resp.Cookies()) != 0 {
-		t.Errorf("wrong password: %s, %v", resp.Status, resp.Cookies())
-	}
-	if resp := login(t, client, addr, "demo", secret, http.Header{"Sec-Fetch-Site": {"cross-site"}}); resp.StatusCode != 403 {
-		t.Errorf("login by another site's page: %s", resp.Status)
-	}
-	resp := login(t, client, addr, "demo", secret, nil)
-	if len(resp.Cookies()) != 1 {
-		t.Fatalf("right password: %s, %v", resp.Status, resp.Cookies())
-	}
-	cookie := resp.Cookies()[0]
-	if !cookie.HttpOnly || cookie.SameSite != http.SameSiteStrictMode || len(cookie.Value) < 26 {
-		t.Errorf("cookie %v", cookie)
-	}
-	talks("with the cookie", &dialer, nil)
-	talks("with the token", new(websocket.Dialer), http.Header{"Authorization": {"Bearer " + cookie.Value}})
-	refused("from another site's page, cookie and all", http.Header{"Origin": {"https://evil.example"}}, 403)
-
-	resp, err := client.Post("http://"+addr+"/logout", "", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	resp.Body.Close()
-	refused("after logging out", http.Header{"Authorization": {"Bearer " + cookie.Value}}, 401)
-}
-
-func TestSessionsEnd(t *testing.T) {
-	d := &door{sessions: map[string]time.Time{"old": time.Now().Add(-time.Second), "new": time.Now().Add(time.Minute)}}
-	if d.knows("old") || !d.knows("new") || d.knows("") || len(d.sessions) != 1 {
-		t.Errorf("left: %v", d.sessions)
-	}
-}
-
 func TestPage(t *testing.T) {
 	addr := start(t, time.Minute)
 	for path, want := range map[string]string{"/": "script.js", "/script.js": "WebSocket", "/style.css": "#log", "/icon.svg": "<svg"} {
@@ -195,5 +94,52 @@ func TestPage(t *testing.T) {
 		if resp.StatusCode != http.StatusOK || !strings.Contains(string(body), want) || resp.Header.Get("Content-Security-Policy") == "" {
 			t.Errorf("GET %s: %s", path, resp.Status)
 		}
+	}
+}
+
+// program is the program itself, as it is started from a terminal.
+func program(password string) *exec.Cmd {
+	p := exec.Command(os.Args[0])
+	p.Env = append(os.Environ(), "AUTH_TEST_ARGS=-addr localhost:0 -patience 50ms", "AUTH_PASSWORD="+password)
+	return p
+}
+
+func TestNoPassword(t *testing.T) {
+	out, err := program("").CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "AUTH_PASSWORD=... go run") || strings.Contains(string(out), "open http://") {
+		t.Errorf("started without a password: %v\n%s", err, out)
+	}
+}
+
+func TestProgram(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("no process can be sent a signal")
+	}
+	p := program(secret)
+	out, err := p.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer p.Process.Kill()
+	line, err := bufio.NewReader(out).ReadString('\n')
+	addr, ok := strings.CutPrefix(strings.TrimSpace(line), "open http://")
+	if err != nil || !ok {
+		t.Fatalf("printed %q, %v", line, err)
+	}
+	v := visit(t, addr)
+	v.login("demo", secret, nil)
+	c, _, err := (&websocket.Dialer{Jar: v.Jar}).Dial("ws://"+addr+"/before", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Process.Signal(syscall.SIGTERM)
+	if _, end := converse(t, c, false); !websocket.IsCloseError(end, websocket.CloseGoingAway) {
+		t.Errorf("at the end: %v, want 1001", end)
+	}
+	if err := p.Wait(); err != nil {
+		t.Error(err)
 	}
 }

@@ -7,12 +7,17 @@ address.protocol = address.protocol.replace("http", "ws"); // https becomes wss
 
 let socket;
 let name = sessionStorage.getItem("name") ?? "";
+let me = ""; // the name as the room gave it, perhaps with a number
 let people = new Set();
 
 // Lines have numbers, so that those seen before are not shown again after a
 // reconnect. Another run of the server begins anew.
 let room = "";
 let lastSeq = 0;
+
+// What was sent and has not come back. If the connection ends first, perhaps
+// nobody heard it: it goes back into the field.
+let underway = [];
 
 // Coming back: each attempt waits longer, up to half a minute, and a random part
 // of that, lest all the pages of a server that was restarted come at once.
@@ -25,15 +30,20 @@ function connect() {
   clearTimeout(timer);
   showState("connecting");
   socket = new WebSocket(address);
-  socket.onopen = () => socket.send(JSON.stringify({ name }));
+  socket.onopen = () => send({ name });
   socket.onmessage = (event) => received(JSON.parse(event.data));
   socket.onclose = (event) => {
+    if (name === "") return; // who is being asked for a name has time
     const delay = Math.random() * wait;
     wait = Math.min(2 * wait, LONGEST_WAIT);
     timer = setTimeout(connect, delay);
     const why = event.reason || (event.code === 1001 ? "the server is going away" : "the connection was lost");
     showState("reconnecting", `reconnecting: ${why}`);
   };
+}
+
+function send(request) {
+  socket.send(JSON.stringify(request));
 }
 
 function received(event) {
@@ -57,6 +67,8 @@ function received(event) {
       break;
     case "error":
       showError(event.text);
+      if ($("state").dataset.state !== "connected") askName();
+      else takeBack(underway.splice(0, 1)); // refusals and lines come in the order in which they were sent
   }
 }
 
@@ -69,12 +81,22 @@ function welcome(event) {
   showPeople();
   showState("connected", `you are ${event.name}`);
   showError("");
-  for (const line of event.history ?? []) said(line);
+  for (const line of event.history ?? []) said(line); // which may hold what is underway
+  me = event.name;
+  if (underway.length === 0) return;
+  showError("The connection was lost before your last words had come back. They are in the field again.");
+  takeBack(underway.splice(0));
+}
+
+// takeBack puts lines that were not said in front of what is being written.
+function takeBack(lines) {
+  $("text").value = [...lines, $("text").value].filter((text) => text !== "").join(" ");
 }
 
 function said(event) {
   if (event.seq <= lastSeq) return;
   lastSeq = event.seq;
+  if (event.name === me) underway.shift();
   const line = document.createElement("li");
   line.append(span("who", event.name), span("content", event.text), clock(event.time));
   append(line);
@@ -132,7 +154,17 @@ function join() {
   $("name-form").hidden = true;
   $("room").hidden = false;
   $("text").focus();
-  connect();
+  if (socket?.readyState === WebSocket.OPEN) send({ name }); // another try
+  else connect();
+}
+
+function askName() {
+  name = "";
+  sessionStorage.removeItem("name");
+  showState("asking", "who are you?");
+  $("name-form").hidden = false;
+  $("room").hidden = true;
+  $("name").focus();
 }
 
 $("name-form").addEventListener("submit", (event) => {
@@ -149,8 +181,10 @@ $("text-form").addEventListener("submit", (event) => {
     return;
   }
   showError("");
-  if ($("text").value.trim() === "") return;
-  socket.send(JSON.stringify({ text: $("text").value }));
+  const text = $("text").value.trim();
+  if (text === "") return;
+  send({ text });
+  underway.push(text);
   $("text").value = "";
 });
 

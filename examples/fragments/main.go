@@ -30,20 +30,30 @@ import (
 
 func main() {
 	size := flag.Int64("size", 64<<20, "octets of the message that is streamed")
+	file := flag.String("file", "", "stream this `file` instead")
 	flag.Parse()
-	if err := run(os.Stdout, *size); err != nil {
+	var source io.Reader = io.LimitReader(zeros{}, *size)
+	if *file != "" {
+		f, err := os.Open(*file)
+		if err != nil {
+			log.Fatal(err)
+		}
+		defer f.Close()
+		source = f
+	}
+	if err := run(os.Stdout, source); err != nil {
 		log.Fatal(err)
 	}
 }
 
 // run serves on a port of this machine, and is its own client.
-func run(w io.Writer, size int64) error {
+func run(w io.Writer, source io.Reader) error {
 	l, err := net.Listen("tcp", "localhost:0")
 	if err != nil {
 		return err
 	}
 	srv := &websocket.Server{Handler: func(c *websocket.Conn, r *http.Request) {
-		if err := serve(c, r.URL.Path, size); err != nil {
+		if err := serve(c, r.URL.Path, source); err != nil {
 			log.Print(err)
 		}
 	}}
@@ -61,14 +71,14 @@ func run(w io.Writer, size int64) error {
 
 // serve sends one message, and leaves the rest to the Server, which closes the
 // connection when its handler returns.
-func serve(c *websocket.Conn, path string, size int64) error {
+func serve(c *websocket.Conn, path string, source io.Reader) error {
 	switch path {
 	case "/hello":
 		return c.WriteMessage(websocket.TextMessage, []byte("hello"))
 	case "/fragments":
 		return sendInParts(c, "and a ", "happy new ", "year!")
 	default:
-		return stream(c, size)
+		return stream(c, source)
 	}
 }
 
@@ -102,12 +112,12 @@ func sendInParts(c *websocket.Conn, parts ...string) error {
 
 // stream sends what a reader has, however much that is: io.Copy fills frame
 // after frame, and none of them waits for the next.
-func stream(c *websocket.Conn, size int64) error {
+func stream(c *websocket.Conn, source io.Reader) error {
 	w, err := c.NextWriter(websocket.BinaryMessage)
 	if err != nil {
 		return err
 	}
-	if _, err := io.Copy(w, io.LimitReader(zeros{}, size)); err != nil {
+	if _, err := io.Copy(w, source); err != nil {
 		return err
 	}
 	return w.Close()
@@ -121,18 +131,29 @@ func (zeros) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// fetch connects, reads one message as a stream, and prints its frames.
+// fetch connects, receives one message, and closes.
 func fetch(w io.Writer, url string) error {
 	frames := &framePrinter{w: w}
 	dialer := websocket.Dialer{
-		Trace:     &websocket.Trace{Frame: frames.print},
-		ReadLimit: -1, // a stream has no size to be limited
+		Trace: &websocket.Trace{Frame: frames.print},
+		// A stream has no size to be limited, neither in octets nor in frames.
+		// Only who keeps nothing of it, as here, can do without both limits.
+		ReadLimit:    -1,
+		MaxFragments: -1,
 	}
 	c, _, err := dialer.Dial(url, nil)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
+	if err := receive(w, c, frames); err != nil {
+		return err
+	}
+	return c.Shutdown(context.Background(), websocket.CloseNormalClosure, "")
+}
+
+// receive reads a message as a stream, prints its frames, and says what it was.
+func receive(w io.Writer, c *websocket.Conn, frames *framePrinter) error {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	_, r, err := c.NextReader()
@@ -142,7 +163,7 @@ func fetch(w io.Writer, url string) error {
 	sum := sha256.New()
 	start := make([]byte, 40)
 	n, err := io.ReadFull(r, start)
-	if err != nil && err != io.ErrUnexpectedEOF {
+	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
 		return err
 	}
 	sum.Write(start[:n])
@@ -158,7 +179,7 @@ func fetch(w io.Writer, url string) error {
 		fmt.Fprintf(w, "  = %d octets, SHA-256 %.8x…; %d KiB were allocated meanwhile, by both sides together\n\n",
 			int64(n)+rest, sum.Sum(nil), (after.TotalAlloc-before.TotalAlloc)/1024)
 	}
-	return c.Shutdown(context.Background(), websocket.CloseNormalClosure, "")
+	return nil
 }
 
 // A framePrinter prints the first frames, and counts the others.

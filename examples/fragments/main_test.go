@@ -2,18 +2,26 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/plainsocket/websocket"
 )
 
 // The program's output is what its README promises: frame boundaries, the ping
 // between them, and memory that does not depend on the stream's size.
 func TestRun(t *testing.T) {
 	var b bytes.Buffer
-	if err := run(&b, 64<<20); err != nil {
+	if err := run(&b, io.LimitReader(zeros{}, 64<<20)); err != nil {
 		t.Fatal(err)
 	}
 	got := b.String()
@@ -44,5 +52,79 @@ func TestRun(t *testing.T) {
 	}
 	if kib, _ := strconv.Atoi(m[3]); kib > 4<<10 {
 		t.Errorf("streaming 64 MiB allocated %d KiB", kib)
+	}
+}
+
+// summary returns what the program prints of a stream.
+func summary(t *testing.T, source io.Reader) string {
+	t.Helper()
+	var b bytes.Buffer
+	if err := run(&b, source); err != nil {
+		t.Fatal(err)
+	}
+	_, stream, _ := strings.Cut(b.String(), "/stream\n")
+	return stream
+}
+
+func TestFile(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(name, bytes.Repeat([]byte("0123456789"), 100_000), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	// The sum is sha256sum's. 1,000,000 octets are 30 frames of 32754, and one more.
+	got := summary(t, f)
+	for _, want := range []string{"… 24 more\n", "FIN 1  opcode  0 continuation  17380 octets", "= 1000000 octets, SHA-256 ec21d64624228af3"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("printed\n%s\nwithout %q", got, want)
+		}
+	}
+}
+
+func TestSmallStreams(t *testing.T) {
+	for text, want := range map[string]string{
+		"":  "  FIN 1  opcode  2 binary            0 octets   82 00\n  = \"\"\n\n",
+		"x": "  FIN 1  opcode  2 binary            1 octets   82 01\n  = \"x\"\n\n",
+	} {
+		if got := summary(t, strings.NewReader(text)); got != want {
+			t.Errorf("%q: printed\n%s\nwant\n%s", text, got, want)
+		}
+	}
+}
+
+// A stream may have more frames than a message has by default, as one of more
+// than 2 GiB does. Here they are of one octet.
+func TestAnyNumberOfFrames(t *testing.T) {
+	const frames = 70_000
+	srv := &websocket.Server{Handler: func(c *websocket.Conn, _ *http.Request) {
+		w, err := c.NextWriter(websocket.BinaryMessage)
+		for range frames {
+			if err == nil {
+				_, err = w.Write([]byte("x"))
+			}
+			if err == nil {
+				err = w.(interface{ Flush() error }).Flush()
+			}
+		}
+		if err == nil {
+			err = w.Close()
+		}
+		if err != nil {
+			t.Error(err)
+		}
+	}}
+	hs := httptest.NewServer(srv)
+	defer hs.Close()
+	defer srv.Shutdown(context.Background())
+	var b bytes.Buffer
+	if err := fetch(&b, "ws"+strings.TrimPrefix(hs.URL, "http")); err != nil {
+		t.Fatal(err)
+	}
+	if want := fmt.Sprintf("= %d octets", frames); !strings.Contains(b.String(), want) {
+		t.Errorf("printed\n%s\nwithout %q", &b, want)
 	}
 }

@@ -1,16 +1,51 @@
 package browser
 
-import "testing"
+import (
+	"strings"
+	"syscall"
+	"testing"
+)
+
+func joinChat(page *Page, name string) {
+	page.t.Helper()
+	page.Fill("#name", name)
+	page.Click("#name-form button")
+	page.See("#state", "you are "+name)
+}
+
+func value(page *Page, selector string) string {
+	page.t.Helper()
+	return evaluate[string](page, `document.querySelector("`+selector+`").value`)
+}
+
+// times counts a line in what was said.
+func times(page *Page, line string) int {
+	page.t.Helper()
+	return strings.Count(page.Text("#log"), line)
+}
+
+// runAgain runs a chat that has ended once more, at the same address.
+func runAgain(t *testing.T, ended *Server) *Server {
+	t.Helper()
+	s := startProgram(t, ended.cmd.Path, "-addr", strings.TrimPrefix(ended.URL, "http://"))
+	s.URL = strings.TrimPrefix(s.WaitOutput("open http://"), "open ")
+	return s
+}
 
 func TestChat(t *testing.T) {
 	server := Start(t, "chat")
 	ann, bob := Open(t, server.URL), Open(t, server.URL)
-	for page, name := range map[*Page]string{ann: "Ann", bob: "Bob"} {
-		page.Labelled()
-		page.Fill("#name", name)
-		page.Click("#name-form button")
-		page.See("#state", "you are "+name)
-	}
+	ann.Labelled()
+	joinChat(ann, "Ann")
+
+	t.Log("a name that cannot be seen")
+	bob.Fill("#name", "\u200b")
+	bob.Press("\r")
+	bob.See("#error", "Your name is missing")
+	bob.See("#state", "who are you?")
+	joinChat(bob, "Bob")
+	bob.See("#error", "")
+	bob.Labelled()
 	for _, page := range []*Page{ann, bob} {
 		page.See("#people", "Ann", "Bob")
 	}
@@ -28,12 +63,36 @@ func TestChat(t *testing.T) {
 	t.Log("a newcomer sees what was said")
 	eve := Open(t, server.URL)
 	eve.Fill("#name", "Ann")
-	eve.Click("#name-form button")
+	eve.Press("\r")
 	eve.See("#state", "you are Ann (2)")
 	eve.See("#log", "Grüße", "hello")
 
+	t.Log("too fast: what was not said is back in the field")
+	evaluate[any](eve, `for (let i = 0; i < 7; i++) {
+		document.querySelector("#text").value = "line" + i;
+		document.querySelector("#text-form").requestSubmit();
+	}`)
+	eve.See("#error", "Not so fast")
+	eve.See("#log", "line4")
+	if got := value(eve, "#text"); !strings.Contains(got, "line6") || times(eve, "line6") != 0 {
+		t.Errorf("the field holds %q", got)
+	}
+
 	t.Log("on a phone")
 	eve.Resize(320, 640)
+	for _, page := range []*Page{ann, bob, eve} {
+		page.Quiet()
+	}
+}
+
+func TestChatComesBack(t *testing.T) {
+	server := Start(t, "chat")
+	ann, bob := Open(t, server.URL), Open(t, server.URL)
+	joinChat(ann, "Ann")
+	joinChat(bob, "Bob")
+	ann.Fill("#text", "before")
+	ann.Press("\r")
+	bob.See("#log", "before")
 
 	t.Log("the server goes away; the draft stays")
 	ann.Fill("#text", "a draft")
@@ -42,7 +101,38 @@ func TestChat(t *testing.T) {
 	server.WaitExit()
 	ann.Click("#text-form button")
 	ann.See("#error", "Your text stays here")
-	if got := evaluate[string](ann, `document.querySelector("#text").value`); got != "a draft" {
+
+	t.Log("it comes back, and so does everybody, by themselves")
+	server = runAgain(t, server)
+	ann.See("#state", "you are Ann")
+	bob.See("#state", "you are Bob")
+	ann.See("#people", "Bob")
+	bob.See("#people", "Ann")
+	ann.See("#error", "")
+	if got := value(ann, "#text"); got != "a draft" {
 		t.Errorf("the draft became %q", got)
+	}
+	ann.Click("#text-form button")
+	for _, page := range []*Page{ann, bob} {
+		page.See("#log", "before", "a draft")
+	}
+
+	t.Log("what was sent to a server that dies without reading it is back in the field")
+	server.signal(syscall.SIGSTOP)
+	ann.Fill("#text", "into the void")
+	ann.Press("\r")
+	ann.Fill("#text", "and a draft")
+	server.signal(syscall.SIGKILL)
+	<-server.exited
+	ann.See("#state", "reconnecting", "lost")
+	runAgain(t, server)
+	ann.See("#error", "in the field again")
+	if got := value(ann, "#text"); got != "into the void and a draft" {
+		t.Errorf("the field holds %q", got)
+	}
+	for _, line := range []string{"before", "a draft"} {
+		if n := times(ann, line); n != 1 {
+			t.Errorf("%q is shown %d times", line, n)
+		}
 	}
 }

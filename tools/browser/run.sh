@@ -42,4 +42,4 @@ if [ -z "${CHROME:-}" ] && ! found; then
 fi
 
 # -count=1, for the examples that the test builds are not among what Go's cache of results knows of.
-exec go test -count=1 -timeout 100s . "$@"
+exec go test -count=1 -timeout 300s . "$@"

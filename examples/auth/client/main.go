@@ -20,6 +20,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/plainsocket/websocket"
 )
@@ -32,7 +33,9 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) (status int) 
 	server := flags.String("server", "http://localhost:8080", "where examples/auth runs, as the `URL` of its page")
 	before := flags.Bool("before", false, "log in over HTTP, with -user and $AUTH_PASSWORD, before the WebSocket is opened")
 	user := flags.String("user", "demo", "the `name` for -before")
-	if err := flags.Parse(args); err != nil {
+	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
+		return 0
+	} else if err != nil {
 		return 2
 	}
 	c, err := connect(*server, *before, *user)
@@ -43,8 +46,9 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) (status int) 
 	defer c.Close()
 	ended := make(chan error, 1)
 	go func() { ended <- print(c, stdout) }()
-	lines := make(chan string)
-	go read(stdin, lines)
+	lines, quit := make(chan string), make(chan struct{})
+	defer close(quit)
+	go read(stdin, lines, quit)
 	return talk(c, lines, ended, stderr)
 }
 
@@ -99,10 +103,21 @@ func print(c *websocket.Conn, w io.Writer) error {
 	}
 }
 
-func read(r io.Reader, lines chan<- string) {
+// read passes lines on, of any length, until there are no more or nobody wants them.
+func read(r io.Reader, lines chan<- string, quit <-chan struct{}) {
 	defer close(lines)
-	for s := bufio.NewScanner(r); s.Scan(); {
-		lines <- s.Text()
+	for br := bufio.NewReader(r); ; {
+		line, err := br.ReadString('\n')
+		if err == nil || line != "" { // the last one may lack its end
+			select {
+			case lines <- strings.TrimRight(line, "\r\n"):
+			case <-quit:
+				return
+			}
+		}
+		if err != nil {
+			return
+		}
 	}
 }
 
@@ -115,14 +130,7 @@ func talk(c *websocket.Conn, lines <-chan string, ended <-chan error, stderr io.
 			return 1
 		case line, more := <-lines:
 			if !more || line == "exit" {
-				// The goroutine that reads gets the answers that are still to come,
-				// up to the server's close frame.
-				c.WriteMessage(websocket.CloseMessage, websocket.FormatCloseMessage(websocket.CloseNormalClosure, "exit"))
-				if err := <-ended; !websocket.IsCloseError(err, websocket.CloseNormalClosure) {
-					fmt.Fprintln(stderr, explain(err))
-					return 1
-				}
-				return 0
+				return leave(c, ended, stderr)
 			}
 			if err := c.WriteMessage(websocket.TextMessage, []byte(line)); err != nil {
 				fmt.Fprintln(stderr, explain(<-ended)) // why it failed, the reader knows
@@ -132,7 +140,26 @@ func talk(c *websocket.Conn, lines <-chan string, ended <-chan error, stderr io.
 	}
 }
 
+const closeTimeout = 5 * time.Second // for the server to answer the close frame
+
+// leave does the closing handshake. Not by Shutdown, which drops what still
+// arrives: here the goroutine that reads prints the answers that were underway,
+// up to the server's close frame.
+func leave(c *websocket.Conn, ended <-chan error, stderr io.Writer) (status int) {
+	deadline := time.Now().Add(closeTimeout)
+	c.SetReadDeadline(deadline)
+	c.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(websocket.CloseNormalClosure, "exit"), deadline)
+	if err := <-ended; !websocket.IsCloseError(err, websocket.CloseNormalClosure) {
+		fmt.Fprintln(stderr, explain(err))
+		return 1
+	}
+	return 0
+}
+
 func explain(err error) string {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return "the server does not answer"
+	}
 	if closed, ok := errors.AsType[*websocket.CloseError](err); ok {
 		return fmt.Sprintf("the server closed the connection: %d %s", closed.Code, cmp.Or(closed.Text, "(no reason)"))
 	}

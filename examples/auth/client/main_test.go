@@ -1,11 +1,17 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
+	"context"
+	"io"
 	"net/http"
 	"net/http/httptest"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/plainsocket/websocket"
 )
@@ -50,6 +56,7 @@ func server(t *testing.T) string {
 
 func TestRun(t *testing.T) {
 	url := server(t)
+	long := strings.Repeat("x", 100_000)
 	for _, tt := range []struct {
 		name, password string
 		args           []string
@@ -58,6 +65,8 @@ func TestRun(t *testing.T) {
 		stdout, stderr string
 	}{
 		{"exit", "", nil, "hello\nexit\nunread\n", 0, "your submit context: hello\n", ""},
+		{"a long line", "", nil, long + "\r\nb\nexit\n", 0, "your submit context: " + long + "\nyour submit context: b\n", ""},
+		{"help", "", []string{"-h"}, "", 0, "", "-before"},
 		{"end of input", "", nil, "a\nb", 0, "your submit context: a\nyour submit context: b\n", ""},
 		{"thrown out", "", nil, "throw me out\n", 1, "", "1008 as you like"},
 		{"before", "secret", []string{"-before"}, "hello\nexit\n", 0, "your submit context: hello\n", ""},
@@ -71,6 +80,52 @@ func TestRun(t *testing.T) {
 		status := run(append([]string{"-server", url}, tt.args...), strings.NewReader(tt.stdin), &stdout, &stderr)
 		if status != tt.status || stdout.String() != tt.stdout || !strings.Contains(stderr.String(), tt.stderr) {
 			t.Errorf("%s: status %d, %q, %q; want %d, %q, %q", tt.name, status, stdout.String(), stderr.String(), tt.status, tt.stdout, tt.stderr)
+		}
+	}
+}
+
+// With the server that the client is for.
+func TestAgainstServer(t *testing.T) {
+	program := filepath.Join(t.TempDir(), "auth")
+	if out, err := exec.Command("go", "build", "-o", program, "..").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	t.Setenv("AUTH_PASSWORD", "sesame")
+	auth := exec.Command(program, "-addr", "localhost:0")
+	out, err := auth.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := auth.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer auth.Wait()
+	defer auth.Process.Kill()
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	url := strings.TrimPrefix(strings.TrimSpace(line), "open ")
+
+	const asked = "user name:\npassword:\n"
+	for _, tt := range []struct {
+		name           string
+		args           []string
+		stdin          string
+		status         int
+		stdout, stderr string
+	}{
+		{"right", nil, "demo\nsesame\nhello\nexit\n", 0, asked + "welcome, demo\nyour submit context: hello\n", ""},
+		{"wrong", nil, "demo\na\ndemo\nb\ndemo\nc\nhello\n", 1, asked +
+			"wrong user name or password; attempts left: 2\n" + asked + "wrong user name or password; attempts left: 1\n" + asked,
+			"1008 too many wrong passwords"},
+		{"before", []string{"-before"}, "hello\nexit\n", 0, "your submit context: hello\n", ""},
+		{"not the user", []string{"-before", "-user", "root"}, "", 1, "", "401 Unauthorized: wrong user name or password"},
+	} {
+		var stdout, stderr bytes.Buffer
+		status := run(append([]string{"-server", url}, tt.args...), strings.NewReader(tt.stdin), &stdout, &stderr)
+		if status != tt.status || stdout.String() != tt.stdout || !strings.Contains(stderr.String(), tt.stderr) {
+			t.Errorf("%s: status %d, %q, %q; want %d, %q, %q", tt.name, status, &stdout, &stderr, tt.status, tt.stdout, tt.stderr)
 		}
 	}
 }

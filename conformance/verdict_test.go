@@ -1,4 +1,4 @@
-package websocket_test
+package conformance
 
 // The suite's two verdicts on an outcome, and proof that they can be bad: each kind of faulty server earns its own.
 

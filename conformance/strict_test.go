@@ -1,4 +1,4 @@
-package websocket_test
+package conformance
 
 // Strictness on the level of frames, where the suite stops: a handful of its cases show that RSV bits, opcodes and lengths are
 // looked at; these show that they are looked at everywhere.

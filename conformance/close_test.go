@@ -1,4 +1,4 @@
-package websocket_test
+package conformance
 
 // Close frames: every code there is, and payloads that are none (RFC 6455 §5.5.1, §7.4).
 

@@ -1,4 +1,4 @@
-package websocket_test
+package conformance
 
 // The case table, testdata/autobahn.tsv, turned into values. The file's head explains every column; what is not a fact about
 // a case is not in it, and no case is written down anywhere else.

@@ -1,4 +1,4 @@
-package websocket_test
+package conformance
 
 // The fuzzing peer, client or server: it takes the steps of one case, in order, and notes what comes back.
 

@@ -1,4 +1,4 @@
-package websocket_test
+package conformance
 
 // The client under test, and the peer as its server: what the tests of both roles need, and what only clients can get wrong.
 

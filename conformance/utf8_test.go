@@ -1,4 +1,4 @@
-package websocket_test
+package conformance
 
 // Text messages octet by octet: invalid UTF-8 is noticed at the first wrong octet (RFC 6455 §8.1 with §5.6), and valid text
 // arrives however it is cut.

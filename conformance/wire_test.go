@@ -1,4 +1,4 @@
-package websocket_test
+package conformance
 
 // The fuzzing peer's end of the wire: it writes octets, right or wrong, and reads the library's, which must be right. It is a
 // client or a server; what is masked, and who ends TCP, is all that the difference makes.

@@ -1,4 +1,4 @@
-package websocket_test
+package conformance
 
 // The opening handshake as a client sees it: one response a row, and what it must make of it (RFC 6455 §4.1).
 

@@ -1,4 +1,4 @@
-package websocket_test
+package conformance
 
 // One session, cut in every way TCP can cut it: a server must not depend on what comes together, nor fall over what does not come.
 

@@ -1,4 +1,4 @@
-package websocket_test
+package conformance
 
 // Compressed messages made by hand, bit by bit (RFC 1951): what no compressor makes.
 

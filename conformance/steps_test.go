@@ -1,4 +1,4 @@
-package websocket_test
+package conformance
 
 // The small language of the table's columns: steps, octets and events. What it cannot read is an error, never skipped.
 

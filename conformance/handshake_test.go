@@ -1,4 +1,4 @@
-package websocket_test
+package conformance
 
 // The opening handshake over raw TCP (RFC 6455 §4.2): one request a row, and what must come back.
 

@@ -1,4 +1,4 @@
-package websocket_test
+package conformance
 
 // What a client can make a server spend: memory for octets that never come, work for frames that say nothing, time for headers
 // that never end.

@@ -1,12 +1,12 @@
-package websocket_test
+package conformance
 
 // The conformance test: what the package does on the wire, seen from outside. The peer is written here by hand and shares
 // nothing with the library, neither its frame codec nor its handshake, so that a mistake cannot cancel itself out. It is a
-// client to the servers under test, and in conformance_client_test.go the server to the client under test.
+// client to the servers under test, and in client_test.go the server to the client under test.
 //
-// Part one runs the cases of the Autobahn test suite from testdata/autobahn.tsv: conformance_table_test.go reads the table,
-// conformance_fuzzer_test.go takes a case's steps, conformance_verdict_test.go judges what came back. Part two
-// (conformance_strict_test.go and the files after it) goes on where the suite stops.
+// Part one runs the cases of the Autobahn test suite from testdata/autobahn.tsv: table_test.go reads the table,
+// fuzzer_test.go takes a case's steps, verdict_test.go judges what came back. Part two
+// (strict_test.go and the files after it) goes on where the suite stops.
 
 import (
 	"io"

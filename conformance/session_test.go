@@ -1,4 +1,4 @@
-package websocket_test
+package conformance
 
 // What the tests after the suite's share: a peer that expects, and a whole session in octets.
 
