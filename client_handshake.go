@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -67,6 +68,9 @@ func (d *Dialer) connect(ctx context.Context, r *http.Request) (nc net.Conn, err
 		secure = false // it is, already
 	default:
 		nc, err = d.dial(ctx, addr)
+	}
+	if err == nil && nc == nil {
+		err = errors.New("websocket: the dial function returned neither a connection nor an error")
 	}
 	if err != nil {
 		return nil, err

@@ -25,7 +25,7 @@ import (
 var ErrCloseSent = errors.New("websocket: close sent")
 
 // ErrBadHandshake is returned by Dial when the server answered the opening
-// handshake with anything but consent. Where its answer looked like consent and
+// handshake, in HTTP, with anything but consent. Where its answer looked like consent and
 // broke a rule, the error says which, and satisfies errors.Is with this one.
 var ErrBadHandshake = errors.New("websocket: bad handshake")
 

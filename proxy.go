@@ -3,11 +3,13 @@ package websocket
 import (
 	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 )
 
@@ -33,6 +35,9 @@ func (d *Dialer) dialThrough(ctx context.Context, proxy *url.URL, addr string) (
 		nc, err = d.NetDialTLSContext(ctx, "tcp", proxyAddr)
 	default:
 		nc, err = d.dialProxyTLS(ctx, proxy, proxyAddr)
+	}
+	if err == nil && nc == nil {
+		err = errors.New("the dial function returned neither a connection nor an error")
 	}
 	if err != nil {
 		return nil, fmt.Errorf("websocket: proxy %s: %w", proxyAddr, err)
@@ -74,34 +79,46 @@ func openTunnel(nc net.Conn, user *url.Userinfo, addr string) error {
 	if _, err := io.WriteString(nc, request+"\r\n"); err != nil {
 		return err
 	}
-	for {
-		header, err := readTunnelHeader(nc)
+	for budget := defaultMaxHeaderBytes; ; {
+		header, err := readTunnelHeader(nc, budget)
 		if err != nil {
 			return err
 		}
-		// The rest of the header does not matter: "a client MUST ignore any
-		// Content-Length or Transfer-Encoding" in a response that agrees.
-		line, _, _ := strings.Cut(string(header), "\n")
-		version, status, _ := strings.Cut(trimOWS(strings.TrimSuffix(line, "\r")), " ")
-		if _, _, ok := http.ParseHTTPVersion(version); !ok || len(status) < 3 {
-			return fmt.Errorf("malformed response to CONNECT: %.100q", line)
-		}
-		switch status[0] {
-		case '1': // a response before the response
-		case '2':
+		budget -= len(header)
+		status, err := tunnelStatus(header)
+		switch {
+		case err != nil:
+			return err
+		case status[0] == '2':
 			return nil
-		default:
+		case status[0] != '1' || strings.HasPrefix(status, "101"):
 			return fmt.Errorf("CONNECT %s was refused: %s", addr, status)
 		}
+		// A response before the response (RFC 9110 section 15.2).
 	}
+}
+
+// tunnelStatus returns the status of a response, "200 Connection established".
+// The rest of its header does not matter: "A client MUST ignore any
+// Content-Length or Transfer-Encoding header fields received in a successful
+// response to CONNECT."
+func tunnelStatus(header []byte) (string, error) {
+	line, _, _ := strings.Cut(string(header), "\n")
+	version, status, _ := strings.Cut(trimOWS(strings.TrimSuffix(line, "\r")), " ")
+	code, _, _ := strings.Cut(status, " ")
+	n, err := strconv.Atoi(code)
+	if major, _, ok := http.ParseHTTPVersion(version); !ok || major != 1 || err != nil || n < 100 || n > 999 {
+		return "", fmt.Errorf("malformed response to CONNECT: %.100q", line)
+	}
+	return status, nil
 }
 
 // readTunnelHeader reads a response's header, and nothing behind it: that
 // would be the server's, who does not speak before it is spoken to.
-func readTunnelHeader(nc net.Conn) ([]byte, error) {
+func readTunnelHeader(nc net.Conn, limit int) ([]byte, error) {
 	header := make([]byte, 0, 512)
 	for {
-		if len(header) == defaultMaxHeaderBytes {
+		if len(header) >= limit {
 			return nil, errHeaderTooLarge
 		}
 		header = append(header, 0)

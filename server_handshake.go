@@ -73,6 +73,10 @@ func (s *Server) readRequest(c *Conn) (*http.Request, *HandshakeError, error) {
 	if limit < 0 || limit > bufferSize {
 		limit = bufferSize
 	}
+	if err := c.fillOnce(); err == nil && c.in.unread[0] == 0x16 {
+		// A TLS ClientHello. Who sent it would not understand an answer.
+		return nil, nil, errors.New("websocket: reading the request: the client speaks TLS (wss://), and this server does not")
+	}
 	n, err := c.readHeader(limit)
 	if err == errHeaderTooLarge {
 		return nil, refuse(http.StatusRequestHeaderFieldsTooLarge, "the request's header is larger than %d octets", limit), nil

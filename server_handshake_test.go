@@ -150,3 +150,20 @@ func TestShutdownDuringHandshake(t *testing.T) {
 		synctest.Wait()
 	})
 }
+
+// A client that speaks TLS to a server that does not is turned away at once.
+func TestTLSClientAtPlainServer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := &Server{Handler: echo}
+		l := newListener()
+		go srv.Serve(l)
+		s, c := net.Pipe()
+		l.conns <- s
+		start := time.Now()
+		io.WriteString(c, "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")
+		if _, err := io.ReadAll(c); err != nil || time.Since(start) != 0 {
+			t.Errorf("closed after %v, %v", time.Since(start), err)
+		}
+		srv.Close()
+	})
+}

@@ -25,10 +25,11 @@ const FIRST_WAIT = 500;
 const LONGEST_WAIT = 30_000;
 let wait = FIRST_WAIT;
 let timer;
+let why = ""; // the last connection that there was has ended; "" while there is one
 
 function connect() {
   clearTimeout(timer);
-  showState("connecting");
+  if (why === "") showState("connecting");
   socket = new WebSocket(address);
   socket.onopen = () => send({ name });
   socket.onmessage = (event) => received(JSON.parse(event.data));
@@ -37,7 +38,8 @@ function connect() {
     const delay = Math.random() * wait;
     wait = Math.min(2 * wait, LONGEST_WAIT);
     timer = setTimeout(connect, delay);
-    const why = event.reason || (event.code === 1001 ? "the server is going away" : "the connection was lost");
+    // Not what an attempt has failed of, which is always the same (1006).
+    why ||= event.reason || (event.code === 1001 ? "the server is going away" : "the connection was lost");
     showState("reconnecting", `reconnecting: ${why}`);
   };
 }
@@ -50,6 +52,7 @@ function received(event) {
   switch (event.kind) {
     case "welcome":
       wait = FIRST_WAIT;
+      why = "";
       welcome(event);
       break;
     case "said":

@@ -19,6 +19,16 @@ func TestAuth(t *testing.T) {
 	page.Click("#exit")
 	page.See("#state", "closed: 1000")
 
+	t.Log("wrong three times")
+	page.Click("#connect-after")
+	for range 6 {
+		page.Fill("#line", "wrong")
+		page.Press("\r")
+	}
+	page.See("#state", "closed: 1008 too many wrong passwords")
+	page.Resize(320, 640)
+	page.Resize(1200, 900)
+
 	t.Log("before: logged in by a form")
 	page.Fill("#name", "demo")
 	page.Fill("#password", "correct horse")

@@ -36,6 +36,9 @@ func TestChat(t *testing.T) {
 	server := Start(t, "chat")
 	ann, bob := Open(t, server.URL), Open(t, server.URL)
 	ann.Labelled()
+	if focus := evaluate[string](ann, "document.activeElement.id"); focus != "name" {
+		t.Errorf("the focus is on %q, not on the name", focus)
+	}
 	joinChat(ann, "Ann")
 
 	t.Log("a name that cannot be seen")
@@ -101,6 +104,9 @@ func TestChatComesBack(t *testing.T) {
 	server.WaitExit()
 	ann.Click("#text-form button")
 	ann.See("#error", "Your text stays here")
+	ann.SeeComplaint("ERR_CONNECTION_REFUSED") // an attempt that failed
+	ann.See("#state", "reconnecting", "going away")
+	ann.Resize(320, 640)
 
 	t.Log("it comes back, and so does everybody, by themselves")
 	server = runAgain(t, server)

@@ -4,7 +4,11 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/sha1"
+	"encoding/base64"
+	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os/exec"
@@ -12,6 +16,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/plainsocket/websocket"
 )
@@ -84,13 +89,13 @@ func TestRun(t *testing.T) {
 	}
 }
 
-// With the server that the client is for.
-func TestAgainstServer(t *testing.T) {
+// startAuth runs the server that the client is for, and returns its URL.
+func startAuth(t *testing.T) (url string) {
+	t.Helper()
 	program := filepath.Join(t.TempDir(), "auth")
 	if out, err := exec.Command("go", "build", "-o", program, "..").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	t.Setenv("AUTH_PASSWORD", "sesame")
 	auth := exec.Command(program, "-addr", "localhost:0")
 	out, err := auth.StdoutPipe()
 	if err != nil {
@@ -99,14 +104,24 @@ func TestAgainstServer(t *testing.T) {
 	if err := auth.Start(); err != nil {
 		t.Fatal(err)
 	}
-	defer auth.Wait()
-	defer auth.Process.Kill()
+	t.Cleanup(func() {
+		auth.Process.Kill()
+		auth.Wait()
+	})
 	line, err := bufio.NewReader(out).ReadString('\n')
 	if err != nil {
 		t.Fatal(err)
 	}
-	url := strings.TrimPrefix(strings.TrimSpace(line), "open ")
+	return strings.TrimPrefix(strings.TrimSpace(line), "open ")
+}
 
+func TestAgainstServer(t *testing.T) {
+	t.Setenv("AUTH_PASSWORD", "sesame")
+	url := startAuth(t)
+	// Someone who goes on sitting there: the end of the input would be a close,
+	// which might cross the server's.
+	sitting, gone := io.Pipe()
+	defer gone.Close()
 	const asked = "user name:\npassword:\n"
 	for _, tt := range []struct {
 		name           string
@@ -123,9 +138,43 @@ func TestAgainstServer(t *testing.T) {
 		{"not the user", []string{"-before", "-user", "root"}, "", 1, "", "401 Unauthorized: wrong user name or password"},
 	} {
 		var stdout, stderr bytes.Buffer
-		status := run(append([]string{"-server", url}, tt.args...), strings.NewReader(tt.stdin), &stdout, &stderr)
+		status := run(append([]string{"-server", url}, tt.args...), io.MultiReader(strings.NewReader(tt.stdin), sitting), &stdout, &stderr)
 		if status != tt.status || stdout.String() != tt.stdout || !strings.Contains(stderr.String(), tt.stderr) {
 			t.Errorf("%s: status %d, %q, %q; want %d, %q, %q", tt.name, status, &stdout, &stderr, tt.status, tt.stdout, tt.stderr)
 		}
 	}
+}
+
+// A server that does not answer the close frame is not waited for for ever.
+func TestNoAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client, server := net.Pipe()
+		defer server.Close()
+		go func() {
+			r := bufio.NewReader(server)
+			req, err := http.ReadRequest(r)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			sum := sha1.Sum([]byte(req.Header.Get("Sec-WebSocket-Key") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
+			fmt.Fprintf(server, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
+				"Sec-WebSocket-Accept: %s\r\n\r\n", base64.StdEncoding.EncodeToString(sum[:]))
+			io.Copy(io.Discard, r)
+		}()
+		d := websocket.Dialer{NetDialContext: func(context.Context, string, string) (net.Conn, error) { return client, nil }}
+		c, _, err := d.Dial("ws://deaf.example/", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		ended := make(chan error, 1)
+		go func() { ended <- print(c, io.Discard) }()
+		var stderr bytes.Buffer
+		start := time.Now()
+		status := leave(c, ended, &stderr)
+		if took := time.Since(start); status != 1 || took != closeTimeout || !strings.Contains(stderr.String(), "does not answer") {
+			t.Errorf("status %d after %v, %q", status, took, &stderr)
+		}
+	})
 }

@@ -1,0 +1,48 @@
+package websocket
+
+import (
+	"context"
+	"net"
+	"strings"
+	"testing"
+)
+
+// What a proxy may answer to CONNECT, and what it has to say to agree.
+func TestTunnelStatus(t *testing.T) {
+	for line, want := range map[string]string{
+		"HTTP/1.1 200 Connection established\r\n\r\n": "200 Connection established",
+		"HTTP/1.0 204\r\nContent-Length: x\r\n\r\n":   "204",
+		"HTTP/1.1 407 Who?\n\n":                       "407 Who?",
+		"HTTP/1.1 2oops\r\n\r\n":                      "",
+		"HTTP/1.1 2000 x\r\n\r\n":                     "",
+		"HTTP/9.9 200 OK\r\n\r\n":                     "",
+		"HTTP/1.1\r\n\r\n":                            "",
+		"SSH-2.0-x\r\n\r\n":                           "",
+	} {
+		if got, err := tunnelStatus([]byte(line)); got != want || (err == nil) != (want != "") {
+			t.Errorf("%q: %q, %v; want %q", line, got, err, want)
+		}
+	}
+}
+
+// Responses before the response come out of one budget, and 101 is no consent.
+func TestTunnelRefused(t *testing.T) {
+	for _, tt := range []struct{ answers, want string }{
+		{strings.Repeat("HTTP/1.1 103 Early Hints\r\n\r\n", 1000), "too large"},
+		{"HTTP/1.1 101 Switching Protocols\r\n\r\n", "refused: 101"},
+		{"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 403 No\r\n\r\n", "refused: 403 No"},
+	} {
+		nc := &scriptedConn{Reader: strings.NewReader(tt.answers), Writer: new(strings.Builder)}
+		if err := openTunnel(nc, nil, "h:80"); err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%.30q: %v, want %q", tt.answers, err, tt.want)
+		}
+	}
+}
+
+// A dial function that returns nothing is an error, not a panic.
+func TestDialReturnsNothing(t *testing.T) {
+	d := Dialer{NetDialContext: func(context.Context, string, string) (net.Conn, error) { return nil, nil }}
+	if _, _, err := d.Dial("ws://h/", nil); err == nil || !strings.Contains(err.Error(), "neither") {
+		t.Errorf("Dial: %v", err)
+	}
+}
