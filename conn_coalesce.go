@@ -108,10 +108,12 @@ func (c *Conn) lookAhead() {
 	}
 	h, n, err := consumeHeader(c.in.unread)
 	more := err == nil && n > 0 && h.length <= int64(len(c.in.unread)-n)
-	if more {
-		c.flags.set(flagMore)
-	} else if c.flags.has(flagMore) {
-		c.flags.clear(flagMore)
+	if more != c.flags.has(flagMore) { // mostly not: asking is cheaper than saying
+		if more {
+			c.flags.set(flagMore)
+		} else {
+			c.flags.clear(flagMore)
+		}
 	}
 	c.offered = c.offered || more
 }
@@ -122,8 +124,7 @@ func (c *Conn) lookAhead() {
 func (c *Conn) flushOffered() {
 	c.flags.clear(flagMore)
 	c.offered = false
-	c.flags.set(flagBusy)
-	defer c.flags.clear(flagBusy)
+	defer c.busy()()
 	c.out.lock.lock(context.Background(), time.Time{})
 	defer c.out.lock.unlock()
 	if c.out.held == nil {

@@ -39,8 +39,12 @@ func (c *Conn) HandleMessages(f func(c *Conn, messageType int, data []byte)) err
 
 // pullMessages is HandleMessages on a transport that can only be read.
 func (c *Conn) pullMessages(f func(c *Conn, messageType int, data []byte)) error {
+	handle := func(c *Conn, messageType int, data []byte) {
+		defer c.busy()()
+		f(c, messageType, data)
+	}
 	for {
-		if err := c.deliver(f, c.await()); err != nil {
+		if err := c.deliver(handle, c.await()); err != nil {
 			return err
 		}
 	}
@@ -58,7 +62,7 @@ func (c *Conn) deliver(f func(c *Conn, messageType int, data []byte), err error)
 	if err == nil {
 		if messageType, data, ok, err := c.nextInPlace(); ok {
 			if err == nil {
-				c.handle(f, messageType, data)
+				f(c, messageType, data)
 				c.release()
 			}
 			return err
@@ -79,7 +83,7 @@ func (c *Conn) deliver(f func(c *Conn, messageType int, data []byte), err error)
 		}
 		return err
 	}
-	c.handle(f, messageType, data)
+	f(c, messageType, data)
 	if cap(data) <= maxPooledMessage {
 		if buf == nil {
 			buf = new([]byte)
@@ -88,13 +92,6 @@ func (c *Conn) deliver(f func(c *Conn, messageType int, data []byte), err error)
 		messageBuffers.Put(buf)
 	}
 	return nil
-}
-
-// handle calls f. Keepalive does not hold the time that it takes against the peer.
-func (c *Conn) handle(f func(c *Conn, messageType int, data []byte), messageType int, data []byte) {
-	c.flags.set(flagBusy)
-	f(c, messageType, data)
-	c.flags.clear(flagBusy)
 }
 
 // nextInPlace takes a message where it lies in the read buffer, without copying

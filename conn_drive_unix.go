@@ -42,6 +42,7 @@ func (d *driver) step(fd uintptr) bool {
 		c.in = c.newReadHalf()
 	}
 	c.in.driven, c.in.drained, c.in.fd, c.in.tellsDrained = true, false, int(fd), d.tellsDrained
+	c.flags.set(flagBusy) // once for all messages of the step
 	defer c.leaveStep()
 	for d.err == nil {
 		d.err = c.deliver(d.f, c.await())

@@ -62,8 +62,7 @@ func (c *Conn) handleControl(h frameHeader) error {
 		c.traceFrame(h, false, p)
 	}
 	c.lookAhead()
-	c.flags.set(flagBusy) // what follows may wait, but not for the peer's octets
-	defer c.flags.clear(flagBusy)
+	defer c.busy()() // what follows may wait, but not for the peer's octets
 	var all handlers
 	if !c.discarding {
 		all = c.loadHandlers()

@@ -62,6 +62,15 @@ func (c *Conn) keepaliveTick(s pingSchedule) (action func()) {
 	return nil
 }
 
+// busy says that who reads is not waiting for the peer just now, until the
+// function that it returns is called. It may be said within itself.
+func (c *Conn) busy() (done func()) {
+	if c.flags.set(flagBusy) {
+		return func() {}
+	}
+	return func() { c.flags.clear(flagBusy) }
+}
+
 func (c *Conn) keepalivePing() {
 	c.WriteControl(PingMessage, nil, time.Now().Add(controlTimeout))
 }
