@@ -18,6 +18,9 @@ func (c *Conn) nextFrame() error {
 		h, n, err := consumeHeader(in.unread)
 		if n > 0 {
 			err = in.rules.accept(h, c.settings.Load().limit)
+			if err != nil && in.traced != nil {
+				c.traceFrame(h, false, nil)
+			}
 		}
 		if err != nil {
 			return err

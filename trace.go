@@ -18,13 +18,13 @@ import (
 // slices is valid until they return, and must not be changed.
 type Trace struct {
 	// Handshake is called at the end of each opening handshake (RFC 6455
-	// section 4). response is the response's header as it went over the wire,
-	// nil where there was none, or one that net/http wrote. If the handshake
-	// failed, err says why, and c is nil; r is nil where no request could be read.
+	// section 4). response is the header of the response that agreed, as it went
+	// over the wire. If the handshake failed, err says why, and c and response
+	// are nil; so is r where no request could be read.
 	Handshake func(c *Conn, r *http.Request, response []byte, err error)
 
-	// Frame is called for the header of each frame that was received, and for
-	// each frame that is about to be sent.
+	// Frame is called for the header of each frame that was received, one that
+	// breaks a rule included, and for each frame that is about to be sent.
 	Frame func(c *Conn, f Frame)
 
 	// Payload is called with a frame's payload, unmasked, and compressed if the

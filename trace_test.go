@@ -242,3 +242,16 @@ func TestLogTrace(t *testing.T) {
 		}
 	}
 }
+
+// A frame that breaks a rule is told of before the connection fails for it.
+func TestTraceOfViolation(t *testing.T) {
+	server, client := pipePair(t)
+	var got []Frame
+	server.change(func(s *settings) { s.trace = &Trace{Frame: func(_ *Conn, f Frame) { got = append(got, f) }} })
+	clientSends(client, frame(3, true, "", testKey))
+	go client.ReadMessage()
+	server.ReadMessage()
+	if len(got) != 2 || got[0].Opcode != 3 || got[0].Sent || got[1].Opcode != CloseMessage || !got[1].Sent {
+		t.Errorf("told of %+v; want the frame with opcode 3, and the close", got)
+	}
+}

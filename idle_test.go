@@ -1,0 +1,115 @@
+package websocket
+
+import (
+	"io"
+	"net"
+	"net/http"
+	"runtime"
+	"testing"
+	"time"
+)
+
+// What an idle connection costs beyond a goroutine that waits in net.Conn's
+// Read, which is as little as a connection can cost in Go: a Conn and what waits
+// for its socket. Each has had a message.
+func TestIdleMemory(t *testing.T) {
+	if testing.Short() {
+		t.Skip("some hundred connections")
+	}
+	const n = 400
+	idleCost(t, n, serveRaw) // the runtime keeps what it needs for goroutines once it has it
+	rawHeap, rawStack := idleCost(t, n, serveRaw)
+	srv := &Server{Handler: func(c *Conn, _ *http.Request) {
+		for {
+			messageType, p, err := c.ReadMessage()
+			if err != nil {
+				return
+			}
+			c.WriteMessage(messageType, p)
+		}
+	}}
+	heap, stack := idleCost(t, n, func(l net.Listener) { srv.Serve(l) })
+	srv.Close()
+	t.Logf("heap %d, stack %d; raw TCP: heap %d, stack %d", heap, stack, rawHeap, rawStack)
+	if more := heap - rawHeap; more > 320 {
+		t.Errorf("an idle connection has %d octets more on the heap than a raw one, want about 210", more)
+	}
+	if more := stack - rawStack; more > 700 {
+		t.Errorf("an idle connection has %d octets more of stack than a raw one", more)
+	}
+}
+
+// idleCost holds n connections to a server, and returns what each added to the
+// process, in octets. The client's end is in it, in all cases alike.
+func idleCost(t *testing.T, n int, serve func(net.Listener)) (heap, stack int) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go serve(l)
+	message, answer := frame(opText, true, "hello", testKey), make([]byte, len(goodResponse)+7)
+	heap0, stack0 := memory()
+	conns := make([]net.Conn, n)
+	for i := range conns {
+		c, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		conns[i] = c
+		io.WriteString(c, goodRequest)
+		c.Write(message)
+		if _, err := io.ReadFull(c, answer); err != nil {
+			t.Fatal(err)
+		}
+	}
+	heap1, stack1 := memory()
+	runtime.KeepAlive(conns)
+	return (heap1 - heap0) / n, (stack1 - stack0) / n
+}
+
+// memory is what is in use when the pools are empty, and all goroutines that
+// are ending have ended.
+func memory() (heap, stack int) {
+	time.Sleep(100 * time.Millisecond)
+	for range 3 {
+		runtime.GC()
+	}
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int(m.HeapAlloc), int(m.StackInuse)
+}
+
+// serveRaw is the raw TCP server.
+func serveRaw(l net.Listener) {
+	for {
+		nc, err := l.Accept()
+		if err != nil {
+			return
+		}
+		go func() {
+			defer nc.Close()
+			rawHandshake(nc)
+			waitRaw(nc)
+		}()
+	}
+}
+
+// rawHandshake answers as a Server would, without looking.
+func rawHandshake(nc net.Conn) {
+	b := make([]byte, 4096)
+	nc.Read(b)
+	io.WriteString(nc, goodResponse+"\x81\x05hello")
+}
+
+func waitRaw(nc net.Conn) {
+	var b [1]byte
+	p := b[:]
+	for {
+		if _, err := nc.Read(p); err != nil {
+			return
+		}
+	}
+}
