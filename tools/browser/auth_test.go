@@ -21,6 +21,7 @@ func TestAuth(t *testing.T) {
 
 	t.Log("wrong three times")
 	page.Click("#connect-after")
+	page.See("#state", "connected")
 	for range 6 {
 		page.Fill("#line", "wrong")
 		page.Press("\r")
