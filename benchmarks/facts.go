@@ -195,7 +195,7 @@ func findAllocations(_ peer, addr string) string {
 func findIdle(p peer, _ string) string {
 	idleBytes(rawEcho)
 	more := idleBytes(p.echo) - idleBytes(rawEcho)
-	return fmt.Sprintf("%.1f KB", float64(more)/1000)
+	return fmt.Sprintf("%.1f KB", float64(max(more, 0))/1000) // a raw echo has a buffer of its own
 }
 
 // rawEcho is a goroutine that reads into a buffer of a message's size.
