@@ -55,3 +55,27 @@ func TestLoggingInTakesTooLong(t *testing.T) {
 		return
 	}
 }
+
+// Who is in is not a stranger any more: neither time nor size are limited so tightly.
+func TestLimitsEndWithLogin(t *testing.T) {
+	const patience = time.Second
+	c, _, err := websocket.DefaultDialer.Dial("ws://"+start(t, patience)+"/after", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	for _, line := range []string{"demo", secret} {
+		c.WriteMessage(websocket.TextMessage, []byte(line))
+	}
+	for range 3 { // two questions and the welcome
+		if _, _, err := c.ReadMessage(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	time.Sleep(patience + patience/10)
+	long := strings.Repeat("x", 10_000)
+	heard, end := converse(t, c, true, long)
+	if len(heard) != 1 || heard[0] != "your submit context: "+long || !websocket.IsCloseError(end, websocket.CloseNormalClosure) {
+		t.Errorf("%d octets after %v: %.50q, %v", len(long), patience, heard, end)
+	}
+}
