@@ -50,10 +50,14 @@ func TestInspector(t *testing.T) {
 	page.See(selected, "Text frame, server → client") // the newest, so the next ones will be shown
 
 	t.Log("the forms of the length")
-	for size, want := range map[string]string{"125": "125: the 7-bit form", "126": "126: the 16-bit form", "65536": "65,536: the 64-bit form"} {
-		page.Fill("#size", size)
+	for _, form := range []struct{ size, want string }{
+		{"125", "125: the 7-bit form"},
+		{"126", "126: the 16-bit form"},
+		{"65536", "65,536: the 64-bit form"},
+	} {
+		page.Fill("#size", form.size)
 		page.Click("#size-form button")
-		page.See(selected, "Binary frame, server → client", want)
+		page.See(selected, "Binary frame, server → client", form.want)
 	}
 	page.See(selected, "the first 256 of 65,536 octets")
 	page.Fill("#hex", "00 7f 80 ff")
