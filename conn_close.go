@@ -102,8 +102,8 @@ func (c *Conn) Shutdown(ctx context.Context, code int, text string) error {
 	if err := checkClose(payload); err != nil {
 		return err
 	}
-	if peer := c.peerEnded(); peer != nil && !c.client {
-		return c.finishClosed(peer, payload)
+	if err := c.readEnded(); isEnd(err) && !c.client {
+		return c.finishClosed(err, payload)
 	}
 	if timeout := c.settings.Load().closeTimeout; timeout > 0 {
 		var cancel func()
@@ -120,22 +120,32 @@ func (c *Conn) Shutdown(ctx context.Context, code int, text string) error {
 	return err
 }
 
-// peerEnded returns the peer's close, or the transport's end, if that was read.
-func (c *Conn) peerEnded() *CloseError {
+// readEnded returns why nothing more will come, if that was read.
+func (c *Conn) readEnded() error {
 	if !c.readLock.tryLock() {
 		return nil // somebody reads
 	}
 	defer c.readLock.unlock()
-	peer, _ := errors.AsType[*CloseError](c.readErr())
-	return peer
+	return c.readErr()
+}
+
+// isEnd reports whether err is the peer's close, or the transport's end. Over
+// other errors the connection was failed, and the peer has to be waited for.
+func isEnd(err error) bool {
+	switch err.(type) {
+	case *CloseError, *net.OpError:
+		return true
+	}
+	return false
 }
 
 // finishClosed is Shutdown for a server whose peer is done: the usual end of a
-// handler. There is nothing to wait for.
-func (c *Conn) finishClosed(peer *CloseError, payload []byte) error {
+// handler. There is nothing to wait for, and where the transport has ended,
+// nobody to write to: the kernel would send a signal over it.
+func (c *Conn) finishClosed(end error, payload []byte) error {
 	defer c.Close()
-	if peer.Code == CloseAbnormalClosure {
-		return peer
+	if peer, ok := end.(*CloseError); !ok || peer.Code == CloseAbnormalClosure {
+		return end
 	}
 	c.WriteControl(CloseMessage, payload, time.Now().Add(controlTimeout)) // unless the answer was sent
 	return nil
