@@ -125,39 +125,6 @@ func (s *Server) ServeTLS(l net.Listener, certFile, keyFile string) error {
 	return s.Serve(tls.NewListener(l, config))
 }
 
-// Serve accepts connections on l, which it closes in the end, and serves each.
-// It returns ErrServerClosed after Shutdown or Close, or when l was closed.
-// Failures to accept that may pass, such as too many open files, are retried.
-func (s *Server) Serve(l net.Listener) error {
-	defer l.Close()
-	if s.Handler == nil && s.OnMessage == nil {
-		return errors.New("websocket: the Server has neither a Handler nor OnMessage")
-	}
-	if !s.track(l, true) {
-		return ErrServerClosed
-	}
-	defer s.track(l, false)
-	var pause time.Duration
-	for {
-		nc, err := l.Accept()
-		if err == nil {
-			pause = 0
-			go s.serve(newConn(nc, false))
-			continue
-		}
-		if errors.Is(err, net.ErrClosed) {
-			return ErrServerClosed
-		}
-		// No error says better than Temporary that it may pass.
-		if passing, ok := err.(interface{ Temporary() bool }); !ok || !passing.Temporary() {
-			return fmt.Errorf("websocket: accept: %w", err)
-		}
-		pause = min(max(5*time.Millisecond, 2*pause), time.Second)
-		s.log(slog.LevelError, "websocket: accept failed", "error", err, "retry in", pause)
-		time.Sleep(pause)
-	}
-}
-
 // track keeps the list of listeners. It reports false when the server is closed.
 func (s *Server) track(l net.Listener, add bool) bool {
 	s.mu.Lock()
@@ -173,37 +140,6 @@ func (s *Server) track(l net.Listener, add bool) bool {
 		s.listeners[l] = struct{}{}
 	}
 	return !s.closing
-}
-
-// serve serves one accepted connection.
-func (s *Server) serve(c *Conn) {
-	c.reserve()
-	if !s.join(c) {
-		c.unreserve()
-		c.Close()
-		return
-	}
-	var r *http.Request
-	var err error
-	defer func() {
-		if v := recover(); v != nil { // CheckOrigin's or Error's
-			err = fmt.Errorf("websocket: panic in the opening handshake: %v\n%s", v, debug.Stack())
-		}
-		c.unreserve()
-		if err != nil {
-			s.members.remove(c)
-			c.Close()
-			s.log(slog.LevelWarn, "websocket: opening handshake failed", "remote", c.RemoteAddr(), "error", err)
-			if _, refused := err.(HandshakeError); !refused { // which has been told
-				s.Trace.traceHandshake(nil, r, nil, err)
-			}
-			return
-		}
-		// The handshake took more stack than the connection will. A new
-		// goroutine begins with 2 KiB again.
-		go s.run(c, r)
-	}()
-	r, err = s.openingHandshake(c)
 }
 
 // ServeHTTP upgrades a request to a connection and returns; the handler runs

@@ -1,0 +1,116 @@
+package websocket
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+)
+
+// Accepting. Three kinds of goroutines lead to a handler: one for each
+// listener, which accepts; some that do opening handshakes; and one for each
+// connection, which begins with the smallest stack there is and stays small.
+
+// Serve accepts connections on l, which it closes in the end, and serves each.
+// It returns ErrServerClosed after Shutdown or Close, or when l was closed.
+// Failures to accept that may pass, such as too many open files, are retried.
+func (s *Server) Serve(l net.Listener) error {
+	defer l.Close()
+	if s.Handler == nil && s.OnMessage == nil {
+		return errors.New("websocket: the Server has neither a Handler nor OnMessage")
+	}
+	if !s.track(l, true) {
+		return ErrServerClosed
+	}
+	defer s.track(l, false)
+	h := handshakers{s: s, accepted: make(chan *Conn)}
+	defer close(h.accepted)
+	var pause time.Duration
+	for {
+		nc, err := l.Accept()
+		if err == nil {
+			pause = 0
+			h.take(newConn(nc, false))
+			continue
+		}
+		if errors.Is(err, net.ErrClosed) {
+			return ErrServerClosed
+		}
+		// No error says better than Temporary that it may pass.
+		if passing, ok := err.(interface{ Temporary() bool }); !ok || !passing.Temporary() {
+			return fmt.Errorf("websocket: accept: %w", err)
+		}
+		pause = min(max(5*time.Millisecond, 2*pause), time.Second)
+		s.log(slog.LevelError, "websocket: accept failed", "error", err, "retry in", pause)
+		time.Sleep(pause)
+	}
+}
+
+// handshakers do the opening handshakes of what one listener accepts. Each
+// goroutine does further ones: the first has its stack grown from 2 KiB to 8,
+// which is an eighth of what a handshake costs. Never does one wait for another.
+type handshakers struct {
+	s        *Server
+	accepted chan *Conn   // for one that is idle; closed when the listener is
+	idle     atomic.Int32 // how many are
+}
+
+// maxIdleHandshakers bounds what is kept, stacks above all.
+const maxIdleHandshakers = 64
+
+// take finds a goroutine for c.
+func (h *handshakers) take(c *Conn) {
+	select {
+	case h.accepted <- c:
+	default:
+		go h.run(c)
+	}
+}
+
+// run serves c, and then others.
+func (h *handshakers) run(c *Conn) {
+	for c != nil {
+		h.s.serve(c)
+		if h.idle.Add(1) <= maxIdleHandshakers {
+			c = <-h.accepted
+		} else {
+			c = nil
+		}
+		h.idle.Add(-1)
+	}
+}
+
+// serve does the opening handshake, and starts the handler.
+func (s *Server) serve(c *Conn) {
+	c.reserve()
+	if !s.join(c) {
+		c.unreserve()
+		c.Close()
+		return
+	}
+	var r *http.Request
+	var err error
+	defer func() {
+		if v := recover(); v != nil { // CheckOrigin's or Error's
+			err = fmt.Errorf("websocket: panic in the opening handshake: %v\n%s", v, debug.Stack())
+		}
+		c.unreserve()
+		if err != nil {
+			s.members.remove(c)
+			c.Close()
+			s.log(slog.LevelWarn, "websocket: opening handshake failed", "remote", c.RemoteAddr(), "error", err)
+			if _, refused := err.(HandshakeError); !refused { // which has been told
+				s.Trace.traceHandshake(nil, r, nil, err)
+			}
+			return
+		}
+		// The handshake took more stack than the connection will. A new
+		// goroutine begins with 2 KiB again.
+		go s.run(c, r)
+	}()
+	r, err = s.openingHandshake(c)
+}
