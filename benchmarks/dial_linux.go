@@ -24,8 +24,12 @@ const (
 // A socket is a file descriptor, which blocks until the load runs.
 type socket int
 
-// dialSocket connects to an address "127.0.0.1:port".
-func dialSocket(addr string) (socket, error) {
+// sources is how many addresses connections come from, in turn: 127.0.0.1 and
+// those behind it. One has no more than some 28,000 ports.
+const sources = 8
+
+// dialSocket connects to an address "127.0.0.1:port" as the i-th client.
+func dialSocket(addr string, i int) (socket, error) {
 	to, err := net.ResolveTCPAddr("tcp4", addr)
 	if err != nil {
 		return -1, err
@@ -36,8 +40,12 @@ func dialSocket(addr string) (socket, error) {
 	}
 	s := socket(fd)
 	wait := unix.NsecToTimeval(int64(answerTimeout))
+	from := [4]byte{127, 0, 0, byte(1 + i%sources)}
 	err = errors.Join(
 		unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1),
+		// The port is chosen with the connection: others may share it then.
+		unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1),
+		unix.Bind(fd, &unix.SockaddrInet4{Addr: from}),
 		unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &wait),
 		// Closing resets: else thousands of ports would be in TIME_WAIT.
 		unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1}),
@@ -81,12 +89,12 @@ func (s socket) Close() error { return unix.Close(int(s)) }
 
 // dialLinks opens n connections, over TLS if asked to.
 func dialLinks(addr string, n int, overTLS bool) (links []link, err error) {
-	for range n {
+	for i := range n {
 		var l link
 		if overTLS {
 			l, err = tls.Dial("tcp", addr, &tls.Config{InsecureSkipVerify: true})
 		} else {
-			l, err = dialSocket(addr)
+			l, err = dialSocket(addr, i)
 		}
 		if err != nil {
 			closeLinks(links)

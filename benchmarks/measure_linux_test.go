@@ -77,6 +77,20 @@ func TestIdle(t *testing.T) {
 	}
 }
 
+func TestScale(t *testing.T) {
+	for _, s := range servers {
+		if !holdsMany(s) {
+			continue
+		}
+		t.Run(s.name, func(t *testing.T) {
+			v, err := tiny.scale(s, 300)
+			if err != nil || len(v) != len(scaleColumns) || v[0] <= 0 || v[1] <= 0 || v[2] <= 0 || v[3] <= 0 {
+				t.Errorf("%v, %v", v, err)
+			}
+		})
+	}
+}
+
 func TestHandshakes(t *testing.T) {
 	for _, s := range servers {
 		t.Run(s.name, func(t *testing.T) {

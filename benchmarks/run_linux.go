@@ -22,7 +22,7 @@ type measurement struct {
 	run    func(b *bench, s *server) (sample, error)
 }
 
-var kinds = []string{"echo", "broadcast", "idle", "handshake", "deflate", "latency"}
+var kinds = []string{"echo", "broadcast", "idle", "scale", "handshake", "deflate", "latency"}
 
 var usualEchoes = []echoCase{
 	{1, 125, 1},
@@ -53,6 +53,7 @@ func every(s *server) bool       { return !s.pipelinedOnly }
 func whole(s *server) bool       { return every(s) && !s.quietOnly }
 func canDeflate(s *server) bool  { return whole(s) && s.deflate }
 func canTakeOver(s *server) bool { return whole(s) && s.takeover }
+func holdsMany(s *server) bool   { return whole(s) && s.holdsMany }
 func pipelined(s *server) bool   { return whole(s) || s.pipelinedOnly }
 
 // plan lists the measurements.
@@ -74,7 +75,7 @@ func plan(full bool) (plan []*measurement) {
 			title: fmt.Sprintf("Broadcast of 125 B to %s connections, per delivery", count(n))}, takes: whole, rounds: fewRounds,
 			run: func(b *bench, s *server) (sample, error) { return b.broadcast(s, n) }})
 	}
-	return slices.Concat(plan, idlePlan(full), otherPlan())
+	return slices.Concat(plan, idlePlan(full), scalePlan(full), otherPlan())
 }
 
 func idlePlan(full bool) []*measurement {
@@ -93,6 +94,18 @@ func idlePlan(full bool) []*measurement {
 		idle(", compressed without context takeover", job{Deflate: true}, some, canDeflate),
 		idle(", compressed with context takeover", job{Deflate: true, Takeover: true}, some, canTakeOver),
 	}
+}
+
+// scalePlan holds as many connections as this machine allows, within reason.
+func scalePlan(full bool) []*measurement {
+	n := limited(20000)
+	if full {
+		n = limited(100000)
+	}
+	return []*measurement{{table: table{kind: "scale", columns: scaleColumns,
+		title: fmt.Sprintf("%s connections, of which 1 %% send %d messages of 125 B a second each", count(n), activePace)},
+		takes: holdsMany, rounds: fewRounds,
+		run: func(b *bench, s *server) (sample, error) { return b.scale(s, n) }}}
 }
 
 func otherPlan() []*measurement {

@@ -27,6 +27,8 @@ type server struct {
 	deflate  bool // can compress
 	takeover bool // can refer to earlier messages when it does
 
+	holdsMany bool // measured where there are as many connections as can be, which takes its time
+
 	quietOnly     bool // measured only where memory and handshakes are
 	pipelinedOnly bool // measured only where several messages are in flight
 }
@@ -36,29 +38,29 @@ const ours = "github.com/plainsocket/websocket"
 
 var servers = []*server{
 	{name: "raw", how: "TCP, no WebSocket: net.Conn's Read and Write, with a buffer of 32 KiB that grows while reads fill it",
-		serve: serveRaw, raw: true},
+		serve: serveRaw, raw: true, holdsMany: true},
 	{name: "plainsocket-pull", module: ours, how: "`Server.Serve`, a loop of `AppendMessage` and `WriteMessage`",
-		serve: servePlain, deflate: true, takeover: true},
+		serve: servePlain, deflate: true, takeover: true, holdsMany: true},
 	{name: "plainsocket-http", module: ours, how: "the same behind net/http, by `Server.ServeHTTP`",
 		serve: overHTTP(plainHandler), deflate: true, takeover: true},
 	{name: "plainsocket-onmessage", module: ours, how: "`Server.Serve` with `OnMessage`: the library reads, and gathers the answers",
-		serve: servePlainOnMessage, deflate: true, takeover: true},
+		serve: servePlainOnMessage, deflate: true, takeover: true, holdsMany: true},
 	{name: "plainsocket-coalesce", module: ours, how: "as plainsocket-pull, with `CoalesceWrites`: only where several messages are in flight",
 		serve: servePlainCoalesced, deflate: true, takeover: true, pipelinedOnly: true},
 	{name: "gorilla", module: "github.com/gorilla/websocket", how: "net/http, `ReadMessage` and `WriteMessage`, all defaults",
 		serve: overHTTP(gorillaHandler), deflate: true},
 	{name: "gorilla-tuned", module: "github.com/gorilla/websocket",
 		how:   "net/http, `NextReader` into a pooled buffer, `WriteBufferPool`, in a goroutine outside the handler",
-		serve: overHTTP(gorillaTunedHandler), deflate: true},
+		serve: overHTTP(gorillaTunedHandler), deflate: true, holdsMany: true},
 	{name: "coder", module: "github.com/coder/websocket", how: "net/http, `Reader` into a pooled buffer, `Write`, in a goroutine outside the handler",
 		serve: overHTTP(coderHandler), deflate: true, takeover: true},
 	{name: "gobwas", module: "github.com/gobwas/ws",
 		how:   "its own upgrade on net.Conn, `ReadHeader` and `Cipher` on a bufio.Reader; this program gathers answers while whole frames are buffered",
-		serve: serveGobwas, deflate: true},
+		serve: serveGobwas, deflate: true, holdsMany: true},
 	{name: "gobwas-http", module: "github.com/gobwas/ws", how: "the same upgraded from net/http",
 		serve: overHTTP(gobwasHandler), quietOnly: true},
 	{name: "gws", module: "github.com/lxzan/gws", how: "its own server, `OnMessage`; broadcast by its `Broadcaster`",
-		serve: serveGWS, deflate: true, takeover: true},
+		serve: serveGWS, deflate: true, takeover: true, holdsMany: true},
 	{name: "gws-http", module: "github.com/lxzan/gws", how: "the same behind net/http",
 		serve: overHTTP(gwsHandler), deflate: true, takeover: true, quietOnly: true},
 	{name: "fasthttp", module: "github.com/fasthttp/websocket", how: "fasthttp, otherwise as gorilla-tuned",
