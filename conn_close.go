@@ -96,6 +96,9 @@ func (c *Conn) fail(e *ProtocolError) {
 // control frames are not called any more, and must not call Shutdown. The wait
 // ends with ctx, or after CloseTimeout (by default 5 s).
 //
+// Each side sends one close frame only. Where the peer's has come already, a
+// goroutine that reads may have answered it, with its code; then code is not sent.
+//
 // A code or text that cannot be sent is an error at once, and nothing is done.
 func (c *Conn) Shutdown(ctx context.Context, code int, text string) error {
 	payload := FormatCloseMessage(code, cutReason(text))

@@ -51,7 +51,8 @@ type Upgrader struct {
 	ReadLimit int64
 
 	// MaxFragments is how many frames a message may have before its last: 0
-	// means 65,536, less than 0 no limit.
+	// means 65,536, less than 0 no limit. It bounds streams without a ReadLimit,
+	// too: frames of 32 KiB reach it at 2 GiB.
 	MaxFragments int
 
 	// CloseTimeout bounds the closing handshake: 0 means 5 s, less than 0 no limit.

@@ -30,7 +30,7 @@ type report struct {
 
 func (r *report) markdown() string {
 	var b strings.Builder
-	b.WriteString("# WebSocket servers beside each other\n\nMade by `go run .`; [README.md](README.md) says how, and what it does not say.\n\n")
+	fmt.Fprintf(&b, "# WebSocket servers beside each other\n\nMade by `go run . -rounds %d`; [README.md](README.md) says how, and what it does not say.\n\n", r.rounds)
 	r.writeMachine(&b)
 	b.WriteString("![CPU time per message and memory per connection](plot.svg)\n\n## Who is measured\n\n| | version | how |\n|---|---|---|\n")
 	for _, s := range r.servers {

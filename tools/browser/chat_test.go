@@ -27,8 +27,8 @@ func times(page *Page, line string) int {
 // runAgain runs a chat that has ended once more, at the same address.
 func runAgain(t *testing.T, ended *Server) *Server {
 	t.Helper()
-	s := startProgram(t, ended.cmd.Path, "-addr", strings.TrimPrefix(ended.URL, "http://"))
-	s.URL = strings.TrimPrefix(s.WaitOutput("open http://"), "open ")
+	s := Run(t, ended.cmd.Path, "-addr", strings.TrimPrefix(ended.URL, "http://"))
+	s.waitURL()
 	return s
 }
 

@@ -11,25 +11,6 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// startProgram runs a program that Start has built once more, as another
-// process with other arguments.
-func startProgram(t *testing.T, program string, args ...string) *Server {
-	t.Helper()
-	s := &Server{t: t, cmd: exec.Command(program, args...), exited: make(chan struct{})}
-	r, w, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.cmd.Stdout, s.cmd.Stderr = w, w
-	if err := s.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	w.Close()
-	go s.watch(r)
-	t.Cleanup(s.stop)
-	return s
-}
-
 // address returns the host:port in a URL that the program prints behind text.
 func (s *Server) address(text string) string {
 	s.t.Helper()
@@ -68,7 +49,7 @@ func TestDevice(t *testing.T) {
 		t.Fatalf("%v: %s", err, out)
 	}
 	serve := func(addr, devices string) *Server {
-		return startProgram(t, program, "server", "-dir", dir, "-addr", addr, "-devices", devices, "-heartbeat", "300ms")
+		return Run(t, program, "server", "-dir", dir, "-addr", addr, "-devices", devices, "-heartbeat", "300ms")
 	}
 	server := serve("localhost:0", "localhost:0")
 	addr, devices := server.address("open http://"), server.address("devices connect to")
@@ -78,7 +59,7 @@ func TestDevice(t *testing.T) {
 	page.See("#summary", "0 of 0 here")
 
 	t.Log("a device comes")
-	device := startProgram(t, program, "device", "-dir", dir, "-url", "wss://"+devices+"/", "-every", "50ms", "-backoff", "100ms", "kitchen")
+	device := Run(t, program, "device", "-dir", dir, "-url", "wss://"+devices+"/", "-every", "50ms", "-backoff", "100ms", "kitchen")
 	page.See(".device.here", "kitchen", "here", "°C")
 
 	t.Log("it stands still, and is timed out")

@@ -3,8 +3,6 @@ package browser
 import (
 	"bytes"
 	"encoding/hex"
-	"os"
-	"os/exec"
 	"regexp"
 	"strings"
 	"testing"
@@ -155,7 +153,8 @@ func unhex(t *testing.T, s string) []byte {
 func TestInspectorTarget(t *testing.T) {
 	behind := Start(t, "inspector")
 	target := strings.Replace(behind.URL, "http", "ws", 1) + "/ws"
-	front := startAgain(t, behind, "-target", target)
+	front := Run(t, behind.cmd.Path, "-target", target, "-addr", "localhost:0")
+	front.waitURL()
 	page := Open(t, front.URL)
 	page.See("#about", target)
 	page.Click("#connect")
@@ -179,23 +178,4 @@ func TestInspectorTarget(t *testing.T) {
 	page.See("#error", "refused")
 	page.See("#log", "target side: failed", "1014 bad gateway")
 	page.Quiet()
-}
-
-// startAgain runs the program of another server with further arguments.
-func startAgain(t *testing.T, other *Server, args ...string) *Server {
-	t.Helper()
-	s := &Server{t: t, cmd: exec.Command(other.cmd.Path, append(args, "-addr", "localhost:0")...), exited: make(chan struct{})}
-	r, w, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.cmd.Stdout, s.cmd.Stderr = w, w
-	if err := s.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	w.Close()
-	go s.watch(r)
-	t.Cleanup(s.stop)
-	s.URL = strings.TrimPrefix(s.WaitOutput("open http://"), "open ")
-	return s
 }

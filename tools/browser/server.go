@@ -39,7 +39,16 @@ func Start(t testing.TB, example string) *Server {
 		t.Fatalf("building the example %s: %v\n%s", example, err, out)
 	}
 
-	s := &Server{t: t, cmd: exec.Command(program, "-addr", "localhost:0"), exited: make(chan struct{})}
+	s := Run(t, program, "-addr", "localhost:0")
+	s.waitURL()
+	return s
+}
+
+// Run runs a program that Start has built once more, as another process with
+// other arguments.
+func Run(t testing.TB, program string, args ...string) *Server {
+	t.Helper()
+	s := &Server{t: t, cmd: exec.Command(program, args...), exited: make(chan struct{})}
 	// Not StderrPipe, which Wait would close under the goroutine that reads it.
 	r, w, err := os.Pipe()
 	if err != nil {
@@ -52,10 +61,13 @@ func Start(t testing.TB, example string) *Server {
 	w.Close()
 	go s.watch(r)
 	t.Cleanup(s.stop)
-
-	line := s.WaitOutput("open http://")
-	s.URL = strings.TrimPrefix(line, "open ")
 	return s
+}
+
+// waitURL waits for the program to print where its page is.
+func (s *Server) waitURL() {
+	s.t.Helper()
+	s.URL = strings.TrimPrefix(s.WaitOutput("open http://"), "open ")
 }
 
 // watch collects what the program prints until it ends.
