@@ -105,8 +105,9 @@ func (c *Conn) Shutdown(ctx context.Context, code int, text string) error {
 	if err := checkClose(payload); err != nil {
 		return err
 	}
-	if err := c.readEnded(); isEnd(err) && !c.client {
-		return c.finishClosed(err, payload)
+	end, dead := c.readEnded()
+	if _, closed := errors.AsType[*CloseError](end); (closed || dead) && !c.client {
+		return c.finishClosed(end, dead, payload)
 	}
 	if timeout := c.settings.Load().closeTimeout; timeout > 0 {
 		var cancel func()
@@ -123,31 +124,22 @@ func (c *Conn) Shutdown(ctx context.Context, code int, text string) error {
 	return err
 }
 
-// readEnded returns why nothing more will come, if that was read.
-func (c *Conn) readEnded() error {
+// readEnded returns why nothing more will come, if that was read, and whether
+// the transport is dead.
+func (c *Conn) readEnded() (err error, dead bool) {
 	if !c.readLock.tryLock() {
-		return nil // somebody reads
+		return nil, false // somebody reads
 	}
 	defer c.readLock.unlock()
-	return c.readErr()
-}
-
-// isEnd reports whether err is the peer's close, or the transport's end. Over
-// other errors the connection was failed, and the peer has to be waited for.
-func isEnd(err error) bool {
-	switch err.(type) {
-	case *CloseError, *net.OpError:
-		return true
-	}
-	return false
+	return c.readErr(), c.in != nil && c.in.dead
 }
 
 // finishClosed is Shutdown for a server whose peer is done: the usual end of a
-// handler. There is nothing to wait for, and where the transport has ended,
+// handler. There is nothing to wait for, and where the transport is dead,
 // nobody to write to: the kernel would send a signal over it.
-func (c *Conn) finishClosed(end error, payload []byte) error {
+func (c *Conn) finishClosed(end error, dead bool, payload []byte) error {
 	defer c.Close()
-	if peer, ok := end.(*CloseError); !ok || peer.Code == CloseAbnormalClosure {
+	if dead {
 		return end
 	}
 	c.WriteControl(CloseMessage, payload, time.Now().Add(controlTimeout)) // unless the answer was sent

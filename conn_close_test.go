@@ -34,6 +34,36 @@ func TestShutdown(t *testing.T) {
 	})
 }
 
+// Where reading has ended, what Shutdown still says depends on why.
+func TestShutdownAfterTheEnd(t *testing.T) {
+	eachTransport(t, func(t *testing.T, server, client *Conn) {
+		client.nc.Close()
+		_, _, ended := server.ReadMessage()
+		var sent []Frame
+		server.change(func(s *settings) {
+			s.trace = &Trace{Frame: func(_ *Conn, f Frame) { sent = append(sent, f) }}
+		})
+		if err := server.Shutdown(t.Context(), CloseNormalClosure, ""); err != ended || len(sent) > 0 {
+			t.Errorf("the transport ended with %v: Shutdown returned %v and sent %v", ended, err, sent)
+		}
+	})
+	// An error of the application's, even if it looks like the transport's.
+	eachTransport(t, func(t *testing.T, server, client *Conn) {
+		elsewhere := &net.OpError{Op: "write", Net: "tcp", Err: errors.New("broken pipe")}
+		server.SetPingHandler(func(string) error { return elsewhere })
+		go client.WriteControl(PingMessage, nil, time.Time{})
+		if _, _, err := server.ReadMessage(); err != elsewhere {
+			t.Errorf("read: %v, want the handler's error", err)
+		}
+		done := make(chan error)
+		go func() { done <- server.Shutdown(t.Context(), CloseBadGateway, "") }()
+		if _, _, err := client.ReadMessage(); !IsCloseError(err, CloseBadGateway) {
+			t.Errorf("the peer read %v, want close 1014", err)
+		}
+		<-done
+	})
+}
+
 func TestShutdownFromBothSidesAtOnce(t *testing.T) {
 	eachTransport(t, func(t *testing.T, server, client *Conn) {
 		errs := make(chan error)

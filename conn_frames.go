@@ -127,7 +127,8 @@ func (c *Conn) readFailed(err error) error {
 	}
 	broken, isBroken := errors.AsType[*ProtocolError](err)
 	_, isClose := errors.AsType[*CloseError](err)
-	switch handlers, isHandlers := err.(handlerError); {
+	handlers, isHandlers := err.(handlerError)
+	switch {
 	case isHandlers:
 		err = handlers.error
 	case isTimeout(err) || err == errAgain:
@@ -149,7 +150,7 @@ func (c *Conn) readFailed(err error) error {
 		}
 		c.in.recycle()
 	}
-	c.in = &readHalf{err: err}
+	c.in = &readHalf{err: err, dead: !isHandlers && !isBroken && !isClose}
 	c.traceClosed(err)
 	return err
 }

@@ -29,7 +29,8 @@ type readHalf struct {
 
 	rules inbound // which frame may come next
 
-	err error // why nothing more will come; final, and all else is nothing then
+	err  error // why nothing more will come; final, and all else is nothing then
+	dead bool  // because of the transport
 
 	// The message in progress.
 	open        bool      // its first header was consumed, its end not yet
