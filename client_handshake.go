@@ -156,9 +156,6 @@ func (d *Dialer) startTLS(ctx context.Context, nc net.Conn, config *tls.Config, 
 	}
 	if err != nil {
 		closeAtOnce(nc)
-		if _, plain := errors.AsType[tls.RecordHeaderError](err); plain {
-			err = fmt.Errorf("websocket: %s does not answer in TLS, which wss:// and https:// ask for: %w", host, err)
-		}
 		return nil, err
 	}
 	return tc, nil

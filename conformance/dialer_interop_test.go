@@ -151,7 +151,7 @@ func TestDialTLS(t *testing.T) {
 		}
 	}
 	d.NetDialContext = overTCP(serveSteps(says(5, "HTTP/1.1 400 Bad Request\r\n\r\n")))
-	if _, _, err := d.Dial("wss://127.0.0.1", nil); !errors.As(err, new(tls.RecordHeaderError)) || !strings.Contains(err.Error(), "127.0.0.1 does not answer in TLS") {
+	if _, _, err := d.Dial("wss://127.0.0.1", nil); !errors.As(err, new(tls.RecordHeaderError)) {
 		t.Errorf("wss to a server of plain text: %v", err)
 	}
 	d.NetDialContext = there
