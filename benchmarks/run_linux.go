@@ -227,6 +227,7 @@ func (r *report) write(dir string) error {
 		return err
 	}
 	return errors.Join(
+		os.MkdirAll(dir, 0o777),
 		os.WriteFile(filepath.Join(dir, "RESULTS.md"), []byte(r.markdown()), 0o666),
 		os.WriteFile(filepath.Join(dir, "plot.svg"), []byte(plot(r.panels())), 0o666))
 }
