@@ -67,6 +67,7 @@ const (
 	flagBusy                      // who reads is in a handler, or answers for itself: keepalive does not count
 	flagGaveUp                    // keepalive gave the peer up
 	flagTold                      // Trace.Closed was called
+	flagCold                      // before what comes next there was a silence; see conn_drive_unix.go
 )
 
 func (f *flags) has(flag uint32) bool { return f.word.Load()&flag != 0 }

@@ -12,6 +12,10 @@ import (
 // HandleMessages waits in a place of its own; see conn_drive_unix.go.
 var errAgain = errors.New("websocket: nothing to read just now")
 
+// errMove is what handleMessages returns that is to be called again, on a fresh
+// goroutine.
+var errMove = errors.New("websocket: the stack has grown for a connection that may be silent")
+
 // HandleMessages calls f for each message, until there are no more, and
 // returns why: the errors are ReadMessage's. It is the cheapest way to answer
 // messages. The peer's next messages are often there when f returns, and then
@@ -26,6 +30,11 @@ var errAgain = errors.New("websocket: nothing to read just now")
 //
 // After a deadline has passed, HandleMessages can be called again.
 func (c *Conn) HandleMessages(f func(c *Conn, messageType int, data []byte)) error {
+	return c.handleMessages(f, false)
+}
+
+// handleMessages is HandleMessages for one who can move, or cannot.
+func (c *Conn) handleMessages(f func(c *Conn, messageType int, data []byte), canMove bool) error {
 	c.lockRead()
 	defer c.readLock.unlock()
 	if c.readErr() != nil {
@@ -34,7 +43,7 @@ func (c *Conn) HandleMessages(f func(c *Conn, messageType int, data []byte)) err
 	c.coalesce = true
 	c.flags.set(flagDriven)
 	defer c.flags.clear(flagDriven)
-	return c.readDriven(f)
+	return c.readDriven(f, canMove)
 }
 
 // pullMessages is HandleMessages on a transport that can only be read.

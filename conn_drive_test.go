@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -219,6 +220,69 @@ func TestServerOnMessagePanics(t *testing.T) {
 	if _, _, err := c.ReadMessage(); !IsCloseError(err, CloseInternalServerErr) {
 		t.Errorf("after the panic: %v, want 1011", err)
 	}
+}
+
+// A message after a silence is the last on its goroutine, whose stack has grown;
+// messages that follow each other share one.
+func TestServerOnMessageMoves(t *testing.T) {
+	conns := make(chan *Conn, 1)
+	srv := &Server{OnMessage: func(c *Conn, _ int, _ []byte) {
+		select {
+		case conns <- c:
+		default:
+		}
+		c.WriteMessage(TextMessage, goroutineName())
+	}}
+	srv.PingInterval = -1 // no tick but the test's
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	go srv.Serve(l)
+	defer srv.Close()
+	client, _, err := DefaultDialer.Dial("ws://"+l.Addr().String(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	ask := func() string {
+		client.WriteMessage(TextMessage, []byte("where are you?"))
+		_, p, err := client.ReadMessage()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(p)
+	}
+	for _, silence := range []string{"before the first message", "later"} {
+		before, now := ask(), ""
+		for tries := 0; now == "" || now == before; tries++ {
+			if tries == 1000 {
+				t.Fatalf("the connection stays on its goroutine after the silence %s", silence)
+			}
+			time.Sleep(time.Millisecond) // its step may not be over yet
+			now = ask()
+		}
+		for range 20 {
+			if got := ask(); got != now {
+				t.Fatalf("without a silence, the connection moved from %q to %q", now, got)
+			}
+		}
+		// The tick counts once the step is over.
+		for c := <-conns; !c.flags.has(flagCold); time.Sleep(time.Millisecond) {
+			c.keepaliveTick(newPingSchedule(time.Hour, 0))
+		}
+	}
+	go client.ReadMessage() // to answer the close frame
+	if err := srv.Shutdown(t.Context()); err != nil {
+		t.Errorf("Shutdown: %v", err)
+	}
+}
+
+// goroutineName returns "goroutine 7".
+func goroutineName() []byte {
+	var b [64]byte
+	name, _, _ := bytes.Cut(b[:runtime.Stack(b[:], false)], []byte(" ["))
+	return name
 }
 
 // Neither a handled message nor its answer allocates, and what waits afterwards

@@ -100,10 +100,16 @@ func (c *Conn) lockRead() {
 // connection waits here, where the stack is shallow, and not in the depth of
 // nextFrame: see wait_unix.go.
 func (c *Conn) await() error {
-	if c.readErr() != nil || c.in != nil && (c.in.open || len(c.in.unread) > 0) {
+	if c.hasInput() {
 		return nil
 	}
 	return c.fill()
+}
+
+// hasInput reports whether there is something to go on with: octets, a message
+// that was begun, or an error.
+func (c *Conn) hasInput() bool {
+	return c.readErr() != nil || c.in != nil && (c.in.open || len(c.in.unread) > 0)
 }
 
 // appendMessage appends the next message to dst, unless await failed.

@@ -54,6 +54,8 @@ func (c *Conn) keepaliveTick(s pingSchedule) (action func()) {
 		return nil
 	}
 	switch n := c.silent.Add(1); {
+	case n == 1:
+		c.flags.set(flagCold)
 	case n == ticksToPing:
 		return c.keepalivePing
 	case s.giveUp > 0 && n >= s.giveUp:

@@ -48,8 +48,10 @@ type Server struct {
 	// OnMessage, where Handler is nil, is called for each message of each
 	// connection, as by Conn.HandleMessages, whose rules it has to keep: data is
 	// valid until it returns, and it must not read. It is the cheapest style,
-	// for servers that answer messages. A Handler that has something to do
-	// before and after calls c.HandleMessages itself.
+	// for servers that answer messages: in CPU time, and in memory for handlers
+	// that need more than the smallest stack, as a connection that falls silent
+	// is left to a fresh goroutine. A Handler that has something to do before
+	// and after calls c.HandleMessages itself.
 	OnMessage func(c *Conn, messageType int, data []byte)
 
 	// Addr is where ListenAndServe listens, "host:port". "" means ":80", for
@@ -175,6 +177,7 @@ func (s *Server) answerMember(c *Conn, r *http.Request, key string) error {
 
 // join makes c a member. It reports false when the server is closed.
 func (s *Server) join(c *Conn) bool {
+	c.flags.set(flagCold) // nothing has been heard yet
 	return s.members.add(c, newPingSchedule(orDefault(s.PingInterval, defaultPingInterval), s.PongTimeout))
 }
 
@@ -182,14 +185,23 @@ func (s *Server) join(c *Conn) bool {
 // handler's for as long as the connection lives: it is kept small.
 func (s *Server) run(c *Conn, r *http.Request) {
 	code := CloseInternalServerErr
-	defer func() { s.finish(c, code, recover()) }()
+	defer func() {
+		if code != codeMoved {
+			s.finish(c, code, recover())
+		}
+	}()
 	if s.Handler != nil {
 		s.Handler(c, r)
-	} else {
-		c.HandleMessages(s.OnMessage)
+	} else if c.handleMessages(s.OnMessage, true) == errMove {
+		go s.run(c, nil) // the request is garbage by now
+		code = codeMoved
+		return
 	}
 	code = CloseNormalClosure
 }
+
+// codeMoved says that a connection goes on in another goroutine.
+const codeMoved = 0
 
 // finish ends a connection whose handler returned or panicked.
 func (s *Server) finish(c *Conn, code int, panicked any) {

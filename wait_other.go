@@ -12,6 +12,6 @@ func (c *Conn) readTransport(direct []byte) (int, error) {
 }
 
 // readDriven is HandleMessages, where the transport can only be read.
-func (c *Conn) readDriven(f func(c *Conn, messageType int, data []byte)) error {
+func (c *Conn) readDriven(f func(c *Conn, messageType int, data []byte), _ bool) error {
 	return c.pullMessages(f)
 }
