@@ -116,6 +116,8 @@ func (c *Conn) readErr() error {
 	return c.in.err
 }
 
+var errReadClosed = fmt.Errorf("websocket: read: %w", net.ErrClosed)
+
 // readFailed turns an error of the reading half into the one that the caller
 // sees, and makes it final if it is.
 func (c *Conn) readFailed(err error) error {
@@ -140,7 +142,7 @@ func (c *Conn) readFailed(err error) error {
 	case isClose:
 		// It came, though a handler may have closed the transport since.
 	case c.flags.has(flagClosed) && !errors.Is(err, net.ErrClosed):
-		err = fmt.Errorf("websocket: read: %w", net.ErrClosed)
+		err = errReadClosed
 	case err == io.EOF:
 		err = &CloseError{Code: CloseAbnormalClosure, Text: io.ErrUnexpectedEOF.Error()}
 	}

@@ -263,6 +263,8 @@ func (c *Conn) writeVectored(h frameHeader, payload []byte) error {
 	return nil
 }
 
+var errWriteClosed = fmt.Errorf("websocket: write: %w", net.ErrClosed)
+
 // writeFailed makes an error final if it is: where a part of a frame has gone
 // out, or is left in doubt, the peer could not make sense of anything after it.
 func (c *Conn) writeFailed(err error, begun bool) error {
@@ -270,7 +272,7 @@ func (c *Conn) writeFailed(err error, begun bool) error {
 	case c.flags.has(flagGaveUp):
 		err = ErrPongTimeout
 	case c.flags.has(flagClosed) && (err == net.ErrClosed || !errors.Is(err, net.ErrClosed)):
-		err = fmt.Errorf("websocket: write: %w", net.ErrClosed)
+		err = errWriteClosed
 	case !begun && isTimeout(err) && !isTLS(c.nc):
 		return err
 	}

@@ -108,7 +108,7 @@ func parseFields(text string) (http.Header, *HandshakeError) {
 		if !ok || !isToken(name) || !isFieldValue(value) {
 			return nil, refuse(http.StatusBadRequest, "malformed header line %.100q", line)
 		}
-		name = textproto.CanonicalMIMEHeaderKey(name)
+		name = canonicalName(name)
 		if h[name] != nil {
 			h[name] = append(h[name], value)
 			continue
@@ -117,6 +117,23 @@ func parseFields(text string) (http.Header, *HandshakeError) {
 		h[name] = values[len(values)-1 : len(values) : len(values)]
 	}
 	return h, nil
+}
+
+// canonicalName returns the key that http.Header has for a field. The names that
+// every opening handshake has are none of those that net/textproto knows: it
+// would make a string of each.
+func canonicalName(name string) string {
+	switch name {
+	case "Sec-WebSocket-Key":
+		return "Sec-Websocket-Key"
+	case "Sec-WebSocket-Version":
+		return "Sec-Websocket-Version"
+	case "Sec-WebSocket-Extensions":
+		return "Sec-Websocket-Extensions"
+	case "Sec-WebSocket-Protocol":
+		return "Sec-Websocket-Protocol"
+	}
+	return textproto.CanonicalMIMEHeaderKey(name)
 }
 
 // rawResponse is the http.ResponseWriter for refusing a request that net/http
