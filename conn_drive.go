@@ -12,8 +12,7 @@ import (
 // HandleMessages waits in a place of its own; see conn_drive_unix.go.
 var errAgain = errors.New("websocket: nothing to read just now")
 
-// errMove is what handleMessages returns that is to be called again, on a fresh
-// goroutine.
+// errMove is what drive returns that is to be called again, on a fresh goroutine.
 var errMove = errors.New("websocket: the stack has grown for a connection that may be silent")
 
 // HandleMessages calls f for each message, until there are no more, and
@@ -30,19 +29,25 @@ var errMove = errors.New("websocket: the stack has grown for a connection that m
 //
 // After a deadline has passed, HandleMessages can be called again.
 func (c *Conn) HandleMessages(f func(c *Conn, messageType int, data []byte)) error {
-	return c.handleMessages(f, false)
+	c.lockRead()
+	return c.drive(f, false)
 }
 
-// handleMessages is HandleMessages for one who can move, or cannot.
-func (c *Conn) handleMessages(f func(c *Conn, messageType int, data []byte), canMove bool) error {
-	c.lockRead()
-	defer c.readLock.unlock()
+// drive is HandleMessages for a holder of readLock, which it releases. Where
+// canMove is said it may return errMove: then it has released nothing, and is to
+// be called again.
+func (c *Conn) drive(f func(c *Conn, messageType int, data []byte), canMove bool) (err error) {
+	defer func() {
+		if err != errMove {
+			c.flags.clear(flagDriven)
+			c.readLock.unlock()
+		}
+	}()
 	if c.readErr() != nil {
 		return c.readErr()
 	}
 	c.coalesce = true
 	c.flags.set(flagDriven)
-	defer c.flags.clear(flagDriven)
 	return c.readDriven(f, canMove)
 }
 

@@ -156,7 +156,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	// net/http ends the request's context with this call.
-	go s.run(c, r.WithContext(context.WithoutCancel(r.Context())))
+	s.start(c, r.WithContext(context.WithoutCancel(r.Context())))
 }
 
 // answerMember makes c a member before its client knows that it has a
@@ -181,27 +181,45 @@ func (s *Server) join(c *Conn) bool {
 	return s.members.add(c, newPingSchedule(orDefault(s.PingInterval, defaultPingInterval), s.PongTimeout))
 }
 
+// start begins with c's messages, and returns.
+func (s *Server) start(c *Conn, r *http.Request) {
+	if s.Handler != nil {
+		go s.run(c, r)
+	} else {
+		go s.drive(c, false)
+	}
+}
+
 // run calls the handler, and closes after it. Its frame lies below the
-// handler's for as long as the connection lives: it is kept small.
+// handler's for as long as the connection lives: it is kept small, and so is
+// drive's.
 func (s *Server) run(c *Conn, r *http.Request) {
 	code := CloseInternalServerErr
+	defer func() { s.finish(c, code, recover()) }()
+	s.Handler(c, r)
+	code = CloseNormalClosure
+}
+
+// drive is run for OnMessage. The connection may go on in another goroutine,
+// which takes readLock over.
+func (s *Server) drive(c *Conn, moved bool) {
+	const elsewhere = 0
+	code := CloseInternalServerErr
 	defer func() {
-		if code != codeMoved {
+		if code != elsewhere {
 			s.finish(c, code, recover())
 		}
 	}()
-	if s.Handler != nil {
-		s.Handler(c, r)
-	} else if c.handleMessages(s.OnMessage, true) == errMove {
-		go s.run(c, nil) // the request is garbage by now
-		code = codeMoved
+	if !moved {
+		c.lockRead()
+	}
+	if c.drive(s.OnMessage, true) == errMove {
+		code = elsewhere
+		go s.drive(c, true)
 		return
 	}
 	code = CloseNormalClosure
 }
-
-// codeMoved says that a connection goes on in another goroutine.
-const codeMoved = 0
 
 // finish ends a connection whose handler returned or panicked. Where the peer
 // just went away it needs no more stack than the handler did: a stack that

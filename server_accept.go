@@ -78,7 +78,7 @@ func (s *Server) serve(c *Conn) {
 		}
 		// The handshake took more stack than the connection will. A new
 		// goroutine begins with 2 KiB again.
-		go s.run(c, r)
+		s.start(c, r)
 	}()
 	r, err = s.openingHandshake(c)
 }
