@@ -26,7 +26,8 @@ const lingerTimeout = time.Second
 // Close closes the transport at once, without a closing handshake, as
 // net.Conn's Close does: reads and writes that are waiting end with an error
 // that satisfies errors.Is(err, net.ErrClosed). Shutdown is the polite way.
-// Further calls do nothing.
+// Further calls do nothing. While HandleMessages runs, another goroutine closes
+// the transport, and Close may return before and without its error.
 func (c *Conn) Close() error {
 	if c.flags.set(flagClosed) {
 		return nil
@@ -47,7 +48,11 @@ func (c *Conn) Close() error {
 		c.writeFailed(net.ErrClosed, true)
 	}
 	c.out.lock.unlock()
-	c.traceClosed(net.ErrClosed)
+	if c.flags.has(flagGaveUp) {
+		c.traceClosed(ErrPongTimeout)
+	} else {
+		c.traceClosed(net.ErrClosed)
+	}
 	return err
 }
 

@@ -2,6 +2,7 @@ package websocket
 
 import (
 	"errors"
+	"slices"
 	"sync"
 )
 
@@ -24,8 +25,8 @@ var errMove = errors.New("websocket: the stack has grown for a connection that m
 // data is valid until f returns, and f may change it. f must not read from c,
 // which includes Shutdown, and must not wait for somebody who does; it closes
 // the connection with WriteControl and a CloseMessage, after which messages may
-// still come until the peer has answered, or with Close. An f that will take
-// its time calls Flush before.
+// still come until the peer has answered, or with Close, after which none does.
+// An f that will take its time calls Flush before.
 //
 // After a deadline has passed, HandleMessages can be called again.
 func (c *Conn) HandleMessages(f func(c *Conn, messageType int, data []byte)) error {
@@ -37,11 +38,17 @@ func (c *Conn) HandleMessages(f func(c *Conn, messageType int, data []byte)) err
 // canMove is said it may return errMove: then it has released nothing, and is to
 // be called again.
 func (c *Conn) drive(f func(c *Conn, messageType int, data []byte), canMove bool) (err error) {
+	coalesce := c.coalesce
 	defer func() {
-		if err != errMove {
-			c.flags.clear(flagDriven)
-			c.readLock.unlock()
+		if err == errMove {
+			return
 		}
+		if c.offered { // f panicked
+			c.flushOffered()
+		}
+		c.coalesce = coalesce
+		c.flags.clear(flagDriven)
+		c.readLock.unlock()
 	}()
 	if c.readErr() != nil {
 		return c.readErr()
@@ -58,7 +65,11 @@ func (c *Conn) pullMessages(f func(c *Conn, messageType int, data []byte)) error
 		f(c, messageType, data)
 	}
 	for {
-		if err := c.deliver(handle, c.await()); err != nil {
+		err := c.await()
+		if c.flags.has(flagClosed) { // what lies here is for nobody
+			return c.readFailed(errReadClosed)
+		}
+		if err := c.deliver(handle, err); err != nil {
 			return err
 		}
 	}
@@ -89,12 +100,7 @@ func (c *Conn) deliver(f func(c *Conn, messageType int, data []byte), err error)
 	}
 	messageType, data, err := c.appendMessage(nil, err)
 	if err != nil {
-		if c.in != nil && len(c.in.partial) == 0 {
-			c.in.partial = nil
-		}
-		if buf != nil && (c.in == nil || c.in.partial == nil) {
-			messageBuffers.Put(buf)
-		}
+		c.giveBack(buf)
 		return err
 	}
 	f(c, messageType, data)
@@ -106,6 +112,27 @@ func (c *Conn) deliver(f func(c *Conn, messageType int, data []byte), err error)
 		messageBuffers.Put(buf)
 	}
 	return nil
+}
+
+// giveBack returns the buffer of a message that has to wait for its rest, or
+// failed: unless what has come of the message fills a part of it that is worth
+// holding. Memory follows what arrived.
+func (c *Conn) giveBack(buf *[]byte) {
+	const worthHolding = 16 // of so many octets, one at least is filled
+	in := c.in
+	if in != nil && len(in.partial) == 0 {
+		in.partial = nil
+	}
+	if buf == nil {
+		return
+	}
+	if in != nil && in.partial != nil {
+		if cap(in.partial) <= worthHolding*len(in.partial) {
+			return
+		}
+		in.partial = slices.Clone(in.partial)
+	}
+	messageBuffers.Put(buf)
 }
 
 // nextInPlace takes a message where it lies in the read buffer, without copying

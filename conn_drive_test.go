@@ -222,6 +222,108 @@ func TestServerOnMessagePanics(t *testing.T) {
 	}
 }
 
+// Close by the function that handles messages is the last that happens, though
+// more messages lie there.
+func TestHandleMessagesCloseInHandler(t *testing.T) {
+	for name, pair := range transports {
+		t.Run(name, func(t *testing.T) {
+			s, client := pair(t)
+			server := newConn(s, false)
+			defer client.Close()
+			go client.Write(bytes.Repeat(frame(opText, true, "x", testKey), 100))
+			handled := 0
+			err := server.HandleMessages(func(c *Conn, _ int, _ []byte) {
+				handled++
+				c.Close()
+			})
+			if handled != 1 || !errors.Is(err, net.ErrClosed) {
+				t.Errorf("%d messages were handled, the first of which closed the connection: %v", handled, err)
+			}
+		})
+	}
+}
+
+// A peer that never stops sending keeps neither deadlines nor Close nor Shutdown
+// from being noticed: small messages, or one without an end.
+func TestHandleMessagesOfFlood(t *testing.T) {
+	floods := map[string][]byte{
+		"messages":  bytes.Repeat(frame(opText, true, strings.Repeat("x", 1000), testKey), 100),
+		"a message": bytes.Repeat(frame(opContinuation, false, strings.Repeat("x", 4000), testKey), 20),
+	}
+	ends := map[string]struct {
+		end  func(c *Conn)
+		want error
+	}{
+		"deadline": {func(c *Conn) { c.SetReadDeadline(time.Now()) }, os.ErrDeadlineExceeded},
+		"close":    {func(c *Conn) { c.Close() }, net.ErrClosed},
+	}
+	for what, flood := range floods {
+		for how, tt := range ends {
+			t.Run(how+" in "+what, func(t *testing.T) {
+				s, client := tcpPair(t)
+				server := newConn(s, false)
+				server.configure(settings{limit: -1, maxFragments: -1})
+				defer server.Close()
+				defer client.Close()
+				go func() {
+					client.Write(frame(opBinary, what == "messages", "", testKey))
+					for {
+						if _, err := client.Write(flood); err != nil {
+							return
+						}
+					}
+				}()
+				done := make(chan error)
+				go func() {
+					done <- server.HandleMessages(func(*Conn, int, []byte) { time.Sleep(10 * time.Microsecond) })
+				}()
+				time.Sleep(20 * time.Millisecond)
+				tt.end(server)
+				select {
+				case err := <-done:
+					if !errors.Is(err, tt.want) {
+						t.Errorf("HandleMessages: %v, want %v", err, tt.want)
+					}
+				case <-time.After(10 * time.Second):
+					t.Error("HandleMessages goes on")
+				}
+			})
+		}
+	}
+}
+
+// A message that has begun holds memory for what came of it, not the buffer that
+// a large message had before.
+func TestHandleMessagesPartialMemory(t *testing.T) {
+	s, client := tcpPair(t)
+	server := newConn(s, false)
+	defer client.Close()
+	big := make([]byte, 1<<20)
+	messageBuffers.Put(&big)
+	client.Write(frame(opBinary, true, strings.Repeat("x", 100), testKey)[:20])
+	server.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
+	server.HandleMessages(handleEcho)
+	if n := cap(server.in.partial); len(server.in.partial) == 0 || n > 1000 {
+		t.Errorf("%d octets of a message are held in %d", len(server.in.partial), n)
+	}
+}
+
+// Answers are held for HandleMessages only: who reads by other means afterwards
+// finds CoalesceWrites as it was.
+func TestHandleMessagesLeavesCoalescing(t *testing.T) {
+	s, client := tcpPair(t)
+	server := newConn(s, false)
+	defer server.Close()
+	defer client.Close()
+	server.SetReadDeadline(time.Now().Add(10 * time.Millisecond))
+	server.HandleMessages(handleEcho)
+	server.SetReadDeadline(time.Time{})
+	client.Write(bytes.Repeat(frame(opText, true, "x", testKey), 2))
+	server.ReadMessage()
+	server.WriteMessage(TextMessage, []byte("at once"))
+	expect(t, client, frame(opText, true, "at once", 0))
+}
+
 // A message after a silence is the last on its goroutine, whose stack has grown;
 // messages that follow each other share one.
 func TestServerOnMessageMoves(t *testing.T) {

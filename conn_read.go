@@ -52,6 +52,7 @@ type readHalf struct {
 
 	// For a step of HandleMessages; see conn_drive_unix.go.
 	driven       bool     // one is being made: reads must not wait
+	reads        int      // made in it
 	drained      bool     // nothing more is there, for sure
 	tellsDrained bool     // the socket says so
 	fd           int      //

@@ -66,8 +66,8 @@
 // A [*CloseError] says that the peer closed, with which code; code 1006 that
 // its transport ended without a close frame. A [*ProtocolError] says what the
 // peer did wrong, and the code with which this side closed for it. Deadlines
-// satisfy errors.Is(err, os.ErrDeadlineExceeded), everything after one's own
-// Close satisfies errors.Is(err, net.ErrClosed). An error that is final is
+// satisfy errors.Is(err, os.ErrDeadlineExceeded), errors after one's own Close
+// satisfy errors.Is(err, net.ErrClosed). An error that is final is
 // returned by all further calls.
 //
 // # Compression

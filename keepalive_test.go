@@ -82,6 +82,28 @@ func TestKeepaliveGivesUp(t *testing.T) {
 	}
 }
 
+// Trace is told what reads return, also where the library reads.
+func TestKeepaliveGivesUpTrace(t *testing.T) {
+	told := make(chan error, 1)
+	srv := &Server{OnMessage: handleEcho}
+	srv.PingInterval = 8 * time.Millisecond
+	srv.Trace = &Trace{Closed: func(_ *Conn, err error) { told <- err }}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	go srv.Serve(l)
+	defer srv.Close()
+	c, _, err := DefaultDialer.Dial("ws://"+l.Addr().String(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close() // and nobody reads
+	if err := <-told; err != ErrPongTimeout {
+		t.Errorf("told %v, want ErrPongTimeout", err)
+	}
+}
+
 // Whatever arrives is life: one octet of a frame in time is enough.
 func TestKeepaliveHearsAnything(t *testing.T) {
 	for name, pair := range keepalivePairs {

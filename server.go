@@ -17,6 +17,8 @@ import (
 // when the listener was closed.
 var ErrServerClosed = errors.New("websocket: Server closed")
 
+const noHandler = "the Server has neither a Handler nor OnMessage"
+
 // A Server runs a handler for each of its WebSocket connections. It accepts
 // them itself (ListenAndServe, Serve), or in an http.Server's mux, as an
 // http.Handler; both ways at once, if need be.
@@ -48,10 +50,10 @@ type Server struct {
 	// OnMessage, where Handler is nil, is called for each message of each
 	// connection, as by Conn.HandleMessages, whose rules it has to keep: data is
 	// valid until it returns, and it must not read. It is the cheapest style,
-	// for servers that answer messages: in CPU time, and in memory for handlers
-	// that need more than the smallest stack, as a connection that falls silent
-	// is left to a fresh goroutine. A Handler that has something to do before
-	// and after calls c.HandleMessages itself.
+	// for servers that answer messages: in CPU time, and in memory, as a
+	// connection that falls silent waits on a fresh goroutine (but over TLS, or
+	// where keepalive is off). A Handler that has something to do before and
+	// after calls c.HandleMessages itself.
 	OnMessage func(c *Conn, messageType int, data []byte)
 
 	// Addr is where ListenAndServe listens, "host:port". "" means ":80", for
@@ -147,16 +149,27 @@ func (s *Server) track(l net.Listener, add bool) bool {
 // ServeHTTP upgrades a request to a connection and returns; the handler runs
 // on. Requests that ask for no upgrade, or wrongly, are refused as by Upgrader.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	c, key, err := s.take(w, r, nil)
-	if err == nil {
-		err = s.answerMember(c, r, key)
-	}
+	c, err := s.upgradeMember(w, r)
 	if err != nil {
 		s.log(slog.LevelWarn, "websocket: opening handshake failed", "remote", r.RemoteAddr, "error", err)
 		return
 	}
 	// net/http ends the request's context with this call.
 	s.start(c, r.WithContext(context.WithoutCancel(r.Context())))
+}
+
+func (s *Server) upgradeMember(w http.ResponseWriter, r *http.Request) (*Conn, error) {
+	switch {
+	case s.Handler == nil && s.OnMessage == nil:
+		return nil, s.refuse(w, r, refuse(http.StatusInternalServerError, noHandler))
+	case s.members.isClosed():
+		return nil, s.refuse(w, r, refuse(http.StatusServiceUnavailable, "the server is shutting down"))
+	}
+	c, key, err := s.take(w, r, nil)
+	if err != nil {
+		return nil, err
+	}
+	return c, s.answerMember(c, r, key)
 }
 
 // answerMember makes c a member before its client knows that it has a
@@ -168,10 +181,14 @@ func (s *Server) answerMember(c *Conn, r *http.Request, key string) error {
 		return ErrServerClosed
 	}
 	s.members.ready(c)
+	answered := false
+	defer func() {
+		if !answered {
+			s.members.remove(c)
+		}
+	}()
 	err := s.answer(c, r, key, nil)
-	if err != nil {
-		s.members.remove(c)
-	}
+	answered = err == nil
 	return err
 }
 

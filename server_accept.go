@@ -24,7 +24,7 @@ import (
 func (s *Server) Serve(l net.Listener) error {
 	defer l.Close()
 	if s.Handler == nil && s.OnMessage == nil {
-		return errors.New("websocket: the Server has neither a Handler nor OnMessage")
+		return errors.New("websocket: " + noHandler)
 	}
 	if !s.track(l, true) {
 		return ErrServerClosed

@@ -37,6 +37,12 @@ func (m *members) add(c *Conn, schedule pingSchedule) bool {
 	return true
 }
 
+func (m *members) isClosed() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.closed
+}
+
 // ready says that c's opening handshake is done.
 func (m *members) ready(c *Conn) {
 	m.mu.Lock()
@@ -166,9 +172,11 @@ func (c *Conn) goAway() {
 
 // cutOff closes every member's transport.
 func (m *members) cutOff() {
-	m.each(func(c *Conn, _ bool) {
-		if c.raw == nil {
-			go c.Close() // TLS says goodbye first, which may take its time
+	m.each(func(c *Conn, ready bool) {
+		if c.raw == nil || !ready {
+			// TLS says goodbye first, which may take its time; so may a
+			// CheckOrigin, which Close waits for.
+			go c.Close()
 			return
 		}
 		c.Close()

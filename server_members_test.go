@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -134,4 +135,62 @@ func TestOpenWriterEnds(t *testing.T) {
 			t.Errorf("waiting write: %v, want ErrCloseSent", err)
 		}
 	})
+}
+
+// A CheckOrigin that takes its time holds up neither Close nor the end of others.
+func TestServerCloseDuringHandshake(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		deciding := make(chan struct{})
+		srv := &Server{Handler: echo}
+		srv.CheckOrigin = func(r *http.Request) bool {
+			if r.Header.Get("Origin") != "" {
+				<-deciding
+			}
+			return true
+		}
+		l := newListener()
+		go srv.Serve(l)
+		ended := make(chan error, 2)
+		first := l.dial(t)
+		a, b := net.Pipe()
+		l.conns <- b
+		go io.WriteString(a, strings.Replace(goodRequest, "\r\n\r\n", "\r\nOrigin: https://slow.example\r\n\r\n", 1))
+		second := l.dial(t)
+		for _, c := range []*Conn{first, second} {
+			go func() {
+				_, _, err := c.ReadMessage()
+				ended <- err
+			}()
+		}
+		synctest.Wait()
+		srv.Close()
+		synctest.Wait()
+		if len(ended) != 2 {
+			t.Errorf("Close ended %d of 2 connections while a third was being checked", len(ended))
+		}
+		close(deciding)
+		first.Close()
+		second.Close()
+		a.Close()
+	})
+}
+
+// A Trace that panics in an HTTP handler, where net/http recovers, leaves no
+// connection behind.
+func TestServerTracePanics(t *testing.T) {
+	srv := &Server{Handler: echo}
+	srv.Trace = &Trace{Handshake: func(*Conn, *http.Request, []byte, error) { panic(http.ErrAbortHandler) }}
+	hs := httptest.NewServer(srv)
+	defer hs.Close()
+	c, _, err := DefaultDialer.Dial(hs.URL, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, _, err := c.ReadMessage(); !IsCloseError(err, CloseAbnormalClosure) {
+		t.Errorf("read: %v", err)
+	}
+	if err := srv.Shutdown(t.Context()); err != nil {
+		t.Errorf("Shutdown: %v", err)
+	}
 }

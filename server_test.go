@@ -368,10 +368,6 @@ func TestServerAsHandler(t *testing.T) {
 	if _, p, err := c.ReadMessage(); string(p) != "through net/http" || err != nil {
 		t.Errorf("echo: %q, %v", p, err)
 	}
-	go c.ReadMessage()
-	if err := srv.Shutdown(t.Context()); err != nil {
-		t.Errorf("Shutdown: %v", err)
-	}
 	resp, err := http.Get(hs.URL)
 	if err != nil {
 		t.Fatal(err)
@@ -379,6 +375,19 @@ func TestServerAsHandler(t *testing.T) {
 	resp.Body.Close()
 	if resp.StatusCode != http.StatusUpgradeRequired || resp.Header.Get("Upgrade") != "websocket" {
 		t.Errorf("a plain GET: %d, %v", resp.StatusCode, resp.Header)
+	}
+	go c.ReadMessage()
+	if err := srv.Shutdown(t.Context()); err != nil {
+		t.Errorf("Shutdown: %v", err)
+	}
+	_, resp, err = DefaultDialer.Dial(hs.URL, nil)
+	if err != ErrBadHandshake || resp.StatusCode != http.StatusServiceUnavailable {
+		t.Errorf("after Shutdown: %v, %v, want 503", resp, err)
+	}
+	srv = new(Server)
+	_, resp, err = DefaultDialer.Dial(hs.URL, nil)
+	if err != ErrBadHandshake || resp.StatusCode != http.StatusInternalServerError {
+		t.Errorf("without a handler: %v, %v, want 500", resp, err)
 	}
 }
 

@@ -13,8 +13,8 @@ import (
 //
 // Any of the functions may be nil, and a nil Trace costs nothing. They are
 // called by whatever goroutine does the thing that they are told of, for many
-// connections at once, and hold it up while they run: they must be quick, and
-// must not use the Conn's methods that read, write or close. What they get in
+// connections at once, and hold it up while they run: they must be quick, must
+// not panic, and must not use the Conn's methods that read, write or close. What they get in
 // slices is valid until they return, and must not be changed.
 type Trace struct {
 	// Handshake is called at the end of each opening handshake (RFC 6455

@@ -139,13 +139,19 @@ func (u *Upgrader) answer(c *Conn, r *http.Request, key string, extra http.Heade
 	if timeout := orDefault(u.HandshakeTimeout, defaultHandshakeTimeout); timeout > 0 {
 		c.nc.SetDeadline(time.Now().Add(timeout))
 	}
-	err := u.respond(c, r, key, extra)
-	c.unreserve()
-	if err != nil {
-		c.Close()
+	answered := false
+	defer func() {
+		c.unreserve()
+		if !answered { // Trace may have panicked
+			c.Close()
+		}
+	}()
+	if err := u.respond(c, r, key, extra); err != nil {
 		u.Trace.traceHandshake(nil, r, nil, err)
+		return err
 	}
-	return err
+	answered = true
+	return nil
 }
 
 // reserve keeps others from using a connection until its opening handshake is
