@@ -6,7 +6,9 @@ set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
 
 # Module, version, and packages whose tests use WebSockets, in both roles. All
-# pass with gorilla's package, on a busy machine too.
+# pass with gorilla's package; on a busy machine some of gqlgen's do not, with
+# either, for they expect an answer within 10 ms. So what fails may try again,
+# three times in all.
 programs='
 github.com/sourcegraph/jsonrpc2 v0.2.3 ./...
 github.com/99designs/gqlgen v0.17.49 ./graphql/handler/transport ./client
@@ -31,7 +33,7 @@ run() {
 	(
 		cd "$work/program"
 		go mod edit -go="$(sed -n 's/^go //p' "$root/go.mod")" -replace="github.com/gorilla/websocket=$root"
-		go test -count=1 -timeout 2m "$@"
+		go test -count=1 -timeout 2m "$@" || go test -count=1 -timeout 2m "$@" || go test -count=1 -timeout 2m "$@"
 		# It was ours that they ran with.
 		test "$(go list -f '{{.Dir}}' github.com/gorilla/websocket)" = "$root"
 	)
