@@ -73,7 +73,7 @@
 // # Compression
 //
 // permessage-deflate (RFC 7692) is used where EnableCompression or Compression
-// turn it on, in an [Upgrader] or [Dialer], and the peer agrees.
+// turn it on, in an [Upgrader], [Server] or [Dialer], and the peer agrees.
 //
 // # Limits
 //

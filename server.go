@@ -28,7 +28,7 @@ const noHandler = "the Server has neither a Handler nor OnMessage"
 //
 // Beside the connections themselves, which it knows and can shut down, a
 // Server saves memory: the handler runs in a goroutine of its own, not in
-// net/http's with its buffers. An idle connection costs less than 4 KB then.
+// net/http's with its buffers. An idle connection costs about 4 KB then.
 //
 // All fields have to be set before the first connection, and none need be but
 // Handler or OnMessage.

@@ -24,7 +24,8 @@ type Trace struct {
 	Handshake func(c *Conn, r *http.Request, response []byte, err error)
 
 	// Frame is called for the header of each frame that was received, one that
-	// breaks a rule included, and for each frame that is about to be sent.
+	// breaks a rule included (unless it is the form of its length), and for
+	// each frame that is about to be sent.
 	Frame func(c *Conn, f Frame)
 
 	// Payload is called with a frame's payload, unmasked, and compressed if the

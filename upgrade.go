@@ -96,8 +96,8 @@ type Upgrader struct {
 // connection, which the caller has to close. responseHeader, if not nil, is
 // sent along: cookies, for instance.
 //
-// If the request is refused, Upgrade has answered it, with a 4xx status and a
-// text that says why, and returns a HandshakeError. w may be wrapped by
+// If the request is refused, Upgrade has answered it, with a 4xx or 5xx status and
+// a text that says why, and returns a HandshakeError. w may be wrapped by
 // middleware, if the wrapper has the method Unwrap() http.ResponseWriter (see
 // http.ResponseController).
 func (u *Upgrader) Upgrade(w http.ResponseWriter, r *http.Request, responseHeader http.Header) (*Conn, error) {

@@ -68,7 +68,7 @@ func (s *server) serve(c *websocket.Conn, r *http.Request) {
 	name := r.TLS.PeerCertificates[0].Subject.CommonName
 	err := s.receive(c, name)
 	bye := s.goodbye(err)
-	s.log.Info("gone", "device", name, "code", bye.code, "why", err)
+	s.log.Info("gone", "device", name, "why", err)
 	c.Shutdown(context.Background(), bye.code, bye.why)
 }
 
