@@ -18,20 +18,29 @@ func TestIdleMemory(t *testing.T) {
 	const n = 400
 	idleCost(t, n, serveRaw) // the runtime keeps what it needs for goroutines once it has it
 	rawHeap, rawStack := idleCost(t, n, serveRaw)
-	for name, srv := range map[string]*Server{
-		"Handler":   {Handler: echo},
-		"OnMessage": {OnMessage: handleDeep},
-	} {
+	t.Run("Handler", func(t *testing.T) {
+		testIdleMemory(t, n, rawHeap, rawStack, func() *Server { return &Server{Handler: echo} })
+	})
+	t.Run("OnMessage", func(t *testing.T) {
+		testIdleMemory(t, n, rawHeap, rawStack, func() *Server { return &Server{OnMessage: handleDeep} })
+	})
+}
+
+// testIdleMemory takes the best of three measurements: what a connection needs,
+// it needs each time; what the runtime keeps for others, and a stack that no
+// garbage collection has shrunk yet, it does not.
+func testIdleMemory(t *testing.T, n, rawHeap, rawStack int, newServer func() *Server) {
+	const heapMargin, stackMargin = 320, 1200 // it is some 210 and 60
+	for range 3 {
+		srv := newServer()
 		heap, stack := idleCost(t, n, func(l net.Listener) { srv.Serve(l) })
 		srv.Close()
-		t.Logf("%s: heap %d, stack %d; raw TCP: heap %d, stack %d", name, heap, stack, rawHeap, rawStack)
-		if more := heap - rawHeap; more > 320 {
-			t.Errorf("%s: an idle connection has %d octets more on the heap than a raw one, want about 210", name, more)
-		}
-		if more := stack - rawStack; more > 1200 {
-			t.Errorf("%s: an idle connection has %d octets more of stack than a raw one", name, more)
+		t.Logf("heap %d, stack %d; raw TCP: heap %d, stack %d", heap, stack, rawHeap, rawStack)
+		if heap <= rawHeap+heapMargin && stack <= rawStack+stackMargin {
+			return
 		}
 	}
+	t.Errorf("an idle connection has more than %d octets more on the heap than a raw one, or %d more of stack", heapMargin, stackMargin)
 }
 
 // handleDeep needs 8 KiB of stack for a message.
