@@ -179,7 +179,7 @@ func (c *Conn) writeDeflated(op opcode, data []byte) error {
 	if !ok {
 		return c.writeFrame(op, true, data)
 	}
-	err := c.writeSealed(c.seal(out, frameHeader{fin: true, rsv: rsv1, opcode: op}))
+	err := c.writeSealed(c.seal(out, frameHeader{frameBits: frameBits{fin: true, rsv: rsv1}, opcode: op}))
 	if err != nil {
 		d.forget() // the peer has not seen this message, so no later one may refer to it
 	}

@@ -300,7 +300,7 @@ func TestDeflateBomb(t *testing.T) {
 		for i, rest := 0, bomb; i < fragments; i++ {
 			n := (len(bomb) + fragments - 1) / fragments
 			n = min(n, len(rest))
-			h := frameHeader{fin: i == fragments-1, opcode: opContinuation, length: int64(n), masked: true}
+			h := frameHeader{frameBits: frameBits{fin: i == fragments-1, masked: true}, opcode: opContinuation, length: int64(n)}
 			if i == 0 {
 				h.opcode, h.rsv = opBinary, rsv1
 			}

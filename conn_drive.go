@@ -85,7 +85,7 @@ const maxPooledMessage = 4 << 20
 // deliver reads one message, unless await failed, and has f handle it.
 func (c *Conn) deliver(f func(c *Conn, messageType int, data []byte), err error) error {
 	if err == nil {
-		if messageType, data, ok, err := c.nextInPlace(); ok {
+		if messageType, data, ok, err := c.takeWhole(); ok {
 			if err == nil {
 				f(c, messageType, data)
 				c.release()
@@ -133,29 +133,4 @@ func (c *Conn) giveBack(buf *[]byte) {
 		in.partial = slices.Clone(in.partial)
 	}
 	messageBuffers.Put(buf)
-}
-
-// nextInPlace takes a message where it lies in the read buffer, without copying
-// it, if it is one frame and all there: most are. It reports false where it is
-// not, or where something may be wrong with it, which appendMessage will find.
-func (c *Conn) nextInPlace() (messageType int, data []byte, ok bool, err error) {
-	in := c.in
-	if in.open {
-		return noMessage, nil, false, nil
-	}
-	h, n, err := consumeHeader(in.unread)
-	if err != nil || n == 0 || !h.fin || h.rsv != 0 || h.opcode.isControl() || h.length > int64(len(in.unread)-n) ||
-		in.rules.accept(h, c.settings.Load().limit) != nil {
-		return noMessage, nil, false, nil
-	}
-	in.enter(h)
-	data, in.unread = in.unread[n:n+int(h.length):n+int(h.length)], in.unread[n+int(h.length):]
-	if err = in.take(data); err == nil {
-		err = c.endMessage()
-	}
-	if err != nil {
-		return noMessage, nil, true, c.readFailed(err)
-	}
-	c.lookAhead()
-	return int(h.opcode), data, true, nil
 }

@@ -118,11 +118,34 @@ func (c *Conn) appendMessage(dst []byte, err error) (messageType int, p []byte, 
 	if c.readErr() != nil {
 		return noMessage, dst, c.readErr()
 	}
-	if err == nil && (!c.in.open || c.in.reader != nil) {
-		err = c.beginMessage()
-	}
 	if err != nil {
 		return noMessage, dst, c.readFailed(err)
+	}
+	messageType, data, ok, err := c.takeWhole()
+	switch {
+	case err != nil:
+		return noMessage, dst, err
+	case ok:
+		p = append(dst, data...)
+	default:
+		if messageType, p, err = c.appendPieces(dst); err != nil {
+			return noMessage, dst, err
+		}
+	}
+	c.release()
+	if p == nil {
+		p = []byte{} // a message, if an empty one
+	}
+	return messageType, p, nil
+}
+
+// appendPieces is appendMessage for a message of which not all is there, or of
+// several frames, or compressed.
+func (c *Conn) appendPieces(dst []byte) (messageType int, p []byte, err error) {
+	if !c.in.open || c.in.reader != nil {
+		if err = c.beginMessage(); err != nil {
+			return noMessage, dst, c.readFailed(err)
+		}
 	}
 	p, err = c.appendPayload(c.in.resume(dst))
 	if err != nil {
@@ -133,10 +156,6 @@ func (c *Conn) appendMessage(dst []byte, err error) (messageType int, p []byte, 
 	}
 	messageType = int(c.in.messageType)
 	c.lookAhead()
-	c.release()
-	if p == nil {
-		p = []byte{} // a message, if an empty one
-	}
 	return messageType, p, nil
 }
 

@@ -320,7 +320,7 @@ func TestMemoryFollowsArrivals(t *testing.T) {
 			server := newConn(s, false)
 			defer server.Close()
 			server.SetReadLimit(-1)
-			h := appendHeader(nil, frameHeader{fin: true, opcode: opBinary, length: 1 << 30, masked: true})
+			h := appendHeader(nil, frameHeader{frameBits: frameBits{fin: true, masked: true}, opcode: opBinary, length: 1 << 30})
 			go c.Write(append(h, make([]byte, 100_000)...))
 			server.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
 			if _, _, err := server.ReadMessage(); !isTimeout(err) {

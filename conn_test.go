@@ -90,7 +90,7 @@ func pipePair(t *testing.T) (server, client *Conn) {
 
 // frame is a frame as a client sends it, or, without a key, a server.
 func frame(op opcode, fin bool, payload string, key uint32) []byte {
-	h := frameHeader{fin: fin, opcode: op, length: int64(len(payload)), masked: key != 0, key: key}
+	h := frameHeader{frameBits: frameBits{fin: fin, masked: key != 0}, opcode: op, length: int64(len(payload)), key: key}
 	b := appendHeader(nil, h)
 	n := len(b)
 	b = append(b, payload...)

@@ -173,7 +173,7 @@ func (c *Conn) writeFrame(op opcode, fin bool, payload []byte) error {
 	if c.out.err != nil {
 		return c.out.err
 	}
-	h := frameHeader{fin: fin, opcode: op, length: int64(len(payload))}
+	h := frameHeader{frameBits: frameBits{fin: fin}, opcode: op, length: int64(len(payload))}
 	if c.client {
 		h.masked, h.key = true, newMaskingKey()
 	}

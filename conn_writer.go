@@ -230,7 +230,7 @@ func (w *messageWriter) seal(fin bool) {
 		w.packed = w.deflater.appendChunk(w.packed[:maxHeaderLen], w.gathered(), fin)
 		b = w.packed
 	}
-	w.frame = c.seal(b, frameHeader{fin: fin, rsv: w.rsv, opcode: w.op})
+	w.frame = c.seal(b, frameHeader{frameBits: frameBits{fin: fin, rsv: w.rsv}, opcode: w.op})
 }
 
 // end ends the message, so that others can be written. Its caller holds

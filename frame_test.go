@@ -20,28 +20,28 @@ var frameExamples = []struct {
 	wire    string // the whole frame, except for the last two
 }{
 	{"single-frame unmasked text message",
-		frameHeader{fin: true, opcode: opText, length: 5}, "Hello",
+		frameHeader{frameBits: frameBits{fin: true}, opcode: opText, length: 5}, "Hello",
 		"\x81\x05\x48\x65\x6c\x6c\x6f"},
 	{"single-frame masked text message",
-		frameHeader{fin: true, opcode: opText, masked: true, key: helloKey, length: 5}, "Hello",
+		frameHeader{frameBits: frameBits{fin: true, masked: true}, opcode: opText, key: helloKey, length: 5}, "Hello",
 		"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58"},
 	{"fragmented unmasked text message, first frame",
 		frameHeader{opcode: opText, length: 3}, "Hel",
 		"\x01\x03\x48\x65\x6c"},
 	{"fragmented unmasked text message, last frame",
-		frameHeader{fin: true, opcode: opContinuation, length: 2}, "lo",
+		frameHeader{frameBits: frameBits{fin: true}, opcode: opContinuation, length: 2}, "lo",
 		"\x80\x02\x6c\x6f"},
 	{"unmasked ping",
-		frameHeader{fin: true, opcode: opPing, length: 5}, "Hello",
+		frameHeader{frameBits: frameBits{fin: true}, opcode: opPing, length: 5}, "Hello",
 		"\x89\x05\x48\x65\x6c\x6c\x6f"},
 	{"masked pong",
-		frameHeader{fin: true, opcode: opPong, masked: true, key: helloKey, length: 5}, "Hello",
+		frameHeader{frameBits: frameBits{fin: true, masked: true}, opcode: opPong, key: helloKey, length: 5}, "Hello",
 		"\x8a\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58"},
 	{"256 bytes binary message in a single unmasked frame",
-		frameHeader{fin: true, opcode: opBinary, length: 256}, "",
+		frameHeader{frameBits: frameBits{fin: true}, opcode: opBinary, length: 256}, "",
 		"\x82\x7e\x01\x00"},
 	{"64KiB binary message in a single unmasked frame",
-		frameHeader{fin: true, opcode: opBinary, length: 65536}, "",
+		frameHeader{frameBits: frameBits{fin: true}, opcode: opBinary, length: 65536}, "",
 		"\x82\x7f\x00\x00\x00\x00\x00\x01\x00\x00"},
 }
 
@@ -96,7 +96,7 @@ func frameForms(yield func(h frameHeader, wire []byte) bool) {
 	for first := range 256 {
 		for _, l := range frameLengths {
 			h := frameHeader{
-				fin: first&0x80 != 0, rsv: uint8(first & 0x70), opcode: opcode(first & 0x0f), length: l.length,
+				frameBits: frameBits{fin: first&0x80 != 0, rsv: uint8(first & 0x70)}, opcode: opcode(first & 0x0f), length: l.length,
 			}
 			wire := append([]byte{byte(first)}, l.octets...)
 			if !yield(h, wire) {
@@ -202,8 +202,8 @@ func FuzzHeader(f *testing.F) {
 		fuzzHeaderRead(t, b)
 
 		h := frameHeader{
-			fin: first&0x80 != 0, rsv: first & 0x70, opcode: opcode(first & 0x0f),
-			length: int64(length & math.MaxInt64), masked: masked,
+			frameBits: frameBits{fin: first&0x80 != 0, rsv: first & 0x70, masked: masked},
+			opcode:    opcode(first & 0x0f), length: int64(length & math.MaxInt64),
 		}
 		if masked {
 			h.key = key

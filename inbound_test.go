@@ -18,7 +18,7 @@ type inboundStep struct {
 // for the mask, which inboundTest sets.
 func headFirst(op opcode, length int64) frameHeader { return frameHeader{opcode: op, length: length} }
 func headFull(op opcode, length int64) frameHeader {
-	return frameHeader{opcode: op, length: length, fin: true}
+	return frameHeader{frameBits: frameBits{fin: true}, opcode: op, length: length}
 }
 func headCont(length int64) frameHeader { return headFirst(opContinuation, length) }
 func headLast(length int64) frameHeader { return headFull(opContinuation, length) }
@@ -99,7 +99,7 @@ func TestInboundOpcodes(t *testing.T) {
 			case (op == opClose || op == opPing || op == opPong) && fin:
 				between, inside = 0, 0
 			}
-			h := frameHeader{opcode: op, fin: fin, length: 7}
+			h := frameHeader{frameBits: frameBits{fin: fin}, opcode: op, length: 7}
 			name := fmt.Sprintf("opcode %#x, FIN %v", uint8(op), fin)
 			inboundTest(t, name+", first", inbound{}, 0, inboundStep{h, between})
 			inboundTest(t, name+", in a message", inbound{}, 0, inboundStep{headFirst(opText, 3), 0}, inboundStep{h, inside})
@@ -111,7 +111,7 @@ func TestInboundOpcodes(t *testing.T) {
 func TestInboundReservedBits(t *testing.T) {
 	for rsv := uint8(rsv3); rsv <= rsv1|rsv2|rsv3; rsv += rsv3 {
 		for op := range opcode(16) {
-			h := frameHeader{opcode: op, fin: true, rsv: rsv}
+			h := frameHeader{frameBits: frameBits{fin: true, rsv: rsv}, opcode: op}
 			name := fmt.Sprintf("reserved bits %#x, opcode %#x", rsv, uint8(op))
 			inboundTest(t, name+", first", inbound{}, 0, inboundStep{h, 1002})
 			inboundTest(t, name+", in a message", inbound{}, 0, inboundStep{headFirst(opText, 3), 0}, inboundStep{h, 1002}, inboundStep{headLast(0), 0})
@@ -127,7 +127,7 @@ func TestInboundMasking(t *testing.T) {
 			for _, op := range []opcode{opText, opBinary, opClose, opPing, opPong} {
 				for _, length := range []int64{0, 5} {
 					in := inbound{wantMasked: wantMasked}
-					err := in.accept(frameHeader{opcode: op, fin: true, masked: masked, length: length}, 0)
+					err := in.accept(frameHeader{frameBits: frameBits{fin: true, masked: masked}, opcode: op, length: length}, 0)
 					want := map[bool]int{true: 0, false: 1002}[masked == wantMasked]
 					if got := inboundRefusal(err); got != want || in != (inbound{wantMasked: wantMasked}) {
 						t.Errorf("%v frame of %d octets, masked %v, wanted %v: refused with %d, want %d", op, length, masked, wantMasked, got, want)
@@ -135,7 +135,7 @@ func TestInboundMasking(t *testing.T) {
 				}
 			}
 			in := inbound{wantMasked: wantMasked, fragments: 1}
-			if got := in.accept(frameHeader{fin: true, masked: masked}, 0); (got == nil) != (masked == wantMasked) {
+			if got := in.accept(frameHeader{frameBits: frameBits{fin: true, masked: masked}}, 0); (got == nil) != (masked == wantMasked) {
 				t.Errorf("continuation frame, masked %v, wanted %v: %v", masked, wantMasked, got)
 			}
 		}
@@ -276,12 +276,12 @@ func TestInboundReasons(t *testing.T) {
 		h    frameHeader
 		want string
 	}{
-		{frameHeader{opcode: opText, rsv: rsv1, masked: true}, "reserved bit set in a text frame"},
+		{frameHeader{frameBits: frameBits{rsv: rsv1, masked: true}, opcode: opText}, "reserved bit set in a text frame"},
 		{frameHeader{opcode: opText}, "without a mask"},
-		{frameHeader{opcode: 0x3, masked: true}, "reserved opcode 0x3"},
-		{frameHeader{opcode: opPing, masked: true, fin: true, length: 126}, "ping frame of 126 octets"},
-		{frameHeader{opcode: opClose, masked: true}, "fragmented close frame"},
-		{frameHeader{opcode: opContinuation, masked: true}, "without a message to continue"},
+		{frameHeader{frameBits: frameBits{masked: true}, opcode: 0x3}, "reserved opcode 0x3"},
+		{frameHeader{frameBits: frameBits{masked: true, fin: true}, opcode: opPing, length: 126}, "ping frame of 126 octets"},
+		{frameHeader{frameBits: frameBits{masked: true}, opcode: opClose}, "fragmented close frame"},
+		{frameHeader{frameBits: frameBits{masked: true}, opcode: opContinuation}, "without a message to continue"},
 	} {
 		in := inbound{wantMasked: true}
 		if err := in.accept(tt.h, 0); err == nil || !strings.Contains(err.Error(), tt.want) {
@@ -345,8 +345,8 @@ func FuzzInbound(f *testing.F) {
 		for ; len(frames) >= 3; frames = frames[3:] {
 			first, how := frames[0], frames[1]
 			h := frameHeader{
-				fin: first&0x80 != 0, rsv: first & 0x70, opcode: opcode(first & 0x0f),
-				masked: how&0x80 != 0, length: int64(frames[2]),
+				frameBits: frameBits{fin: first&0x80 != 0, rsv: first & 0x70, masked: how&0x80 != 0},
+				opcode:    opcode(first & 0x0f), length: int64(frames[2]),
 			}
 			switch how & 3 {
 			case 1:

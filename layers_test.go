@@ -32,7 +32,7 @@ var layerRows = [][]string{
 		"inflate.go", "inflate_block.go", "inflate_history.go", "inflate_huffman.go", "inflate_symbols.go"},
 	3: {"inbound.go", "handshake.go", "origin.go", "request.go"},
 	4: {"deadline.go", "compress.go"},
-	5: {"conn.go", "conn_settings.go", "conn_close.go", "conn_read.go", "conn_reader.go", "conn_frames.go", "conn_buffer.go", "conn_write.go", "conn_writer.go",
+	5: {"conn.go", "conn_settings.go", "conn_close.go", "conn_read.go", "conn_whole.go", "conn_reader.go", "conn_frames.go", "conn_buffer.go", "conn_write.go", "conn_writer.go",
 		"wait_unix.go", "wait_other.go", "keepalive.go", "trace.go", "conn_deflate.go", "conn_coalesce.go",
 		"conn_drive.go", "conn_drive_unix.go", "receive_linux.go", "receive_unix.go"},
 	6: {"prepared.go", "json.go", "join.go"},

@@ -29,7 +29,7 @@ func NewPreparedMessage(messageType int, data []byte) (*PreparedMessage, error) 
 		return nil, err
 	}
 	frame := make([]byte, 0, maxHeaderLen+len(data))
-	frame = appendHeader(frame, frameHeader{fin: true, opcode: op, length: int64(len(data))})
+	frame = appendHeader(frame, frameHeader{frameBits: frameBits{fin: true}, opcode: op, length: int64(len(data))})
 	header := len(frame)
 	frame = append(frame, data...)
 	return &PreparedMessage{op: op, frame: frame, payload: frame[header:]}, nil
@@ -78,7 +78,7 @@ func (pm *PreparedMessage) deflatedFrame(bits int) []byte {
 	}
 	var frame []byte
 	if out, ok := appendDeflated(nil, pm.payload, bits); ok {
-		h := frameHeader{fin: true, rsv: rsv1, opcode: pm.op, length: int64(len(out))}
+		h := frameHeader{frameBits: frameBits{fin: true, rsv: rsv1}, opcode: pm.op, length: int64(len(out))}
 		frame = append(appendHeader(make([]byte, 0, maxHeaderLen+len(out)), h), out...)
 	}
 	pm.deflated[bits].Store(&frame)
