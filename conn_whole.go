@@ -23,10 +23,10 @@ func (c *Conn) takeWhole() (messageType int, data []byte, ok bool, err error) {
 		return noMessage, nil, false, nil
 	}
 	end := n + int(h.length)
-	data, in.unread = in.unread[n:end:end], in.unread[end:]
 	if h.masked {
-		mask(data, h.key)
+		mask(in.unread[n:end], h.key)
 	}
+	data, in.unread = in.unread[n:end:end], in.unread[end:]
 	if h.opcode == opText && !utf8.Valid(data) {
 		return noMessage, nil, true, c.readFailed(errInvalidUTF8)
 	}

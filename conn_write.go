@@ -98,6 +98,10 @@ func (c *Conn) lockWrite(ctx context.Context) error {
 	if c.out.lock.tryLock() {
 		return nil
 	}
+	return c.waitToWrite(ctx)
+}
+
+func (c *Conn) waitToWrite(ctx context.Context) error {
 	err := c.out.lock.lock(ctx, c.deadlines.userWrite())
 	return waitFailed(err, "another write did not end")
 }

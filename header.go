@@ -50,11 +50,22 @@ func isFieldValue(s string) bool {
 	return true
 }
 
-// isHost reports whether s may be a Host field: what RFC 3986 section 3.2 lets
-// a host and port be made of.
+// hostOctets are those that RFC 3986 section 3.2 lets a host and port be made of.
+var hostOctets = func() (set [256]bool) {
+	set = tokenOctets
+	for _, c := range "()[],;=:" {
+		set[c] = true
+	}
+	for _, c := range "#^`|" {
+		set[c] = false
+	}
+	return set
+}()
+
+// isHost reports whether s may be a Host field.
 func isHost(s string) bool {
 	for i := range len(s) {
-		if c := s[i]; !tokenOctets[c] && !strings.ContainsRune("()[],;=:", rune(c)) || strings.IndexByte("#^`|", c) >= 0 {
+		if !hostOctets[s[i]] {
 			return false
 		}
 	}

@@ -25,21 +25,28 @@ func TestMaskVector(t *testing.T) {
 	}
 }
 
-// Every length up to several turns of the unrolled loop, at every alignment of
-// the slice, with the bytes around it left alone.
+// Every length up to several turns of the unrolled loop, and some around the one
+// from which on words are aligned, at every alignment of the slice and of its
+// array's end, with the bytes around it left alone.
 func TestMaskMatchesDefinition(t *testing.T) {
 	key := [4]byte{0x37, 0xfa, 0x21, 0x3d}
-	plain := make([]byte, 300)
+	plain := make([]byte, 1200)
 	for i := range plain {
 		plain[i] = byte(i * 7)
 	}
+	lengths := []int{1023, 1024, 1025, 1031, 1032, 1100}
 	for n := range 200 {
+		lengths = append(lengths, n)
+	}
+	for _, n := range lengths {
 		for start := range 8 {
-			got, want := bytes.Clone(plain), bytes.Clone(plain)
-			mask(got[start:start+n], 0x3d21fa37)
-			maskByTheBook(want[start:start+n], key)
-			if !bytes.Equal(got, want) {
-				t.Fatalf("length %d, start %d: masked differently from section 5.3", n, start)
+			for cut := range 8 {
+				got, want := bytes.Clone(plain), bytes.Clone(plain)
+				mask(got[start:start+n:len(got)-cut], 0x3d21fa37)
+				maskByTheBook(want[start:start+n], key)
+				if !bytes.Equal(got, want) {
+					t.Fatalf("length %d, start %d, end cut by %d: masked differently from section 5.3", n, start, cut)
+				}
 			}
 		}
 	}
