@@ -253,14 +253,30 @@ type vector struct {
 
 var vectorPool = sync.Pool{New: func() any { return new(vector) }}
 
+// A receiver on the same machine that waits is woken by what arrives first, and
+// while it runs no more needs to be spent on waking it. So a very large frame is
+// sent in two writes, of which the first is small: an echo of 1 MiB takes a tenth
+// less CPU time so. At 128 KiB nothing is left of that.
+const (
+	veryLarge  = 256 << 10
+	wakingSize = 4 << 10
+)
+
 // writeVectored writes a frame without copying its payload.
 func (c *Conn) writeVectored(h frameHeader, payload []byte) error {
+	first := len(payload)
+	if first >= veryLarge {
+		first = wakingSize
+	}
 	v := vectorPool.Get().(*vector)
-	v.slices[0], v.slices[1] = appendHeader(v.header[:0], h), payload
+	v.slices[0], v.slices[1] = appendHeader(v.header[:0], h), payload[:first]
 	v.buffers = v.slices[:]
 	written, err := v.buffers.WriteTo(c.nc)
 	v.slices, v.buffers = [2][]byte{}, nil // keep nothing of the caller's
 	vectorPool.Put(v)
+	if err == nil && first < len(payload) {
+		_, err = c.nc.Write(payload[first:])
+	}
 	if err != nil {
 		return c.writeFailed(err, written > 0)
 	}
