@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -124,6 +125,46 @@ func ExampleDialer() {
 	// Output:
 	// you said hello, <nil>
 	// <nil>
+}
+
+// A client that stays connected. It waits longer from attempt to attempt, up to
+// a minute, and not for the same time as all the others; what the server closes
+// with code 1000 is over.
+func ExampleDialer_reconnect() {
+	var served atomic.Int32
+	hs := httptest.NewServer(&Server{Handler: func(c *Conn, r *http.Request) {
+		if n := served.Add(1); n < 3 {
+			c.WriteMessage(TextMessage, fmt.Appendf(nil, "connection %d", n))
+			c.Close() // at once, as a server does that crashes
+		}
+	}})
+	defer hs.Close()
+	url, ctx := "ws"+strings.TrimPrefix(hs.URL, "http"), context.Background()
+
+	dialer := Dialer{PingInterval: 30 * time.Second} // a server that is gone is noticed within a minute
+	const first, longest = 10 * time.Millisecond, time.Minute
+	for wait := first; ; wait = min(2*wait, longest) {
+		c, _, err := dialer.DialContext(ctx, url, nil)
+		for err == nil {
+			var p []byte
+			if _, p, err = c.ReadMessage(); err == nil {
+				fmt.Printf("%s\n", p)
+				wait = first
+			}
+		}
+		if c != nil {
+			c.Close()
+		}
+		if IsCloseError(err, CloseNormalClosure) || ctx.Err() != nil {
+			fmt.Println("done:", err)
+			return
+		}
+		time.Sleep(wait/2 + rand.N(wait/2))
+	}
+	// Output:
+	// connection 1
+	// connection 2
+	// done: websocket: close 1000 (normal)
 }
 
 // A server that refuses says why in its response.

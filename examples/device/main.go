@@ -51,10 +51,25 @@ const (
 	dirUsage     = "`directory` of certificates, keys, and what has to survive"
 )
 
-func flags(name string) *flag.FlagSet { return flag.NewFlagSet(name, flag.ExitOnError) }
+func flags(usage string) *flag.FlagSet {
+	f := flag.NewFlagSet(usage, flag.ExitOnError)
+	f.Usage = func() {
+		fmt.Fprintf(f.Output(), "usage: %s\n", usage)
+		f.PrintDefaults()
+	}
+	return f
+}
+
+// noArguments is for a command that has flags only.
+func noArguments(f *flag.FlagSet) error {
+	if f.NArg() > 0 {
+		return fmt.Errorf("%q is one argument too many; -h tells of the flags", f.Arg(0))
+	}
+	return nil
+}
 
 func certsCommand(_ context.Context, args []string) error {
-	f := flags("certs [flags] [name of a device]...")
+	f := flags("device certs [flags] [name of a device]...")
 	dir := f.String("dir", "certs", dirUsage)
 	hosts := f.String("hosts", "localhost,127.0.0.1,::1", "`names` and addresses by which devices reach the server")
 	f.Parse(args)
@@ -71,12 +86,15 @@ func certsCommand(_ context.Context, args []string) error {
 }
 
 func serverCommand(ctx context.Context, args []string) error {
-	f := flags("server")
+	f := flags("device server [flags]")
 	addr := f.String("addr", "localhost:8080", pageUsage)
 	devices := f.String("devices", "localhost:8443", devicesUsage)
 	dir := f.String("dir", "certs", dirUsage)
 	heartbeat := f.Duration("heartbeat", defaultHeartbeat, "how often a device has to say something")
 	f.Parse(args)
+	if err := noArguments(f); err != nil {
+		return err
+	}
 	if *heartbeat < time.Millisecond {
 		return errors.New("-heartbeat must be a millisecond at least")
 	}
@@ -121,14 +139,17 @@ func listens(l net.Listener, asked string) string {
 }
 
 func deviceCommand(ctx context.Context, args []string) error {
-	f := flags("device [flags] name")
+	f := flags("device device [flags] name")
 	dir := f.String("dir", "certs", dirUsage)
 	url := f.String("url", "wss://localhost:8443/", "the server's `address`")
 	every := f.Duration("every", 5*time.Second, "how often to measure")
 	first := f.Duration("backoff", defaultFirst, "the longest wait before the first attempt to connect again")
 	f.Parse(args)
-	if f.NArg() != 1 {
+	switch {
+	case f.NArg() == 0:
 		return errors.New("which device? The name is that of a certificate: device kitchen")
+	case f.NArg() > 1:
+		return fmt.Errorf("one name, please, and %q is behind it; flags come before the name", f.Arg(1))
 	}
 	if *every <= 0 || *first <= 0 {
 		return errors.New("-every and -backoff must be more than nothing")
@@ -159,9 +180,12 @@ func runDevice(ctx context.Context, dir, url, name string, every, first time.Dur
 // demoCommand runs a server and three devices, with certificates of their own,
 // and leaves nothing behind.
 func demoCommand(ctx context.Context, args []string) error {
-	f := flags("device")
+	f := flags("device [flags], for all in one; or device certs, device server, device device, each of which has a -h")
 	addr := f.String("addr", "localhost:8080", pageUsage)
 	f.Parse(args)
+	if err := noArguments(f); err != nil {
+		return err
+	}
 	dir, err := os.MkdirTemp("", "device")
 	if err != nil {
 		return err
