@@ -73,7 +73,15 @@ func isHost(s string) bool {
 }
 
 // trimOWS removes optional white space: spaces and tabs, nothing else.
-func trimOWS(s string) string { return strings.Trim(s, " \t") }
+func trimOWS(s string) string {
+	for s != "" && (s[0] == ' ' || s[0] == '\t') {
+		s = s[1:]
+	}
+	for s != "" && (s[len(s)-1] == ' ' || s[len(s)-1] == '\t') {
+		s = s[:len(s)-1]
+	}
+	return s
+}
 
 // listElements yields the elements of a list field, from all the fields of
 // that name, without the empty ones that RFC 9110 section 5.6.1.2 tells a

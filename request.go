@@ -52,21 +52,19 @@ func parseRequest(b []byte) (*http.Request, *HandshakeError) {
 	if refusal != nil {
 		return nil, refusal
 	}
-	if r.Header, refusal = parseFields(rest); refusal != nil {
+	var hosts int
+	if r.Header, r.Host, hosts, refusal = parseFields(rest); refusal != nil {
 		return nil, refusal
 	}
-	hosts := r.Header["Host"]
-	if len(hosts) != 1 || !isHost(hosts[0]) {
+	if hosts != 1 || !isHost(r.Host) {
 		// "A server MUST respond with a 400 […] to any HTTP/1.1 request
 		// message that lacks a Host header field and to any request message
 		// that contains more than one" (RFC 9112 section 3.2).
-		return nil, refuse(http.StatusBadRequest, "the request must have one Host header field, not %d", len(hosts))
+		return nil, refuse(http.StatusBadRequest, "the request must have one Host header field, not %d", hosts)
 	}
-	r.Host = hosts[0]
 	if r.URL.Host != "" {
 		r.Host = r.URL.Host // the absolute form goes before the field (section 3.2.2)
 	}
-	delete(r.Header, "Host") // as net/http has it
 	if r.Header["Transfer-Encoding"] != nil || slices.ContainsFunc(r.Header["Content-Length"], func(s string) bool { return s != "0" }) {
 		r.ContentLength = -1 // a body is announced; how long, is of no interest
 	}
@@ -94,46 +92,61 @@ func parseRequestLine(line string) (*http.Request, *HandshakeError) {
 
 // parseFields parses header fields, "Name: value" one a line. Lines that go on
 // in the next are refused, as RFC 9112 section 5.2 allows, and so is white
-// space before the colon, as section 5.1 demands.
-func parseFields(text string) (http.Header, *HandshakeError) {
-	n := strings.Count(text, "\r\n") + 1
-	h := make(http.Header, n)
+// space before the colon, as section 5.1 demands. Host is not among the fields of
+// an http.Request's Header: it is returned by itself, and how often it was there.
+func parseFields(text string) (h http.Header, host string, hosts int, refusal *HandshakeError) {
+	n := strings.Count(text, "\n") + 1
+	h = make(http.Header, n)
 	values := make([]string, 0, n) // most fields have one value: they share an array
-	for line := range strings.SplitSeq(text, "\r\n") {
-		if line == "" {
-			continue // only where there are no fields at all
+	for text != "" {
+		var line string
+		line, text = cutLine(text)
+		name, value, _ := strings.Cut(line, ":")
+		name, ok := canonicalName(name)
+		if value = trimOWS(value); !ok || len(name) == len(line) || !isFieldValue(value) {
+			return nil, "", 0, refuse(http.StatusBadRequest, "malformed header line %.100q", line)
 		}
-		name, value, ok := strings.Cut(line, ":")
-		value = trimOWS(value)
-		if !ok || !isToken(name) || !isFieldValue(value) {
-			return nil, refuse(http.StatusBadRequest, "malformed header line %.100q", line)
-		}
-		name = canonicalName(name)
-		if h[name] != nil {
+		switch {
+		case name == "Host":
+			host, hosts = value, hosts+1
+		case h[name] != nil:
 			h[name] = append(h[name], value)
-			continue
+		default:
+			values = append(values, value)
+			h[name] = values[len(values)-1 : len(values) : len(values)]
 		}
-		values = append(values, value)
-		h[name] = values[len(values)-1 : len(values) : len(values)]
 	}
-	return h, nil
+	return h, host, hosts, nil
 }
 
-// canonicalName returns the key that http.Header has for a field. The names that
-// every opening handshake has are none of those that net/textproto knows: it
-// would make a string of each.
-func canonicalName(name string) string {
+// cutLine cuts text behind its first CRLF, or at its end. An LF by itself stays
+// in the line, where nothing allows it.
+func cutLine(text string) (line, rest string) {
+	i := strings.IndexByte(text, '\n')
+	switch {
+	case i < 0:
+		return text, ""
+	case i > 0 && text[i-1] == '\r':
+		return text[:i-1], text[i+1:]
+	}
+	return text[:i+1], text[i+1:]
+}
+
+// canonicalName returns the key that http.Header has for a field, if name is a
+// token. The names that every opening handshake has are none of those that
+// net/textproto knows: it would make a string of each.
+func canonicalName(name string) (key string, ok bool) {
 	switch name {
 	case "Sec-WebSocket-Key":
-		return "Sec-Websocket-Key"
+		return "Sec-Websocket-Key", true
 	case "Sec-WebSocket-Version":
-		return "Sec-Websocket-Version"
+		return "Sec-Websocket-Version", true
 	case "Sec-WebSocket-Extensions":
-		return "Sec-Websocket-Extensions"
+		return "Sec-Websocket-Extensions", true
 	case "Sec-WebSocket-Protocol":
-		return "Sec-Websocket-Protocol"
+		return "Sec-Websocket-Protocol", true
 	}
-	return textproto.CanonicalMIMEHeaderKey(name)
+	return textproto.CanonicalMIMEHeaderKey(name), isToken(name)
 }
 
 // rawResponse is the http.ResponseWriter for refusing a request that net/http
