@@ -18,8 +18,7 @@ func (c *Conn) takeWhole() (messageType int, data []byte, ok bool, err error) {
 		return noMessage, nil, false, nil
 	}
 	h, n, err := consumeHeader(in.unread)
-	if err != nil || n == 0 || !h.fin || h.rsv != 0 || h.opcode.isControl() || h.length > int64(len(in.unread)-n) ||
-		in.rules.accept(h, c.settings.Load().limit) != nil {
+	if err != nil || n == 0 || h.length > int64(len(in.unread)-n) || !in.rules.acceptsWhole(h, c.settings.Load().limit) {
 		return noMessage, nil, false, nil
 	}
 	end := n + int(h.length)

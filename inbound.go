@@ -58,6 +58,13 @@ func (in *inbound) accept(h frameHeader, limit int64) error {
 	return in.count(h, limit)
 }
 
+// acceptsWhole reports, of a frame that is a message by itself and not compressed,
+// that it may come now. accept would agree, and remember nothing of it.
+func (in *inbound) acceptsWhole(h frameHeader, limit int64) bool {
+	return h.fin && h.rsv == 0 && (h.opcode == opText || h.opcode == opBinary) &&
+		h.masked == in.wantMasked && in.fragments == 0 && (limit <= 0 || h.length <= limit)
+}
+
 // isCompressed reports whether RSV1 says, as agreed, that h begins a compressed
 // message: "An endpoint MUST NOT set the 'Per-Message Compressed' bit of control
 // frames and non-first fragments of a data message" (RFC 7692 section 6.1).

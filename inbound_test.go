@@ -357,12 +357,17 @@ func FuzzInbound(f *testing.F) {
 				limit ^= uint16(frames[2]) // the limit changes
 			}
 			before, model := in, m
+			whole := in.acceptsWhole(h, int64(limit))
 			got, want := inboundRefusal(in.accept(h, int64(limit))), m.verdict(h, int64(limit))
 			if got != want {
 				t.Fatalf("%+v with limit %d after %+v: refused with %d, want %d", h, limit, model, got, want)
 			}
 			if got != 0 && in != before {
 				t.Fatalf("%+v was refused and changed %+v to %+v", h, before, in)
+			}
+			isWhole := got == 0 && h.fin && !h.opcode.isControl() && h.opcode != opContinuation
+			if whole != isWhole || whole && in != before {
+				t.Fatalf("%+v after %+v: acceptsWhole is %v, and accept leaves %+v", h, before, whole, in)
 			}
 		}
 	})
