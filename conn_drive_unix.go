@@ -38,8 +38,9 @@ type driver struct {
 	f            func(c *Conn, messageType int, data []byte)
 	err          error
 	canMove      bool // to a fresh goroutine
-	steps        int  // made so far
-	tellsDrained bool // see receive
+	begun        bool // a message was handled, in this step or before
+	asked        bool // tellDrained was called; this is what it said:
+	tellsDrained bool
 }
 
 // readDriven is HandleMessages, for a holder of readLock.
@@ -62,12 +63,11 @@ func (c *Conn) readDriven(f func(c *Conn, messageType int, data []byte), canMove
 // step handles the messages that are there. It returns false to wait for more.
 func (d *driver) step(fd uintptr) bool {
 	c := d.c
-	if d.steps == 1 {
-		// Not in the first step, which mostly finds nothing: a read that does
-		// not ask needs less stack.
-		d.tellsDrained = tellDrained(int(fd))
+	if d.begun && !d.asked {
+		// Not before there were messages: a read that does not ask needs less
+		// stack, and a connection on which nothing happens keeps its 2 KiB.
+		d.asked, d.tellsDrained = true, tellDrained(int(fd))
 	}
-	d.steps++
 	if c.in == nil {
 		c.in = c.newReadHalf()
 	}
@@ -84,7 +84,7 @@ func (d *driver) step(fd uintptr) bool {
 			d.err = c.readFailed(errReadClosed)
 		default:
 			d.err = c.deliver(d.f, err)
-			handled = true
+			handled, d.begun = true, true
 		}
 	}
 	return d.isOver(handled)
