@@ -29,7 +29,8 @@ func (b *bench) scale(s *server, n int) (sample, error) {
 		_, err := ss.load.openLoop(active*activePace, d)
 		return err
 	}
-	longer := &bench{length: 4 * b.length} // for there are not many messages
+	// There are not many messages, and a connection's first ones cost more.
+	longer := &bench{length: 16 * b.length}
 	alone, err := longer.underLoad(ss, run)
 	if err != nil {
 		return nil, err
