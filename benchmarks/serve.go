@@ -59,7 +59,7 @@ var servers = []*server{
 		serve: serveGobwas, deflate: true, holdsMany: true},
 	{name: "gobwas-http", module: "github.com/gobwas/ws", how: "the same upgraded from net/http",
 		serve: overHTTP(gobwasHandler), quietOnly: true},
-	{name: "gws", module: "github.com/lxzan/gws", how: "its own server, `OnMessage`; broadcast by its `Broadcaster`",
+	{name: "gws", module: "github.com/lxzan/gws", how: "its own server, `OnMessage`; broadcast by its `Broadcaster`, which returns before anything is written: one broadcast overlaps the next",
 		serve: serveGWS, deflate: true, takeover: true, holdsMany: true},
 	{name: "gws-http", module: "github.com/lxzan/gws", how: "the same behind net/http",
 		serve: overHTTP(gwsHandler), deflate: true, takeover: true, quietOnly: true},
