@@ -70,6 +70,19 @@ func readChunked(t *testing.T, stream []byte, limit int64, sizes []int, read fun
 	}
 }
 
+// readByTurns returns a function that reads in one way and then in the other. A
+// reader was read to its end, but that is all: the next call ends it.
+func readByTurns() func(*Conn) (int, []byte, error) {
+	calls := 0
+	return func(c *Conn) (int, []byte, error) {
+		if calls++; calls%2 == 0 {
+			return readByReader(c)
+		}
+		messageType, p, err := c.AppendMessage([]byte("before"))
+		return messageType, bytes.TrimPrefix(p, []byte("before")), err
+	}
+}
+
 // readByReader is ReadMessage by way of NextReader, in small pieces.
 func readByReader(c *Conn) (int, []byte, error) {
 	messageType, r, err := c.NextReader()
@@ -168,6 +181,8 @@ func checkChunking(t *testing.T, stream []byte, limit uint32, sizes []int) (want
 		{"ReadMessage in pieces", sizes, (*Conn).ReadMessage},
 		{"NextReader, all at once", nil, readByReader},
 		{"NextReader in pieces", sizes, readByReader},
+		{"both by turns", nil, readByTurns()},
+		{"both by turns, in pieces", sizes, readByTurns()},
 	} {
 		got := readChunked(t, stream, int64(limit), tt.sizes, tt.read)
 		if !slices.Equal(got.messages, want.messages) || got.err != want.err {
