@@ -207,17 +207,14 @@ type batch struct {
 // gather takes a batch out of the outbox. Its caller holds out.lock.
 func (c *Conn) gather() batch {
 	b := c.newBatch()
-	urgent := c.takeControls(&b)
+	c.takeControls(&b)
 	for !b.closing && b.large == nil && len(b.small) <= holdLimit {
 		m, more, ok := c.takeMessage()
 		if !ok {
 			break
 		}
-		b.more, b.closing, urgent = more, m.op == opClose, true
+		b.more, b.closing = more, m.op == opClose
 		c.addFrame(&b, m)
-	}
-	if !urgent && b.buf != nil && c.deferWrite(b.buf, b.small) {
-		return batch{}
 	}
 	return b
 }
@@ -231,12 +228,10 @@ func (c *Conn) newBatch() (b batch) {
 }
 
 // takeControls puts the control frames that were left behind the pending answers.
-// It reports whether they have to go out now: a pong may be deferred as the answers
-// are.
-func (c *Conn) takeControls(b *batch) (urgent bool) {
+func (c *Conn) takeControls(b *batch) {
 	box := c.lockOutbox(false)
 	if box == nil {
-		return false
+		return
 	}
 	start := len(b.small)
 	if box.pong.present {
@@ -249,13 +244,11 @@ func (c *Conn) takeControls(b *batch) (urgent bool) {
 		c.addControl(b, opClose, box.close.payload[:box.close.length])
 		b.closing, box.sendingClose = true, true
 	}
-	urgent = box.ping || box.close.present
 	box.pong.present, box.ping, box.close.present = false, false, false
 	box.mu.Unlock()
 	for frames := b.small[start:]; len(frames) > 0; { // a Trace may use the outbox
 		frames = frames[c.traceFrameBytes(frames):]
 	}
-	return urgent
 }
 
 func (c *Conn) addControl(b *batch, op opcode, payload []byte) {
