@@ -37,7 +37,7 @@ var layerRows = [][]string{
 		"conn_drive.go", "conn_drive_unix.go", "receive_linux.go", "receive_unix.go"},
 	6: {"prepared.go", "json.go", "join.go"},
 	7: {"server.go", "server_accept.go", "server_handshake.go", "server_members.go", "upgrade.go",
-		"client.go", "client_request.go", "client_handshake.go", "proxy.go", "socks.go"},
+		"client.go", "client_request.go", "client_handshake.go", "proxy.go"},
 	8: {"compat.go"},
 }
 
@@ -65,7 +65,7 @@ func TestLayers(t *testing.T) {
 	}
 
 	// The table and the directory name the same files.
-	for _, name := range layersNonTestFiles(t) {
+	for _, name := range layersNonTestFiles(t, ".") {
 		if layerRow(name) == 0 {
 			t.Errorf("%s has no row in layerRows", name)
 		}
@@ -80,10 +80,28 @@ func TestLayers(t *testing.T) {
 	}
 }
 
-// A program may put this module in another's place, under the other's path
-// (a replace directive in go.mod). An import of a package of its own would
-// then not be found, and a module that it requires would be one more to have.
-func TestLayersStandardLibraryOnly(t *testing.T) {
+// layersModule is the path of this module.
+const layersModule = "github.com/plainsocket/websocket"
+
+// layersRooms are the packages of this module that the root may import. They solve problems of their
+// own and know nothing of WebSocket, so they import the standard library only.
+var layersRooms = []string{"internal/socks5"}
+
+// layersMayImport reports whether a file of the package in dir may import path.
+func layersMayImport(dir, path string) bool {
+	if path == "C" || path == "unsafe" {
+		return false
+	}
+	if room, ok := strings.CutPrefix(path, layersModule+"/"); ok {
+		return dir == "." && slices.Contains(layersRooms, room)
+	}
+	// Paths with a dot in their first element belong to modules.
+	first, _, _ := strings.Cut(path, "/")
+	return !strings.Contains(first, ".")
+}
+
+// Nothing is needed but the standard library, and the root stands on its two rooms only.
+func TestLayersImports(t *testing.T) {
 	mod, err := os.ReadFile("go.mod")
 	if err != nil {
 		t.Fatal(err)
@@ -93,39 +111,47 @@ func TestLayersStandardLibraryOnly(t *testing.T) {
 			t.Errorf("go.mod has %q", line)
 		}
 	}
-	for _, name := range layersNonTestFiles(t) {
-		f, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ImportsOnly)
-		if err != nil {
-			t.Fatal(err)
+	for _, dir := range append([]string{"."}, layersRooms...) {
+		names := layersNonTestFiles(t, dir)
+		if len(names) == 0 {
+			t.Errorf("%s has no files", dir)
 		}
-		for _, spec := range f.Imports {
-			path := strings.Trim(spec.Path.Value, `"`)
-			first, _, _ := strings.Cut(path, "/")
-			// Paths with a dot in their first element belong to modules.
-			if strings.Contains(first, ".") || path == "C" || path == "unsafe" {
-				t.Errorf("%s imports %s", name, path)
+		for _, name := range names {
+			f, err := parser.ParseFile(token.NewFileSet(), filepath.Join(dir, name), nil, parser.ImportsOnly)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, spec := range f.Imports {
+				if path := strings.Trim(spec.Path.Value, `"`); !layersMayImport(dir, path) {
+					t.Errorf("%s imports %s", filepath.Join(dir, name), path)
+				}
 			}
 		}
 	}
 }
 
-// Nor may a test of the package's: go mod tidy looks at the tests of packages
-// in other modules too, and would not find it under that path. Tests from outside
-// are in conformance/.
-func TestLayersTestsImportNothing(t *testing.T) {
-	names, err := filepath.Glob("*_test.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range names {
-		f, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ImportsOnly)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, spec := range f.Imports {
-			if path := strings.Trim(spec.Path.Value, `"`); strings.Contains(strings.Split(path, "/")[0], ".") {
-				t.Errorf("%s imports %s", name, path)
-			}
+func TestLayersMayImport(t *testing.T) {
+	for _, tt := range []struct {
+		dir, path string
+		want      bool
+	}{
+		{".", "net/http", true},
+		{".", layersModule + "/internal/socks5", true},
+		{".", layersModule + "/internal/other", false},
+		{".", layersModule + "/internal/deflate/more", false},
+		{".", layersModule + "/websockettest", false},
+		{".", layersModule + "/pubsub", false},
+		{".", layersModule + "/gorilla", false},
+		{".", layersModule, false},
+		{".", "golang.org/x/net/http2", false},
+		{".", "unsafe", false},
+		{".", "C", false},
+		{"internal/socks5", "net", true},
+		{"internal/socks5", layersModule, false},
+		{"internal/socks5", layersModule + "/internal/deflate", false},
+	} {
+		if got := layersMayImport(tt.dir, tt.path); got != tt.want {
+			t.Errorf("%s imports %s: %v, want %v", tt.dir, tt.path, got, tt.want)
 		}
 	}
 }
@@ -188,8 +214,8 @@ func layersViolations(fset *token.FileSet, files map[string]*ast.File, std types
 	return slices.Sorted(maps.Keys(found)), nil
 }
 
-// layersImporter imports the standard library as the go command, which every
-// machine that runs this test has, compiled it for the test itself.
+// layersImporter imports the standard library and the rooms as the go command, which every machine
+// that runs this test has, compiled them for the test itself.
 func layersImporter(t *testing.T, fset *token.FileSet) types.Importer {
 	list := exec.Command("go", "list", "-export", "-deps", "-f", "{{.ImportPath}} {{.Export}}", ".")
 	list.Stderr = os.Stderr
@@ -205,8 +231,8 @@ func layersImporter(t *testing.T, fset *token.FileSet) types.Importer {
 	return importer.ForCompiler(fset, "gc", func(path string) (io.ReadCloser, error) { return os.Open(exports[path]) })
 }
 
-// layersSystems take all files between them. The standard library is this
-// system's: what the package needs of it, every system has.
+// layersSystems take all files between them. The imported packages are those of this system, for
+// every system has the names that this package needs.
 var layersSystems = []string{"linux", "darwin", "windows"}
 
 // layersParse parses the package's files for a system.
@@ -214,7 +240,7 @@ func layersParse(t *testing.T, fset *token.FileSet, goos string) map[string]*ast
 	context := build.Default
 	context.GOOS = goos
 	files := make(map[string]*ast.File)
-	for _, name := range layersNonTestFiles(t) {
+	for _, name := range layersNonTestFiles(t, ".") {
 		if match, err := context.MatchFile(".", name); err != nil || !match {
 			continue
 		}
@@ -227,8 +253,8 @@ func layersParse(t *testing.T, fset *token.FileSet, goos string) map[string]*ast
 	return files
 }
 
-func layersNonTestFiles(t *testing.T) []string {
-	names, err := fs.Glob(os.DirFS("."), "*.go")
+func layersNonTestFiles(t *testing.T, dir string) []string {
+	names, err := fs.Glob(os.DirFS(dir), "*.go")
 	if err != nil {
 		t.Fatal(err)
 	}
