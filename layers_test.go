@@ -38,7 +38,6 @@ var layerRows = [][]string{
 	6: {"prepared.go", "json.go", "join.go"},
 	7: {"server.go", "server_accept.go", "server_handshake.go", "server_members.go", "upgrade.go",
 		"client.go", "client_request.go", "client_handshake.go", "proxy.go"},
-	8: {"compat.go"},
 }
 
 // layerRow is a file's row, 0 where it has none.
