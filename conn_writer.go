@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"time"
+
+	"github.com/plainsocket/websocket/internal/deflate"
 )
 
 // A messageWriter is what NextWriter returns: one message as a stream. Not
@@ -25,9 +27,9 @@ type messageWriter struct {
 	buf []byte
 	n   int // end of the payload in buf
 
-	deflater *deflater // compresses this message, once it has outgrown buf
-	borrowed bool      // deflater goes back to its pool
-	packed   []byte    // for what deflater makes of buf
+	deflater *deflate.Compressor // compresses this message, once it has outgrown buf
+	borrowed bool                // deflater goes back to its pool
+	packed   []byte              // for what deflater makes of buf
 
 	frame []byte        // in buf or packed: sealed, not sent yet
 	err   error         // final
@@ -221,13 +223,13 @@ func (w *messageWriter) seal(fin bool) {
 	if w.op != opContinuation && c.deflate.wants(w.n) {
 		w.rsv = rsv1
 		if w.deflater = c.deflate.deflater; w.deflater == nil {
-			w.deflater, w.borrowed = borrowDeflater(c.deflate.sendBits), true
+			w.deflater, w.borrowed = deflate.Borrow(c.deflate.sendBits), true
 		}
 		w.packed = make([]byte, maxHeaderLen, bufferSize/4)
 	}
 	b := w.buf[:w.n]
 	if w.deflater != nil {
-		w.packed = w.deflater.appendChunk(w.packed[:maxHeaderLen], w.gathered(), fin)
+		w.packed = w.deflater.AppendPiece(w.packed[:maxHeaderLen], w.gathered(), fin)
 		b = w.packed
 	}
 	w.frame = c.seal(b, frameHeader{frameBits: frameBits{fin: fin, rsv: w.rsv}, opcode: w.op})
@@ -251,7 +253,7 @@ func (w *messageWriter) end(err error) {
 		w.buf = nil
 	}
 	if w.borrowed {
-		w.deflater.release()
+		w.deflater.Release()
 	}
 	w.deflater = nil
 }

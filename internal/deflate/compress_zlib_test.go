@@ -1,4 +1,4 @@
-package websocket
+package deflate
 
 import (
 	"bytes"
@@ -35,18 +35,18 @@ func (c *zlibCheck) add(bits, flags int, compressed, plain []byte) {
 // them in pieces, and each once more without context.
 func (c *zlibCheck) addConnection(bits int, messages [][]byte) {
 	var alone [][]byte
-	d, flags := newDeflater(bits), zlibNewContext
+	d, flags := NewCompressor(bits), zlibNewContext
 	for i, m := range messages {
 		z, ok := []byte(nil), true
 		if i%3 == 0 {
-			z = d.appendChunk(nil, m[:len(m)/3], false)
-			z = d.appendChunk(z, m[len(m)/3:], true)
-		} else if z, ok = d.appendMessage(nil, m); !ok {
+			z = d.AppendPiece(nil, m[:len(m)/3], false)
+			z = d.AppendPiece(z, m[len(m)/3:], true)
+		} else if z, ok = d.Append(nil, m); !ok {
 			continue
 		}
 		c.add(bits, flags, z, m)
 		flags = 0
-		if z, ok := appendDeflated(nil, m, bits); ok {
+		if z, ok := Append(nil, m, bits); ok {
 			alone = append(alone, z, m)
 		}
 	}
@@ -78,8 +78,8 @@ func TestDeflateZlib(t *testing.T) {
 			m := make([]byte, 1<<bits+1+100)
 			copy(m, noise(3, 100))
 			copy(m[1<<bits+1:], m[:100])
-			c.add(bits, zlibNewContext|zlibRefused, newDeflater(bits+1).appendChunk(nil, m, true), m)
-			c.add(bits+1, zlibNewContext, newDeflater(bits+1).appendChunk(nil, m, true), m)
+			c.add(bits, zlibNewContext|zlibRefused, NewCompressor(bits+1).AppendPiece(nil, m, true), m)
+			c.add(bits+1, zlibNewContext, NewCompressor(bits+1).AppendPiece(nil, m, true), m)
 		}
 	}
 	python := exec.Command("python3", "testdata/zlibcheck.py")

@@ -1,11 +1,11 @@
-package websocket
+package deflate
 
 import "encoding/binary"
 
 // The parts of a block, RFC 1951 section 3.2.3 and on.
 
 // take returns the next n bits, n ≤ 16, and whether there were as many.
-func (f *inflater) take(n uint) (v int, ok bool) {
+func (f *Decompressor) take(n uint) (v int, ok bool) {
 	f.fill(n)
 	if f.nbits < n {
 		return 0, false
@@ -15,13 +15,13 @@ func (f *inflater) take(n uint) (v int, ok bool) {
 	return v, true
 }
 
-func (f *inflater) drop(n uint) {
+func (f *Decompressor) drop(n uint) {
 	f.bits >>= n & 63
 	f.nbits -= n
 }
 
 // fill holds at least n bits, n ≤ 48, if the input has them.
-func (f *inflater) fill(n uint) {
+func (f *Decompressor) fill(n uint) {
 	if f.nbits < n {
 		f.bits, f.nbits, f.in = refill(f.bits, f.nbits, f.in)
 	}
@@ -45,16 +45,16 @@ func refill(bits uint64, n uint, in []byte) (uint64, uint, []byte) {
 }
 
 // align drops the bits up to the next octet.
-func (f *inflater) align() { f.drop(f.nbits & 7) }
+func (f *Decompressor) align() { f.drop(f.nbits & 7) }
 
 // readBlock reads a block's first bits (section 3.2.3).
-func (f *inflater) readBlock() inflateStatus {
+func (f *Decompressor) readBlock() Status {
 	if f.last && !f.tailFed && len(f.in) == 0 && f.endsUsually() {
-		return inflateDone
+		return Done
 	}
 	v, ok := f.take(3)
 	if !ok {
-		return inflateHungry
+		return NeedInput
 	}
 	f.mayEnd = false
 	f.final = v&1 != 0
@@ -71,13 +71,13 @@ func (f *inflater) readBlock() inflateStatus {
 	default:
 		return f.corrupt("a block of type 3")
 	}
-	return inflateGoesOn
+	return goesOn
 }
 
 // endsUsually reports whether what is left of the message is three zero bits and
 // padding: with the tail, that is the empty block of a flush. It is what nearly
 // every message ends with, so it is worth a short cut.
-func (f *inflater) endsUsually() bool {
+func (f *Decompressor) endsUsually() bool {
 	return 3 <= f.nbits && f.nbits <= 3+7 && f.bits&7 == blockStored<<1
 }
 
@@ -85,20 +85,20 @@ func (f *inflater) endsUsually() bool {
 // not the message: the next stream begins at the next octet, with the same
 // window (RFC 7692 section 7.2.3.4 and 7.2.3.5). There the message may also
 // end without a tail.
-func (f *inflater) endBlock() inflateStatus {
+func (f *Decompressor) endBlock() Status {
 	if f.final {
 		f.align()
 		f.mayEnd = true
 	}
 	f.step = stepBlock
-	return inflateGoesOn
+	return goesOn
 }
 
 // readStoredLength reads a length and its complement (section 3.2.4).
-func (f *inflater) readStoredLength() inflateStatus {
+func (f *Decompressor) readStoredLength() Status {
 	f.fill(32)
 	if f.nbits < 32 {
-		return inflateHungry
+		return NeedInput
 	}
 	v := uint32(f.bits)
 	f.drop(32)
@@ -107,15 +107,15 @@ func (f *inflater) readStoredLength() inflateStatus {
 	}
 	f.left = int(uint16(v))
 	f.step = stepStored
-	return inflateGoesOn
+	return goesOn
 }
 
 // readStored copies a stored block: first the octets that are in the bit buffer
 // already, then straight from the input.
-func (f *inflater) readStored(o *inflateOutput) inflateStatus {
+func (f *Decompressor) readStored(o *output) Status {
 	for f.left > 0 {
 		if !o.grow() {
-			return inflateFull
+			return Full
 		}
 		if f.nbits > 0 {
 			o.buf[o.n] = byte(f.bits)
@@ -127,7 +127,7 @@ func (f *inflater) readStored(o *inflateOutput) inflateStatus {
 		f.bits = 0 // of an octet that is now taken by other means
 		n := copy(o.buf[o.n:], f.in[:min(f.left, len(f.in))])
 		if n == 0 {
-			return inflateHungry
+			return NeedInput
 		}
 		f.in = f.in[n:]
 		o.n += n
@@ -144,10 +144,10 @@ type dynamicHeader struct {
 	pre               [numPre]uint8
 }
 
-func (f *inflater) readCounts() inflateStatus {
+func (f *Decompressor) readCounts() Status {
 	v, ok := f.take(14)
 	if !ok {
-		return inflateHungry
+		return NeedInput
 	}
 	h := dynamicHeader{
 		lits:  uint16(v&31 + 257),
@@ -162,16 +162,16 @@ func (f *inflater) readCounts() inflateStatus {
 	}
 	f.header = h
 	f.step = stepPreLengths
-	return inflateGoesOn
+	return goesOn
 }
 
 // The code length code's table is where that of the distances will be.
-func (f *inflater) readPreLengths() inflateStatus {
+func (f *Decompressor) readPreLengths() Status {
 	h := &f.header
 	for ; h.done < h.pres; h.done++ {
 		v, ok := f.take(3)
 		if !ok {
-			return inflateHungry
+			return NeedInput
 		}
 		h.pre[preOrder[h.done]] = uint8(v)
 	}
@@ -180,12 +180,12 @@ func (f *inflater) readPreLengths() inflateStatus {
 	}
 	h.done = 0
 	f.step = stepLengths
-	return inflateGoesOn
+	return goesOn
 }
 
 // readLengths reads both codes' lengths, which are one sequence: a repetition
 // may run from the one into the other.
-func (f *inflater) readLengths() inflateStatus {
+func (f *Decompressor) readLengths() Status {
 	h, t := &f.header, &f.scratch.tables
 	total := int(h.lits + h.dists)
 	for int(h.done) < total {
@@ -194,7 +194,7 @@ func (f *inflater) readLengths() inflateStatus {
 		symbol, word := e>>entryValue, uint(e&0xff)
 		extra := repeatBits(int(symbol))
 		if word+extra > f.nbits {
-			return inflateHungry
+			return NeedInput
 		}
 		if e&entryInvalid != 0 {
 			return f.corrupt("a word that is not in the code of code lengths")
@@ -215,7 +215,7 @@ func (f *inflater) readLengths() inflateStatus {
 
 // repeatLength does what symbols above 15 say: 16 repeats the last length 3-6
 // times, 17 and 18 are 3-10 and 11-138 zeros. It returns what is wrong.
-func (f *inflater) repeatLength(symbol tableEntry, n, total int) string {
+func (f *Decompressor) repeatLength(symbol tableEntry, n, total int) string {
 	done, lengths := int(f.header.done), &f.scratch.lengths
 	value := uint8(0)
 	switch symbol {
@@ -239,7 +239,7 @@ func (f *inflater) repeatLength(symbol tableEntry, n, total int) string {
 	return ""
 }
 
-func (f *inflater) buildCodes(lits, dists []uint8) inflateStatus {
+func (f *Decompressor) buildCodes(lits, dists []uint8) Status {
 	t := &f.scratch.tables
 	if lits[endOfBlock] == 0 {
 		return f.corrupt("a block without an end")
@@ -252,5 +252,5 @@ func (f *inflater) buildCodes(lits, dists []uint8) inflateStatus {
 	}
 	f.tables = t
 	f.step = stepSymbols
-	return inflateGoesOn
+	return goesOn
 }

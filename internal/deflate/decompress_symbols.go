@@ -1,4 +1,4 @@
-package websocket
+package deflate
 
 import "encoding/binary"
 
@@ -6,9 +6,9 @@ import "encoding/binary"
 // lengths with their distances copy from what is already there (RFC 1951
 // section 3.2.5), until the block ends. Its variables are local so that they
 // live in registers; save puts them back.
-func (f *inflater) readSymbols(o *inflateOutput) inflateStatus {
+func (f *Decompressor) readSymbols(o *output) Status {
 	if f.copyLen > 0 && !f.finishCopy(o) {
-		return inflateFull
+		return Full
 	}
 	t := f.tables
 	in, bits, nbits := f.in, f.bits, f.nbits
@@ -26,12 +26,12 @@ func (f *inflater) readSymbols(o *inflateOutput) inflateStatus {
 		if e&entryLiteral != 0 {
 			if used > nbits {
 				f.save(o, in, bits, nbits, n)
-				return inflateHungry
+				return NeedInput
 			}
 			if uint(n) >= uint(len(out)) {
 				if o.n = n; !o.grow() {
 					f.save(o, in, bits, nbits, n)
-					return inflateFull
+					return Full
 				}
 				out = o.buf
 			}
@@ -75,14 +75,14 @@ func (f *inflater) readSymbols(o *inflateOutput) inflateStatus {
 			}
 		}
 		f.save(o, in, bits, nbits, n)
-		if status := f.startCopy(o, length, dist); status != inflateGoesOn {
+		if status := f.startCopy(o, length, dist); status != goesOn {
 			return status
 		}
 		out, n = o.buf, o.n
 	}
 }
 
-func (f *inflater) save(o *inflateOutput, in []byte, bits uint64, nbits uint, n int) {
+func (f *Decompressor) save(o *output, in []byte, bits uint64, nbits uint, n int) {
 	f.in, f.bits, f.nbits, o.n = in, bits, nbits, n
 }
 
@@ -99,10 +99,10 @@ func entryNumber(e tableEntry, bits uint64) int {
 }
 
 // endSymbols is what comes of an entry that is no literal and no length.
-func (f *inflater) endSymbols(e tableEntry) inflateStatus {
+func (f *Decompressor) endSymbols(e tableEntry) Status {
 	used := uint(e & 0xff)
 	if used > f.nbits {
-		return inflateHungry
+		return NeedInput
 	}
 	if e&entryInvalid != 0 {
 		return f.corrupt("a word that is no literal and no length")
@@ -111,16 +111,16 @@ func (f *inflater) endSymbols(e tableEntry) inflateStatus {
 	return f.endBlock()
 }
 
-func (f *inflater) badDistance(used uint) inflateStatus {
+func (f *Decompressor) badDistance(used uint) Status {
 	if used > f.nbits {
-		return inflateHungry
+		return NeedInput
 	}
 	return f.corrupt("a word that is no distance")
 }
 
 // startCopy copies a match that begins before this call's output, or is too
 // long for the buffer.
-func (f *inflater) startCopy(o *inflateOutput, length, dist int) inflateStatus {
+func (f *Decompressor) startCopy(o *output, length, dist int) Status {
 	if dist > f.window {
 		return f.corrupt("distance %d is beyond the window of %d bytes", dist, f.window)
 	}
@@ -129,15 +129,15 @@ func (f *inflater) startCopy(o *inflateOutput, length, dist int) inflateStatus {
 	}
 	f.copyLen, f.copyDist = length, dist
 	if !f.finishCopy(o) {
-		return inflateFull
+		return Full
 	}
-	return inflateGoesOn
+	return goesOn
 }
 
 // finishCopy goes on with a copy, and reports whether it is complete; if not,
 // the output is full. The source may begin in the history, at whose array's end
 // it continues at the array's start, and go over into the output.
-func (f *inflater) finishCopy(o *inflateOutput) bool {
+func (f *Decompressor) finishCopy(o *output) bool {
 	for f.copyLen > 0 {
 		if !o.grow() {
 			return false

@@ -1,4 +1,4 @@
-package websocket
+package deflate
 
 // A block with a code of its own begins with the code's description, RFC 1951
 // section 3.2.7. The description is the lengths of all words, and since those

@@ -1,4 +1,4 @@
-package websocket
+package deflate
 
 // A history is a ring of the last octets. It grows as they come, until it is as
 // large as the window.

@@ -1,4 +1,4 @@
-package websocket
+package deflate
 
 import (
 	"math/bits"
@@ -41,7 +41,7 @@ import (
 // KiB, and all else belongs to a running call.
 
 // A deflater is the sending half's memory between messages.
-type deflater struct {
+type Compressor struct {
 	window []byte   // what was sent, at least the last 2^bits octets of it
 	table  []uint16 // see matchFinder
 	pos    uint16   // how much was sent, modulo 2^16
@@ -50,9 +50,12 @@ type deflater struct {
 	held, acc uint8 // bits of a message in pieces that do not fill an octet
 }
 
-// newDeflater compresses messages that may refer to earlier ones, at most
+// NewCompressor compresses messages that may refer to earlier ones, at most
 // 2^bits octets back; bits is 8 to 15 (RFC 7692 section 7.1.2).
-func newDeflater(bits int) *deflater { return &deflater{bits: uint8(bits)} }
+func NewCompressor(bits int) *Compressor { return &Compressor{bits: uint8(bits)} }
+
+// Size returns how many bytes d keeps of earlier messages, d itself not counted.
+func (d *Compressor) Size() int { return cap(d.window) + 2*cap(d.table) }
 
 // windowSlack is how much longer than needed the window may grow, in parts of
 // it: as long as there is room, a message is put behind the last one, and the
@@ -65,30 +68,30 @@ func tableSize(bits uint8) int { return 1 << min(max(bits-1, 9), maxTableBits) }
 // maxTableBits bounds tables: 2^13 entries are 16 KiB.
 const maxTableBits = 13
 
-// pooledDeflaters serve messages in pieces on connections without context.
-var pooledDeflaters = sync.Pool{New: func() any { return new(deflater) }}
+// compressors serve messages in pieces on connections without context.
+var compressors = sync.Pool{New: func() any { return new(Compressor) }}
 
-// borrowDeflater returns a deflater that has seen nothing, for one message in
+// Borrow returns a deflater that has seen nothing, for one message in
 // pieces. It goes back by release.
-func borrowDeflater(bits int) *deflater {
-	d := pooledDeflaters.Get().(*deflater)
+func Borrow(bits int) *Compressor {
+	d := compressors.Get().(*Compressor)
 	d.bits = uint8(bits)
 	return d
 }
 
-// release gives back what borrowDeflater returned. What is compressed next must
+// release gives back what Borrow returned. What is compressed next must
 // not depend on what was compressed here, so the table is cleared.
-func (d *deflater) release() {
+func (d *Compressor) Release() {
 	clear(d.table)
-	*d = deflater{window: d.window[:0], table: d.table[:0]}
-	pooledDeflaters.Put(d)
+	*d = Compressor{window: d.window[:0], table: d.table[:0]}
+	compressors.Put(d)
 }
 
-// appendMessage appends p, compressed, to dst. If that would not be shorter
+// Append appends p, compressed, to dst. If that would not be shorter
 // than p, it returns dst as it was, but for its capacity, and false: then p is to
 // be sent as it is, and the window stays as it was, for the peer's will not see
 // p either. It must not be called between the pieces of a message.
-func (d *deflater) appendMessage(dst, p []byte) (out []byte, ok bool) {
+func (d *Compressor) Append(dst, p []byte) (out []byte, ok bool) {
 	e := newEncoder(dst)
 	d.compress(e, p)
 	e.flushMark()
@@ -96,18 +99,18 @@ func (d *deflater) appendMessage(dst, p []byte) (out []byte, ok bool) {
 	if len(out)-len(dst) >= len(p) {
 		return out[:len(dst)], false
 	}
-	d.remember(p)
+	d.Remember(p)
 	return out, true
 }
 
-// appendChunk appends a piece of a message. Between the pieces up to seven bits
+// AppendPiece appends a piece of a message. Between the pieces up to seven bits
 // are held back, so that none but the last ends with a flush. There is no way
 // back: a piece that does not shrink becomes a stored block.
-func (d *deflater) appendChunk(dst, p []byte, last bool) []byte {
+func (d *Compressor) AppendPiece(dst, p []byte, last bool) []byte {
 	e := newEncoder(dst)
 	e.acc, e.held = uint64(d.acc), uint(d.held)
 	d.compress(e, p)
-	d.remember(p)
+	d.Remember(p)
 	if last {
 		e.flushMark()
 	}
@@ -116,9 +119,9 @@ func (d *deflater) appendChunk(dst, p []byte, last bool) []byte {
 	return e.release()
 }
 
-// appendDeflated is appendMessage without context: p refers to nothing but
+// Append is Append without context: p refers to nothing but
 // itself, at most 2^bits octets back.
-func appendDeflated(dst, p []byte, bits int) (out []byte, ok bool) {
+func Append(dst, p []byte, bits int) (out []byte, ok bool) {
 	e := newEncoder(dst)
 	e.blocks(p, 0, e.newFinder(len(p), bits))
 	e.flushMark()
@@ -134,7 +137,7 @@ func appendDeflated(dst, p []byte, bits int) (out []byte, ok bool) {
 // which the window lies within p, is compressed where it is. A small
 // window's table is too small for that one: a pooled one serves, and what lies in
 // the window is entered before and after.
-func (d *deflater) compress(e *encoder, p []byte) {
+func (d *Compressor) compress(e *encoder, p []byte) {
 	d.makeRoom(len(p))
 	size := 1 << d.bits
 	m := newMatchFinder(d.table, size, hashFour)
@@ -169,7 +172,7 @@ const maxWindow = 1 << 15
 
 // makeRoom makes room behind the window for n octets if it can: it lets the
 // window grow, as far as it may, and forgets what no reference can reach.
-func (d *deflater) makeRoom(n int) {
+func (d *Compressor) makeRoom(n int) {
 	if d.table = d.table[:cap(d.table)]; len(d.table) < tableSize(d.bits) {
 		d.table = make([]uint16, tableSize(d.bits))
 	}
@@ -188,12 +191,12 @@ func (d *deflater) makeRoom(n int) {
 }
 
 // reserve gives the window an array of just n octets: append would round up.
-func (d *deflater) reserve(n int) {
+func (d *Compressor) reserve(n int) {
 	d.window = append(make([]byte, 0, n), d.window...)
 }
 
 // remember adds p, which was sent, to the window.
-func (d *deflater) remember(p []byte) {
+func (d *Compressor) Remember(p []byte) {
 	d.pos += uint16(len(p))
 	size := 1 << d.bits
 	if len(p) >= size {

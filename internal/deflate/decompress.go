@@ -1,4 +1,4 @@
-package websocket
+package deflate
 
 import (
 	"fmt"
@@ -28,28 +28,28 @@ import (
 // sender flushed, which writes an empty stored block, and dropped that block's
 // last four octets, 00 00 ff ff. They are put back here.
 
-// An inflateStatus says why inflate came back.
-type inflateStatus uint8
+// An Status says why inflate came back.
+type Status uint8
 
 const (
-	inflateGoesOn inflateStatus = iota // between two steps, never seen outside
-	inflateHungry                      // the input is used up: feed more of the message
-	inflateFull                        // max octets were written and more are to come
-	inflateDone                        // the message is complete
-	inflateFailed                      // see the error
+	goesOn    Status = iota // between two steps, never seen outside
+	NeedInput               // the input is used up: feed more of the message
+	Full                    // max octets were written and more are to come
+	Done                    // the message is complete
+	Failed                  // see the error
 )
 
-// An inflateStep is what the next bits of the input are.
-type inflateStep uint8
+// An decompressStep is what the next bits of the input are.
+type decompressStep uint8
 
 const (
-	stepBlock      inflateStep = iota // the three bits that begin a block
-	stepLength                        // a stored block's length
-	stepStored                        // its octets
-	stepCounts                        // a dynamic block's three counts
-	stepPreLengths                    // the lengths of its code length code
-	stepLengths                       // the lengths of its two codes
-	stepSymbols                       // literals, lengths, distances
+	stepBlock      decompressStep = iota // the three bits that begin a block
+	stepLength                           // a stored block's length
+	stepStored                           // its octets
+	stepCounts                           // a dynamic block's three counts
+	stepPreLengths                       // the lengths of its code length code
+	stepLengths                          // the lengths of its two codes
+	stepSymbols                          // literals, lengths, distances
 )
 
 // A corruptError is input that is not DEFLATE, or that looks back further than
@@ -60,7 +60,7 @@ func (e corruptError) Error() string { return "corrupt compressed data: " + stri
 
 // An inflater is the receiving half of a connection. Between messages it holds
 // nothing but the history, and without context takeover not even that.
-type inflater struct {
+type Decompressor struct {
 	window   int  // how far a distance may reach
 	takeover bool // the history outlives the message
 	hist     history
@@ -70,7 +70,7 @@ type inflater struct {
 	tailFed bool   // in is the tail
 	mayEnd  bool   // the message may end at this block's start without a tail
 
-	step  inflateStep
+	step  decompressStep
 	final bool   // the block is the last of its stream
 	bits  uint64 // input taken but not used, the next bit lowest
 	nbits uint   // how many; bits above them are as in the input or zero
@@ -79,68 +79,71 @@ type inflater struct {
 	copyLen  int // of a copy that did not fit the output
 	copyDist int //
 	header   dynamicHeader
-	scratch  *inflateScratch // while a message that needs it is read
-	tables   *inflateTables  // the block's
+	scratch  *decompressScratch // while a message that needs it is read
+	tables   *decodeTables      // the block's
 
 	err error // what was wrong; nothing can be read after it
 }
 
-// inflateScratch is what reading a message takes; some 6.5 KB, and without
+// decompressScratch is what reading a message takes; some 6.5 KB, and without
 // takeover the history of a message that came in several pieces.
-type inflateScratch struct {
-	tables  inflateTables
+type decompressScratch struct {
+	tables  decodeTables
 	lengths [numLit + numDist]uint8
 	spare   []byte // for history
 }
 
-var inflateScratches = sync.Pool{New: func() any { return new(inflateScratch) }}
+var scratches = sync.Pool{New: func() any { return new(decompressScratch) }}
 
-// newInflater reads what was compressed with a window of 2^bits octets.
-func newInflater(bits int, takeover bool) *inflater {
-	return &inflater{window: 1 << bits, takeover: takeover, mayEnd: true}
+// NewDecompressor reads what was compressed with a window of 2^bits octets.
+func NewDecompressor(bits int, takeover bool) *Decompressor {
+	return &Decompressor{window: 1 << bits, takeover: takeover, mayEnd: true}
 }
 
+// Size returns how many bytes f keeps of earlier messages, f itself not counted.
+func (f *Decompressor) Size() int { return cap(f.hist.buf) }
+
 // feed gives the inflater the next piece of a message, and says whether it is
-// the last. It is to be called at the start of a message and after inflateHungry
-// only. chunk is read, not copied, until inflate says inflateHungry, inflateDone
+// the last. It is to be called at the start of a message and after NeedInput
+// only. chunk is read, not copied, until inflate says NeedInput, Done
 // or fails; it may be empty.
-func (f *inflater) feed(chunk []byte, last bool) {
+func (f *Decompressor) Feed(chunk []byte, last bool) {
 	f.in, f.last = chunk, last
 }
 
 // inflate appends to dst what the input fed so far says, at most max octets,
 // and grows dst as append does. It takes its history from its own copy, so the
 // caller may do with the result as it likes. That max octets were written does
-// not mean inflateFull: the message may end there.
+// not mean Full: the message may end there.
 //
 // It writes to dst's capacity beyond what it returns, but not beyond max.
-func (f *inflater) inflate(dst []byte, max int) ([]byte, inflateStatus, error) {
+func (f *Decompressor) Append(dst []byte, max int) ([]byte, Status, error) {
 	if f.err != nil {
-		return dst, inflateFailed, f.err
+		return dst, Failed, f.err
 	}
-	o := newInflateOutput(dst, max)
+	o := newOutput(dst, max)
 	status := f.run(&o)
 	f.remember(o.buf[o.start:o.n], status)
-	if status == inflateDone {
+	if status == Done {
 		f.endMessage()
 	}
 	return o.buf[:o.n], status, f.err
 }
 
 // run takes step after step.
-func (f *inflater) run(o *inflateOutput) inflateStatus {
+func (f *Decompressor) run(o *output) Status {
 	for {
 		status := f.takeStep(o)
-		if status == inflateHungry {
+		if status == NeedInput {
 			status = f.moreInput()
 		}
-		if status != inflateGoesOn {
+		if status != goesOn {
 			return status
 		}
 	}
 }
 
-func (f *inflater) takeStep(o *inflateOutput) inflateStatus {
+func (f *Decompressor) takeStep(o *output) Status {
 	switch f.step {
 	case stepBlock:
 		return f.readBlock()
@@ -159,26 +162,26 @@ func (f *inflater) takeStep(o *inflateOutput) inflateStatus {
 	}
 }
 
-var deflateTail = []byte{0x00, 0x00, 0xff, 0xff}
+var flushTail = []byte{0x00, 0x00, 0xff, 0xff}
 
 // moreInput decides what follows when all input is used up.
-func (f *inflater) moreInput() inflateStatus {
+func (f *Decompressor) moreInput() Status {
 	between := f.step == stepBlock && f.nbits == 0
 	switch {
 	case !f.last:
-		return inflateHungry
+		return NeedInput
 	case between && (f.tailFed || f.mayEnd):
-		return inflateDone
+		return Done
 	case f.tailFed:
 		return f.corrupt("the message does not end where a block ends")
 	}
-	f.in, f.tailFed = deflateTail, true
-	return inflateGoesOn
+	f.in, f.tailFed = flushTail, true
+	return goesOn
 }
 
 // remember keeps what a later call may look back on.
-func (f *inflater) remember(fresh []byte, status inflateStatus) {
-	if f.takeover || status == inflateHungry || status == inflateFull {
+func (f *Decompressor) remember(fresh []byte, status Status) {
+	if f.takeover || status == NeedInput || status == Full {
 		if !f.takeover && f.hist.buf == nil {
 			f.needScratch()
 			f.hist.buf = f.scratch.spare[:0]
@@ -188,12 +191,12 @@ func (f *inflater) remember(fresh []byte, status inflateStatus) {
 }
 
 // endMessage makes ready for the next message.
-func (f *inflater) endMessage() {
+func (f *Decompressor) endMessage() {
 	if f.scratch != nil {
 		if !f.takeover {
 			f.scratch.spare, f.hist = f.hist.buf, history{}
 		}
-		inflateScratches.Put(f.scratch)
+		scratches.Put(f.scratch)
 		f.scratch = nil
 	}
 	f.in, f.tables = nil, nil
@@ -201,37 +204,37 @@ func (f *inflater) endMessage() {
 	f.last, f.tailFed, f.mayEnd = false, false, true
 }
 
-func (f *inflater) needScratch() {
+func (f *Decompressor) needScratch() {
 	if f.scratch == nil {
-		f.scratch = inflateScratches.Get().(*inflateScratch)
+		f.scratch = scratches.Get().(*decompressScratch)
 	}
 }
 
-func (f *inflater) corrupt(format string, args ...any) inflateStatus {
+func (f *Decompressor) corrupt(format string, args ...any) Status {
 	f.err = corruptError(fmt.Sprintf(format, args...))
 	f.in, f.tables, f.scratch, f.hist = nil, nil, nil, history{}
-	return inflateFailed
+	return Failed
 }
 
-// An inflateOutput is the caller's buffer during one call.
-type inflateOutput struct {
+// An output is the caller's buffer during one call.
+type output struct {
 	buf   []byte // may be written up to its length
 	start int    // where this call began to write: what is before is not history
 	n     int    // written so far
 	limit int    // n never exceeds it
 }
 
-func newInflateOutput(dst []byte, max int) inflateOutput {
+func newOutput(dst []byte, max int) output {
 	limit := len(dst) + max
 	if limit < max { // overflow
 		limit = math.MaxInt
 	}
-	return inflateOutput{dst[:min(cap(dst), limit)], len(dst), len(dst), limit}
+	return output{dst[:min(cap(dst), limit)], len(dst), len(dst), limit}
 }
 
 // grow makes room for at least one octet, if the limit allows. The buffer
 // doubles, so that it follows what was inflated and no announcement.
-func (o *inflateOutput) grow() bool {
+func (o *output) grow() bool {
 	if o.n < len(o.buf) {
 		return true
 	}

@@ -1,4 +1,4 @@
-package websocket
+package deflate
 
 import "math/bits"
 
@@ -90,15 +90,15 @@ func symbolEntries() (lit [288]tableEntry, dist [32]tableEntry, pre [19]tableEnt
 	return lit, dist, pre
 }
 
-// inflateTables decode the block that is being read.
-type inflateTables struct {
+// decodeTables decode the block that is being read.
+type decodeTables struct {
 	lit  [litTableSize]tableEntry
 	dist [distTableSize]tableEntry
 }
 
 // fixedTables decode blocks of type 1 (section 3.2.6).
-var fixedTables = func() *inflateTables {
-	t := new(inflateTables)
+var fixedTables = func() *decodeTables {
+	t := new(decodeTables)
 	lit, dist := fixedLengths()
 	buildTable(t.lit[:], litRootBits, lit[:], litEntries[:])
 	buildTable(t.dist[:], distRootBits, dist[:], distEntries[:])

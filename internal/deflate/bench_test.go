@@ -1,4 +1,4 @@
-package websocket
+package deflate
 
 import (
 	"bytes"
@@ -23,19 +23,19 @@ type benchCodec struct {
 func ownCodec(bits int, takeover bool) benchCodec {
 	if !takeover {
 		return benchCodec{"own", func(dst, p []byte) []byte {
-			if out, ok := appendDeflated(dst, p, bits); ok {
+			if out, ok := Append(dst, p, bits); ok {
 				return out
 			}
 			return append(dst, p...)
 		}, func() int { return 0 }}
 	}
-	d := newDeflater(bits)
+	d := NewCompressor(bits)
 	return benchCodec{"own", func(dst, p []byte) []byte {
-		if out, ok := d.appendMessage(dst, p); ok {
+		if out, ok := d.Append(dst, p); ok {
 			return out
 		}
 		return append(dst, p...)
-	}, func() int { return cap(d.window) + 2*cap(d.table) }}
+	}, d.Size}
 }
 
 // stdCodec is compress/flate at level 1, flushed after every message. It cannot
@@ -92,16 +92,16 @@ type benchMessage struct{ compressed, past, plain []byte }
 
 // compressedCorpus is a corpus as it comes in; what did not shrink is left out.
 func compressedCorpus(c corpus, bits int, takeover bool) (messages []benchMessage) {
-	d := newDeflater(bits)
+	d := NewCompressor(bits)
 	var past []byte
 	for _, m := range c.messages {
 		if !takeover {
-			if z, ok := appendDeflated(nil, m, bits); ok {
+			if z, ok := Append(nil, m, bits); ok {
 				messages = append(messages, benchMessage{z, nil, m})
 			}
 			continue
 		}
-		if z, ok := d.appendMessage(nil, m); ok {
+		if z, ok := d.Append(nil, m); ok {
 			messages = append(messages, benchMessage{z, past, m})
 			past = append(past[:len(past):len(past)], m...)
 			past = past[max(0, len(past)-1<<bits):]
@@ -129,23 +129,23 @@ func BenchmarkInflate(b *testing.B) {
 
 func benchmarkOwnInflate(b *testing.B, messages []benchMessage, bits int, takeover bool) {
 	dst, sum := make([]byte, 0, 64<<10), 0
-	f := newInflater(bits, takeover)
+	f := NewDecompressor(bits, takeover)
 	b.ReportAllocs()
 	b.ResetTimer()
 	for i := 0; b.Loop(); i++ {
 		if k := i % len(messages); k == 0 {
-			f = newInflater(bits, takeover)
+			f = NewDecompressor(bits, takeover)
 		}
 		m := &messages[i%len(messages)]
-		f.feed(m.compressed, true)
-		p, status, err := f.inflate(dst, 64<<10)
-		if status != inflateDone || len(p) != len(m.plain) {
+		f.Feed(m.compressed, true)
+		p, status, err := f.Append(dst, 64<<10)
+		if status != Done || len(p) != len(m.plain) {
 			b.Fatal(status, err)
 		}
 		sum += len(p)
 	}
 	b.SetBytes(int64(sum / b.N))
-	b.ReportMetric(float64(cap(f.hist.buf)), "B/conn")
+	b.ReportMetric(float64(f.Size()), "B/conn")
 }
 
 // tailedReader gives a message and its tail octet by octet, as compress/flate

@@ -1,4 +1,4 @@
-package websocket
+package deflate
 
 import (
 	"bytes"
@@ -51,8 +51,8 @@ func flateStreams(compressed, past []byte, marker string) (p []byte, ok bool) {
 // the inflater, and checks that they agree. past is what was before it.
 func inflateBoth(t testing.TB, compressed, past []byte, bits int, r *rand.Rand) {
 	t.Helper()
-	begin := func() *inflater {
-		f := newInflater(bits, true)
+	begin := func() *Decompressor {
+		f := NewDecompressor(bits, true)
 		f.hist.add(past, f.window)
 		return f
 	}
@@ -103,7 +103,7 @@ func flateSamples() (samples [][]byte) {
 			}
 			samples = append(samples, b.Bytes())
 		}
-		samples = append(samples, newDeflater(15).appendChunk(nil, p, true))
+		samples = append(samples, NewCompressor(15).AppendPiece(nil, p, true))
 	}
 	return samples
 }
