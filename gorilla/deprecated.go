@@ -18,8 +18,8 @@ func Upgrade(w http.ResponseWriter, r *http.Request, responseHeader http.Header,
 	return u.Upgrade(w, r, responseHeader)
 }
 
-// NewClient does a client's opening handshake on netConn, and closes netConn if that fails. If the
-// URL is a wss URL, it does the TLS handshake first.
+// NewClient does a client's opening handshake on netConn, and closes netConn if that fails. If
+// the URL is a wss URL, it does the TLS handshake first.
 //
 // Deprecated: use [Dialer.DialContext], with NetDialContext to provide the transport. The sizes have
 // no effect.

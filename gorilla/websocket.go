@@ -1,18 +1,19 @@
-// Package websocket has the names of github.com/gorilla/websocket v1.5.3, and Plainsocket behind them.
+// Package websocket has the names of github.com/gorilla/websocket v1.5.3, and Plainsocket behind
+// them.
 //
-// A program that uses gorilla's package uses this one as soon as its go.mod says so. Its source and
-// the sources of its dependencies stay as they are:
+// A program that uses gorilla's package uses this one as soon as its go.mod says so. Its source
+// and the sources of its dependencies stay as they are:
 //
 //	go mod edit -replace github.com/gorilla/websocket=CHECKOUT/gorilla -replace github.com/plainsocket/websocket=CHECKOUT
 //	go mod tidy
 //
-// The types are aliases. A Conn of this package is a Conn of github.com/plainsocket/websocket, and a
-// program may import both. That package documents all names. The functions in deprecated.go, which
-// gorilla's package deprecates too, are only here.
+// The types are aliases. A Conn of this package is a Conn of github.com/plainsocket/websocket,
+// and a program may import both. That package documents all names. The functions in
+// deprecated.go, which gorilla's package deprecates too, are only here.
 //
-// Package websocket is a module of its own because a replace directive puts a module in the place of
-// a module. If the module of Plainsocket itself were put there, its packages could not find each
-// other under their own paths.
+// Package websocket is a module of its own because a replace directive puts a module in the place
+// of a module. If the module of Plainsocket itself were put there, its packages could not find
+// each other under their own paths.
 package websocket
 
 import (

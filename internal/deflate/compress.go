@@ -5,92 +5,62 @@ import (
 	"sync"
 )
 
-// DEFLATE, RFC 1951, the sending half.
-//
-// DEFLATE is two ideas, one on top of the other. The first, LZ77, writes what
-// was there before as a reference to it: how far back, and how long.
-//
-//	{"bid":10.5,"ask":10.6}{"bid":10.4,"ask":10.7}
-//	                       └───┬────┘ └───┬────┘
-//	                       10 octets, 10 octets,
-//	                       23 back    23 back
-//
-// What is left are literals, lengths and distances. The second idea, Huffman's,
-// gives each of them a word of bits, short for what is frequent: see
-// deflate_huffman.go. The result is a sequence of blocks:
-//
-//	bits  1       2      …                                …
-//	     ┌───────┬──────┬────────────────────────────────┬─────────────────┐
-//	     │ final │ type │ 0: padding, length, complement │ octets as given │
-//	     │       │      │ 1: nothing, the code is fixed  │ words of bits   │
-//	     │       │      │ 2: the description of a code   │ words of bits   │
-//	     └───────┴──────┴────────────────────────────────┴─────────────────┘
-//
-// A reference may reach back over blocks, and on a connection with context
-// takeover (RFC 7692 section 7.1.1) over messages: that is what makes short
-// messages, each like the one before, small. For that, both sides keep the last
-// octets of what was sent, the window.
-//
-// This file keeps the window; deflate_match.go finds references, and
-// deflate_block.go writes blocks.
-//
-// Why not compress/flate: its writer takes up to 1.2 MB and cannot take back a
-// message that did not shrink; its window is always 32 KiB, so that a peer which
-// asked for a smaller one must be refused; and at some levels it forgets what
-// was before a flush. Here a connection holds the window and a table of a few
-// KiB, and all else belongs to a running call.
+// This file keeps the window of a Compressor, and drives the others: compress_match.go finds
+// references, compress_block.go writes blocks.
 
-// A deflater is the sending half's memory between messages.
+// A Compressor compresses messages that may refer to earlier ones. It is used by one goroutine at
+// a time.
 type Compressor struct {
-	window []byte   // what was sent, at least the last 2^bits octets of it
+	window []byte   // the last bytes sent, at least 2^bits of them if there were as many
 	table  []uint16 // see matchFinder
-	pos    uint16   // how much was sent, modulo 2^16
-	bits   uint8
+	pos    uint16   // how many bytes were sent, modulo 2^16
+	bits   uint8    // the window's size, as a power of two
 
-	held, acc uint8 // bits of a message in pieces that do not fill an octet
+	nbits, acc uint8 // between two pieces: bits that do not fill a byte, and how many
 }
 
-// NewCompressor compresses messages that may refer to earlier ones, at most
-// 2^bits octets back; bits is 8 to 15 (RFC 7692 section 7.1.2).
-func NewCompressor(bits int) *Compressor { return &Compressor{bits: uint8(bits)} }
+// NewCompressor returns a Compressor whose references reach back at most 2^windowBits bytes.
+// windowBits is 8 to 15.
+func NewCompressor(windowBits int) *Compressor { return &Compressor{bits: uint8(windowBits)} }
 
 // Size returns how many bytes d keeps of earlier messages, d itself not counted.
 func (d *Compressor) Size() int { return cap(d.window) + 2*cap(d.table) }
 
-// windowSlack is how much longer than needed the window may grow, in parts of
-// it: as long as there is room, a message is put behind the last one, and the
-// window need not be moved.
+// windowSlack says how much longer than needed the window may grow: by one part in windowSlack.
+// While there is room, a message is put behind the one before, and the window need not be moved.
 const windowSlack = 4
 
-// tableSize is the number of entries for a window: more find little more.
+// tableSize returns the number of entries that a window's table has. More would find little more.
 func tableSize(bits uint8) int { return 1 << min(max(bits-1, 9), maxTableBits) }
 
-// maxTableBits bounds tables: 2^13 entries are 16 KiB.
+// maxTableBits bounds tables: 2^13 entries take 16 KiB.
 const maxTableBits = 13
 
-// compressors serve messages in pieces on connections without context.
+// compressors is a pool for Borrow.
 var compressors = sync.Pool{New: func() any { return new(Compressor) }}
 
-// Borrow returns a deflater that has seen nothing, for one message in
-// pieces. It goes back by release.
-func Borrow(bits int) *Compressor {
+// Borrow returns a Compressor that has seen nothing. It serves a program that keeps no window
+// between messages, for one message in pieces. The caller gives it back by Release.
+func Borrow(windowBits int) *Compressor {
 	d := compressors.Get().(*Compressor)
-	d.bits = uint8(bits)
+	d.bits = uint8(windowBits)
 	return d
 }
 
-// release gives back what Borrow returned. What is compressed next must
-// not depend on what was compressed here, so the table is cleared.
+// Release gives back a Compressor that Borrow returned. It clears the table, because the output
+// of the next message must not depend on this one.
 func (d *Compressor) Release() {
 	clear(d.table)
 	*d = Compressor{window: d.window[:0], table: d.table[:0]}
 	compressors.Put(d)
 }
 
-// Append appends p, compressed, to dst. If that would not be shorter
-// than p, it returns dst as it was, but for its capacity, and false: then p is to
-// be sent as it is, and the window stays as it was, for the peer's will not see
-// p either. It must not be called between the pieces of a message.
+// Append appends the message p, compressed, to dst. If that would not be shorter than p, it
+// returns dst with its length unchanged, and false. Then d is as it was before, as if p did not
+// exist: the caller sends p uncompressed, and the peer's window does not take p in either.
+//
+// Append neither changes nor keeps p. It must not be called between the pieces of another
+// message.
 func (d *Compressor) Append(dst, p []byte) (out []byte, ok bool) {
 	e := newEncoder(dst)
 	d.compress(e, p)
@@ -103,27 +73,29 @@ func (d *Compressor) Append(dst, p []byte) (out []byte, ok bool) {
 	return out, true
 }
 
-// AppendPiece appends a piece of a message. Between the pieces up to seven bits
-// are held back, so that none but the last ends with a flush. There is no way
-// back: a piece that does not shrink becomes a stored block.
+// AppendPiece appends a piece of a message, compressed, to dst. The output of all pieces together
+// is the message. last says that p ends it; p may be empty.
+//
+// Between two pieces d holds back up to seven bits, so only the last piece ends with a flush.
+// There is no way back from a piece: if it does not shrink, it becomes a stored block.
 func (d *Compressor) AppendPiece(dst, p []byte, last bool) []byte {
 	e := newEncoder(dst)
-	e.acc, e.held = uint64(d.acc), uint(d.held)
+	e.acc, e.nbits = uint64(d.acc), uint(d.nbits)
 	d.compress(e, p)
 	d.Remember(p)
 	if last {
 		e.flushMark()
 	}
 	e.spill()
-	d.acc, d.held = uint8(e.acc), uint8(e.held)
+	d.acc, d.nbits = uint8(e.acc), uint8(e.nbits)
 	return e.release()
 }
 
-// Append is Append without context: p refers to nothing but
-// itself, at most 2^bits octets back.
-func Append(dst, p []byte, bits int) (out []byte, ok bool) {
+// Append appends the message p, compressed, to dst, as [Compressor.Append] does. The message
+// refers to nothing but itself, at most 2^windowBits bytes back, and nothing of it is kept.
+func Append(dst, p []byte, windowBits int) (out []byte, ok bool) {
 	e := newEncoder(dst)
-	e.blocks(p, 0, e.newFinder(len(p), bits))
+	e.blocks(p, 0, e.newFinder(len(p), windowBits))
 	e.flushMark()
 	out = e.release()
 	if len(out)-len(dst) >= len(p) {
@@ -132,11 +104,12 @@ func Append(dst, p []byte, bits int) (out []byte, ok bool) {
 	return out, true
 }
 
-// compress writes p as blocks. If there is room behind the window, p is put
-// there; if not, its head is joined to the window elsewhere, and the rest, for
-// which the window lies within p, is compressed where it is. A small
-// window's table is too small for that one: a pooled one serves, and what lies in
-// the window is entered before and after.
+// compress writes p as blocks. If there is room behind the window, it puts p there.
+//
+// If not, it joins the head of p to a copy of the window, and compresses the rest of p in its
+// place: the window of the rest lies within p. A small window's table is too small for so much
+// data, so a pooled table is used. Before, compress enters the window into the pooled table, and
+// afterwards the end of p into the window's own.
 func (d *Compressor) compress(e *encoder, p []byte) {
 	d.makeRoom(len(p))
 	size := 1 << d.bits
@@ -170,8 +143,8 @@ func (d *Compressor) compress(e *encoder, p []byte) {
 
 const maxWindow = 1 << 15
 
-// makeRoom makes room behind the window for n octets if it can: it lets the
-// window grow, as far as it may, and forgets what no reference can reach.
+// makeRoom makes room for n bytes behind the window, if it can. The window grows as far as it
+// may, and then drops the bytes that no reference can reach.
 func (d *Compressor) makeRoom(n int) {
 	if d.table = d.table[:cap(d.table)]; len(d.table) < tableSize(d.bits) {
 		d.table = make([]uint16, tableSize(d.bits))
@@ -190,12 +163,13 @@ func (d *Compressor) makeRoom(n int) {
 	}
 }
 
-// reserve gives the window an array of just n octets: append would round up.
+// reserve gives the window an array of exactly n bytes. The built-in append would round up.
 func (d *Compressor) reserve(n int) {
 	d.window = append(make([]byte, 0, n), d.window...)
 }
 
-// remember adds p, which was sent, to the window.
+// Remember adds p to the window. A caller that sent p in a form made by [Append] calls it, since
+// the receiver adds p to its window too.
 func (d *Compressor) Remember(p []byte) {
 	d.pos += uint16(len(p))
 	size := 1 << d.bits
@@ -209,12 +183,12 @@ func (d *Compressor) Remember(p []byte) {
 	d.window = append(d.window, p...)
 }
 
-// An encoder is what compressing takes while a call runs; some 60 KB, and 64
-// more once messages were joined to a window.
+// An encoder is the memory that compressing takes while a call runs. It has some 60 KB, and 64
+// more after a message was joined to a window.
 type encoder struct {
 	blockWriter
 	seqs   [maxSequences]sequence
-	table  [1 << maxTableBits]uint16 // for messages without context
+	table  [1 << maxTableBits]uint16 // for messages without a window, and long ones
 	joined []byte
 }
 
@@ -223,11 +197,11 @@ var encoders = sync.Pool{New: func() any { return new(encoder) }}
 // newEncoder returns an encoder that appends to dst.
 func newEncoder(dst []byte) *encoder {
 	e := encoders.Get().(*encoder)
-	e.out, e.acc, e.held = dst, 0, 0
+	e.out, e.acc, e.nbits = dst, 0, 0
 	return e
 }
 
-// release returns what was appended to, and gives the encoder back.
+// release returns the output, and gives the encoder back.
 func (e *encoder) release() []byte {
 	out := e.out
 	e.out = nil
@@ -235,20 +209,20 @@ func (e *encoder) release() []byte {
 	return out
 }
 
-// newFinder returns a matchFinder for a message of n octets without context.
-// Its table is no larger than the message, for it must be cleared: what comes
-// out is not to depend on what was compressed before.
+// newFinder returns a matchFinder for a message of n bytes that refers to nothing before it. Its
+// table must be cleared, because the output must not depend on earlier messages. To save time,
+// the table is no larger than the message.
 func (e *encoder) newFinder(n, windowBits int) matchFinder {
 	size := 1 << min(max(bits.Len(uint(n)), 8), maxTableBits)
 	clear(e.table[:size])
 	if n <= 1024 {
-		// Without a past there is little to find: three octets are welcome.
+		// A short message without a past has few matches. Those of three bytes count too.
 		return newMatchFinder(e.table[:size], 1<<windowBits, hashThree)
 	}
 	return newMatchFinder(e.table[:size], 1<<windowBits, hashFour)
 }
 
-// blocks writes buf[from:]. What is before may be referred to.
+// blocks writes buf[from:]. References may reach into buf[:from].
 func (e *encoder) blocks(buf []byte, from int, m matchFinder) {
 	for from < len(buf) {
 		n, next := m.find(e.seqs[:], buf[:min(len(buf), from+maxBlock)], from)

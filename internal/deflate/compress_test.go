@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// noise is data that does not shrink.
+// noise returns data that does not shrink.
 func noise(seed uint64, n int) []byte {
 	r, p := corpusRand(seed), make([]byte, n)
 	for i := range p {
@@ -17,16 +17,15 @@ func noise(seed uint64, n int) []byte {
 	return p
 }
 
-// A peer receives messages and checks them: with the inflater and, unless its
-// window is too small to be worth the time, with compress/flate.
+// A peer receives messages and checks them, with a Decompressor and with compress/flate.
 type peer struct {
 	t    testing.TB
 	f    *Decompressor
 	past []byte
 }
 
-func newPeer(t testing.TB, bits int, takeover bool) *peer {
-	return &peer{t: t, f: NewDecompressor(bits, takeover)}
+func newPeer(t testing.TB, bits int, linked bool) *peer {
+	return &peer{t: t, f: NewDecompressor(bits, linked)}
 }
 
 func (q *peer) expect(compressed, want []byte) {
@@ -38,7 +37,7 @@ func (q *peer) expect(compressed, want []byte) {
 	if got, ok := flateMessage(compressed, q.past); !ok || !bytes.Equal(got, want) {
 		q.t.Fatalf("message of %d bytes: compress/flate says %v, %.100q", len(want), ok, got)
 	}
-	if q.f.takeover {
+	if q.f.linked {
 		q.past = append(q.past, want...)
 		q.past = q.past[max(0, len(q.past)-q.f.window):]
 	}
@@ -61,8 +60,7 @@ func TestDeflateRoundTrip(t *testing.T) {
 	}
 }
 
-// What no other test compares: that compressing is worth it. The bounds are a
-// little above what was measured.
+// Compressing is worth it. The bounds are a little above the measured values.
 func TestDeflateRatio(t *testing.T) {
 	bounds := map[string]float64{
 		"ticks": 0.35, "chat": 0.47, "json1k": 0.30,
@@ -92,7 +90,7 @@ func TestDeflateSizes(t *testing.T) {
 			with, without := newPeer(t, bits, true), newPeer(t, bits, false)
 			for _, n := range []int{0, 1, 2, 3, 4, 5, 257, 258, 259, 260, 1024, 1025,
 				32768, 32769, 65535, 65536, 98305, 131071, 200_000, 7} {
-				// Noise goes out too, as pieces of a message do.
+				// AppendPiece sends noise too.
 				with.expect(d.AppendPiece(nil, source[:n], true), source[:n])
 				if z, ok := Append(nil, source[:n], bits); ok {
 					without.expect(z, source[:n])
@@ -102,8 +100,8 @@ func TestDeflateSizes(t *testing.T) {
 	}
 }
 
-// A message that does not shrink leaves everything as it was: dst, and the
-// window, whichever way the message took through it.
+// A message that does not shrink leaves dst and the window as they were. The sizes make it go
+// through the window in every way there is.
 func TestDeflateTakesBack(t *testing.T) {
 	for _, bits := range []int{8, 12, 15} {
 		for _, n := range []int{0, 1, 5, 60, 300, 1100, 5000, 40_000, 70_000, 140_000} {
@@ -131,14 +129,14 @@ func TestDeflateTakesBack(t *testing.T) {
 func TestDeflatePieces(t *testing.T) {
 	r, text := corpusRand(9), textMessages(1, 200_000)[0]
 	for _, bits := range []int{8, 10, 12, 15} {
-		for _, takeover := range []bool{true, false} {
-			d, q := NewCompressor(bits), newPeer(t, bits, takeover)
+		for _, linked := range []bool{true, false} {
+			d, q := NewCompressor(bits), newPeer(t, bits, linked)
 			for i := range 42 {
 				m := bytes.Clone(text[r.IntN(50_000):][:1+r.IntN(1<<(4+i%14))])
 				if i%5 == 0 {
 					m = append(m, noise(uint64(i), 1+r.IntN(3000))...)
 				}
-				if !takeover {
+				if !linked {
 					d = Borrow(bits)
 				}
 				var z []byte
@@ -153,7 +151,7 @@ func TestDeflatePieces(t *testing.T) {
 					t.Fatal("nothing was written")
 				}
 				q.expect(z, m)
-				if !takeover {
+				if !linked {
 					d.Release()
 				}
 			}
@@ -161,7 +159,7 @@ func TestDeflatePieces(t *testing.T) {
 	}
 }
 
-// Without context a message's compressed form depends on nothing but itself.
+// The output for a message that refers to nothing before it depends on that message only.
 func TestDeflateForgets(t *testing.T) {
 	messages := chatMessages(20)
 	piecewise := func(m []byte) []byte {
@@ -185,8 +183,8 @@ func TestDeflateForgets(t *testing.T) {
 	}
 }
 
-// A distance of just the window's size is used, one more is not: a peer that
-// keeps just the window reads everything.
+// A distance of the window's size is used, and a distance of one byte more is not. So a peer that
+// keeps the window reads everything.
 func TestDeflateReach(t *testing.T) {
 	for bits := 8; bits <= 15; bits++ {
 		for _, beyond := range []int{0, 1} {
@@ -212,8 +210,8 @@ func TestDeflateBlockTypes(t *testing.T) {
 		{"short", []byte("Hello"), blockFixed},
 		{"repetitive", make([]byte, 1000), blockFixed},
 		{"text", textMessages(1, 2000)[0], blockDynamic},
-		{"two octets by turns", bytes.Repeat([]byte("ab"), 40_000), blockDynamic},
-		{"octets only", []byte(fmt.Sprintf("%x", noise(4, 500))), blockDynamic},
+		{"two bytes by turns", bytes.Repeat([]byte("ab"), 40_000), blockDynamic},
+		{"literals only", []byte(fmt.Sprintf("%x", noise(4, 500))), blockDynamic},
 		{"noise", noise(5, 500), blockStored},
 	} {
 		z := NewCompressor(12).AppendPiece(nil, tt.p, true)
@@ -225,7 +223,7 @@ func TestDeflateBlockTypes(t *testing.T) {
 }
 
 func TestDeflateVectors(t *testing.T) {
-	// RFC 7692 section 7.2.3.1 and 7.2.3.6.
+	// These are the bytes of RFC 7692 section 7.2.3.1 and 7.2.3.6.
 	if z := NewCompressor(15).AppendPiece(nil, []byte("Hello"), true); !bytes.Equal(z, []byte{0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00}) {
 		t.Errorf("Hello: % x", z)
 	}
@@ -234,7 +232,7 @@ func TestDeflateVectors(t *testing.T) {
 	}
 }
 
-// The design's budget: both directions of an idle connection in 15 KB.
+// Both directions together keep at most 15 KB between messages.
 func TestDeflateMemory(t *testing.T) {
 	d, f := NewCompressor(12), NewDecompressor(12, true)
 	state := func() int { return d.Size() + f.Size() }
@@ -258,7 +256,7 @@ func TestDeflateMemory(t *testing.T) {
 		t.Errorf("%d bytes after long messages", n)
 	}
 	if f.scratch != nil || f.tables != nil || f.in != nil {
-		t.Error("an inflater between messages holds more than its history")
+		t.Error("a Decompressor holds more than its history between messages")
 	}
 }
 
@@ -276,8 +274,8 @@ func TestDeflateAllocs(t *testing.T) {
 		return messages[i%len(messages)]
 	}
 	for name, compress := range map[string]func(){
-		"takeover": func() { d.Append(dst, next()) },
-		"none":     func() { Append(dst, next(), 12) },
+		"linked": func() { d.Append(dst, next()) },
+		"alone":  func() { Append(dst, next(), 12) },
 		"pieces": func() {
 			d := Borrow(12)
 			d.AppendPiece(dst, next(), false)
@@ -294,8 +292,8 @@ func TestDeflateAllocs(t *testing.T) {
 	}
 }
 
-// FuzzDeflate sends a few messages, cut from data, some whole and some in
-// pieces, over one connection.
+// FuzzDeflate cuts some messages from data, and sends them to one peer, some whole and some in
+// pieces.
 func FuzzDeflate(f *testing.F) {
 	f.Add([]byte("the cat, the dog, the fox"), uint8(8), uint64(1))
 	f.Add(bytes.Repeat([]byte("a"), 1000), uint8(9), uint64(2))
@@ -308,7 +306,7 @@ func FuzzDeflate(f *testing.F) {
 		d := NewCompressor(int(bits))
 		with, without := newPeer(t, int(bits), true), newPeer(t, int(bits), false)
 		for len(data) > 0 {
-			// The longer, the rarer; now and then many times over.
+			// Long messages are rare. Now and then one is repeated many times over.
 			m := data[:1+r.IntN(len(data))]
 			data = data[len(m):]
 			if r.IntN(8) == 0 {

@@ -7,86 +7,80 @@ import (
 	"sync"
 )
 
-// Decompression of DEFLATE, RFC 1951. What the format is, deflate.go explains;
-// how its codes are read, inflate_huffman.go.
+// This file takes messages in and gives them out, in pieces of any size.
 //
-// A message arrives in pieces that the network cut anywhere, and goes out into
-// buffers of any size. So the inflater is pushed: it is given a piece, and goes
-// on until the input is used up or the output is full, leaving its state such
-// that the next call continues where this one stopped:
+// A message arrives in pieces, cut anywhere, and goes out into buffers of any size. So a
+// Decompressor is pushed. It is given a piece, and goes on until the input is used up or the
+// output is full. The next call continues from there:
 //
-//	feed ──► bits ──► step ──► step ──► … ──► caller's buffer
-//	         ▲ held between calls             │
+//	Feed ──► bits ──► step ──► step ──► … ──► the caller's buffer
+//	         ▲ kept between calls,            │
 //	         fewer than 64                    ▼
-//	                                     history: the last 2^n octets
+//	                                     history: the last 2^n bytes
 //
-// The largest unit that must be there as a whole is a length with its distance,
-// 48 bits. When they are not there yet, nothing of it is taken: all input left
-// is then in the bit buffer, and the unit is read again from its first bit.
-//
-// A message ends in a way of its own (RFC 7692 section 7.2.1 and 7.2.2): its
-// sender flushed, which writes an empty stored block, and dropped that block's
-// last four octets, 00 00 ff ff. They are put back here.
+// The largest unit that must be there as a whole is a length with its distance, 48 bits. If some
+// of these bits have not arrived, nothing of the unit is taken. All input is then in the bit
+// buffer, and the unit is read again from its first bit when more input comes.
 
-// An Status says why inflate came back.
+// A Status says why [Decompressor.Append] returned.
 type Status uint8
 
 const (
-	goesOn    Status = iota // between two steps, never seen outside
-	NeedInput               // the input is used up: feed more of the message
-	Full                    // max octets were written and more are to come
+	goesOn    Status = iota // between two steps, never returned
+	NeedInput               // the input is used up: call Feed with more of the message
+	Full                    // max bytes were appended, and more may follow
 	Done                    // the message is complete
-	Failed                  // see the error
+	Failed                  // there is an error
 )
 
-// An decompressStep is what the next bits of the input are.
+// A decompressStep says what the next bits of the input are.
 type decompressStep uint8
 
 const (
 	stepBlock      decompressStep = iota // the three bits that begin a block
 	stepLength                           // a stored block's length
-	stepStored                           // its octets
+	stepStored                           // a stored block's bytes
 	stepCounts                           // a dynamic block's three counts
-	stepPreLengths                       // the lengths of its code length code
-	stepLengths                          // the lengths of its two codes
+	stepPreLengths                       // the lengths of a dynamic block's code length code
+	stepLengths                          // the lengths of a dynamic block's two codes
 	stepSymbols                          // literals, lengths, distances
 )
 
-// A corruptError is input that is not DEFLATE, or that looks back further than
-// was agreed.
+// A corruptError reports input that is not DEFLATE, or a reference that reaches back further than
+// the window.
 type corruptError string
 
 func (e corruptError) Error() string { return "corrupt compressed data: " + string(e) }
 
-// An inflater is the receiving half of a connection. Between messages it holds
-// nothing but the history, and without context takeover not even that.
+// A Decompressor decompresses messages. Between messages it keeps nothing but its history, which
+// it may not have either. It is used by one goroutine at a time.
 type Decompressor struct {
-	window   int  // how far a distance may reach
-	takeover bool // the history outlives the message
-	hist     history
+	window int  // the longest distance
+	linked bool // messages may refer to earlier ones, so the history outlives the message
+	hist   history
 
-	in      []byte // the caller's, not yet taken
+	in      []byte // the caller's input that was not taken yet
 	last    bool   // in ends the message
-	tailFed bool   // in is the tail
+	tailFed bool   // in is flushTail
 	mayEnd  bool   // the message may end at this block's start without a tail
 
 	step  decompressStep
 	final bool   // the block is the last of its stream
-	bits  uint64 // input taken but not used, the next bit lowest
-	nbits uint   // how many; bits above them are as in the input or zero
+	bits  uint64 // input that was taken and not used, the next bit lowest
+	nbits uint   // how many; the bits above them are as in the input, or zero
 
-	left     int // of a stored block, or lengths of codes yet to read
-	copyLen  int // of a copy that did not fit the output
-	copyDist int //
+	left     int // bytes of a stored block, or lengths of codes, that were not read yet
+	copyLen  int // the rest of a copy that did not fit the output
+	copyDist int // the distance of that copy
 	header   dynamicHeader
-	scratch  *decompressScratch // while a message that needs it is read
+	scratch  *decompressScratch // while a message is read that needs it
 	tables   *decodeTables      // the block's
 
-	err error // what was wrong; nothing can be read after it
+	err error // the first error, which all later calls return
 }
 
-// decompressScratch is what reading a message takes; some 6.5 KB, and without
-// takeover the history of a message that came in several pieces.
+// decompressScratch is the memory for reading a message. It has some 6.5 KB. Without a history of
+// its own, a Decompressor takes the history of a message in several pieces from here too.
 type decompressScratch struct {
 	tables  decodeTables
 	lengths [numLit + numDist]uint8
@@ -95,28 +89,31 @@ type decompressScratch struct {
 
 var scratches = sync.Pool{New: func() any { return new(decompressScratch) }}
 
-// NewDecompressor reads what was compressed with a window of 2^bits octets.
-func NewDecompressor(bits int, takeover bool) *Decompressor {
-	return &Decompressor{window: 1 << bits, takeover: takeover, mayEnd: true}
+// NewDecompressor returns a Decompressor for messages whose references reach back at most
+// 2^windowBits bytes. windowBits is 8 to 15. If linked is true, messages may refer to earlier
+// ones, and the Decompressor keeps a window between messages.
+func NewDecompressor(windowBits int, linked bool) *Decompressor {
+	return &Decompressor{window: 1 << windowBits, linked: linked, mayEnd: true}
 }
 
 // Size returns how many bytes f keeps of earlier messages, f itself not counted.
 func (f *Decompressor) Size() int { return cap(f.hist.buf) }
 
-// feed gives the inflater the next piece of a message, and says whether it is
-// the last. It is to be called at the start of a message and after NeedInput
-// only. chunk is read, not copied, until inflate says NeedInput, Done
-// or fails; it may be empty.
-func (f *Decompressor) Feed(chunk []byte, last bool) {
-	f.in, f.last = chunk, last
+// Feed gives f the next piece of a message. last says that p ends the message; p may be empty. It
+// is called at the start of a message, and after NeedInput.
+//
+// f does not copy p. The caller must leave p unchanged until Append returns NeedInput, Done or
+// Failed.
+func (f *Decompressor) Feed(p []byte, last bool) {
+	f.in, f.last = p, last
 }
 
-// inflate appends to dst what the input fed so far says, at most max octets,
-// and grows dst as append does. It takes its history from its own copy, so the
-// caller may do with the result as it likes. That max octets were written does
-// not mean Full: the message may end there.
+// Append appends the decompressed input to dst, at most max bytes, and grows dst in proportion to
+// the bytes that it appends. The caller may change the result at will: f has a copy of the bytes
+// that later messages may refer to. A message of exactly max bytes ends with Done, not with Full.
 //
-// It writes to dst's capacity beyond what it returns, but not beyond max.
+// Append may write to dst's capacity behind the result, at most to max bytes behind dst. After an
+// error, every call returns the same error.
 func (f *Decompressor) Append(dst []byte, max int) ([]byte, Status, error) {
 	if f.err != nil {
 		return dst, Failed, f.err
@@ -130,7 +127,7 @@ func (f *Decompressor) Append(dst []byte, max int) ([]byte, Status, error) {
 	return o.buf[:o.n], status, f.err
 }
 
-// run takes step after step.
+// run takes one step after another.
 func (f *Decompressor) run(o *output) Status {
 	for {
 		status := f.takeStep(o)
@@ -162,9 +159,10 @@ func (f *Decompressor) takeStep(o *output) Status {
 	}
 }
 
+// flushTail is the end of the empty stored block that ends a message.
 var flushTail = []byte{0x00, 0x00, 0xff, 0xff}
 
-// moreInput decides what follows when all input is used up.
+// moreInput decides what follows when the input is used up.
 func (f *Decompressor) moreInput() Status {
 	between := f.step == stepBlock && f.nbits == 0
 	switch {
@@ -179,10 +177,10 @@ func (f *Decompressor) moreInput() Status {
 	return goesOn
 }
 
-// remember keeps what a later call may look back on.
+// remember adds fresh to the history if later input may refer to it.
 func (f *Decompressor) remember(fresh []byte, status Status) {
-	if f.takeover || status == NeedInput || status == Full {
-		if !f.takeover && f.hist.buf == nil {
+	if f.linked || status == NeedInput || status == Full {
+		if !f.linked && f.hist.buf == nil {
 			f.needScratch()
 			f.hist.buf = f.scratch.spare[:0]
 		}
@@ -190,10 +188,10 @@ func (f *Decompressor) remember(fresh []byte, status Status) {
 	}
 }
 
-// endMessage makes ready for the next message.
+// endMessage makes f ready for the next message.
 func (f *Decompressor) endMessage() {
 	if f.scratch != nil {
-		if !f.takeover {
+		if !f.linked {
 			f.scratch.spare, f.hist = f.hist.buf, history{}
 		}
 		scratches.Put(f.scratch)
@@ -204,24 +202,26 @@ func (f *Decompressor) endMessage() {
 	f.last, f.tailFed, f.mayEnd = false, false, true
 }
 
+// needScratch takes a scratch from the pool if f has none.
 func (f *Decompressor) needScratch() {
 	if f.scratch == nil {
 		f.scratch = scratches.Get().(*decompressScratch)
 	}
 }
 
+// corrupt sets the error.
 func (f *Decompressor) corrupt(format string, args ...any) Status {
 	f.err = corruptError(fmt.Sprintf(format, args...))
 	f.in, f.tables, f.scratch, f.hist = nil, nil, nil, history{}
 	return Failed
 }
 
-// An output is the caller's buffer during one call.
+// An output is the caller's buffer during one call of Append.
 type output struct {
-	buf   []byte // may be written up to its length
-	start int    // where this call began to write: what is before is not history
-	n     int    // written so far
-	limit int    // n never exceeds it
+	buf   []byte // up to its length, it may be written
+	start int    // where this call began to write; the bytes before are not the message's
+	n     int    // the end of the bytes written so far
+	limit int    // the largest n
 }
 
 func newOutput(dst []byte, max int) output {
@@ -232,8 +232,8 @@ func newOutput(dst []byte, max int) output {
 	return output{dst[:min(cap(dst), limit)], len(dst), len(dst), limit}
 }
 
-// grow makes room for at least one octet, if the limit allows. The buffer
-// doubles, so that it follows what was inflated and no announcement.
+// grow makes room for at least one byte if the limit allows. The buffer doubles, so its size
+// follows the bytes that were decompressed and no announcement.
 func (o *output) grow() bool {
 	if o.n < len(o.buf) {
 		return true

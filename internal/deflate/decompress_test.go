@@ -22,7 +22,7 @@ func raceEnabled() bool {
 	return false
 }
 
-// unhex reads octets as the RFCs print them.
+// unhex reads bytes as RFCs print them.
 func unhex(t testing.TB, s string) []byte {
 	t.Helper()
 	p, err := hex.DecodeString(strings.ReplaceAll(s, " ", ""))
@@ -42,8 +42,8 @@ func inflateWhole(f *Decompressor, compressed []byte) ([]byte, error) {
 	return p, err
 }
 
-// inflatePieces reads a message that arrives in pieces of any size, into
-// buffers of any size, which are overwritten after every call.
+// inflatePieces reads a message that arrives in pieces of any size, into buffers of any size,
+// which are overwritten after every call.
 func inflatePieces(f *Decompressor, compressed []byte, pieces, buffers func() int) ([]byte, error) {
 	var message []byte
 	for rest := compressed; ; {
@@ -88,7 +88,7 @@ func TestInflateVectors(t *testing.T) {
 		{"section 7.2.3.5", []message{{"f2 48 05 00 00 00 ff ff ca c9 c9 07 00", "Hello"}}},
 		{"section 7.2.3.6", []message{{"00", ""}, {"f2 48 cd c9 c9 07 00", "Hello"}}},
 		{"empty, fixed code", []message{{"02 00", ""}, {"f2 48 cd c9 c9 07 00", "Hello"}}},
-		{"no octets at all", []message{{"", ""}, {"f2 48 cd c9 c9 07 00", "Hello"}, {"", ""}, {"f2 00 11 00 00", "Hello"}}},
+		{"no bytes at all", []message{{"", ""}, {"f2 48 cd c9 c9 07 00", "Hello"}, {"", ""}, {"f2 00 11 00 00", "Hello"}}},
 		{"final block at the end", []message{{"f3 48 cd c9 c9 07 00", "Hello"}, {"f2 00 11 00 00", "Hello"}}},
 		{"final blocks in the middle", []message{{"f3 48 cd c9 c9 07 00 f3 48 cd c9 c9 07 00 03 00 00", "HelloHello"}}},
 		{"reference over a final block", []message{{"f3 48 cd c9 c9 07 00 f2 00 11 00 00", "HelloHello"}}},
@@ -96,7 +96,7 @@ func TestInflateVectors(t *testing.T) {
 		{"final block of a flush", []message{{"4a 04 04", "a"}}},
 		{"a stored block that takes the tail", []message{{"00 04 00 fb ff", "\x00\x00\xff\xff"}}},
 	} {
-		// Whole, cut at every place, and octet by octet.
+		// Each is read byte by byte, and cut at every place.
 		for cut := range 20 {
 			f := NewDecompressor(15, true)
 			for _, m := range tt.messages {
@@ -151,8 +151,7 @@ func fixedBlock(src []byte, seqs ...sequence) []byte {
 	return w.out
 }
 
-// RFC 7692 section 7.1.2: a window of 2^bits octets is reached by distances up
-// to just that, within a message and over messages.
+// The longest distance is the window's size, within a message and over messages.
 func TestInflateWindow(t *testing.T) {
 	for bits := 8; bits <= 15; bits++ {
 		window := 1 << bits
@@ -196,8 +195,8 @@ func TestInflateWindow(t *testing.T) {
 	}
 }
 
-// Without context takeover, a message cannot refer to the one before.
-func TestInflateNoTakeover(t *testing.T) {
+// If messages are not linked, none can refer to the one before.
+func TestInflateUnlinked(t *testing.T) {
 	for _, pieces := range []int{1, 100} {
 		f := NewDecompressor(15, false)
 		every := func() int { return pieces }
@@ -213,8 +212,8 @@ func TestInflateNoTakeover(t *testing.T) {
 	}
 }
 
-// A limit of just the message's size lets it pass; one less does not, and
-// nothing beyond it is written.
+// A limit of the message's size lets the message pass, and a limit of one byte less does not.
+// Append writes nothing beyond the limit.
 func TestInflateLimit(t *testing.T) {
 	for _, m := range []string{"f2 48 cd c9 c9 07 00", "00 05 00 fa ff 48 65 6c 6c 6f 00", "f3 48 cd c9 c9 07 00"} {
 		for limit := range 8 {
@@ -252,13 +251,13 @@ func TestInflateBomb(t *testing.T) {
 	}
 }
 
-// A connection may wait for the rest of a message for long.
+// A Decompressor that waits for the rest of a message, perhaps for long, takes little memory.
 func TestInflateParked(t *testing.T) {
 	if n := unsafe.Sizeof(decompressScratch{}); n > 8<<10 {
 		t.Errorf("a message in progress holds %d bytes", n)
 	}
 	if n := unsafe.Sizeof(Decompressor{}); n > 256 {
-		t.Errorf("an inflater is %d bytes", n)
+		t.Errorf("a Decompressor has %d bytes", n)
 	}
 }
 
@@ -266,13 +265,13 @@ func TestInflateAllocs(t *testing.T) {
 	if raceEnabled() {
 		t.Skip("the race detector makes sync.Pool forget")
 	}
-	for _, takeover := range []bool{true, false} {
+	for _, linked := range []bool{true, false} {
 		for _, piece := range []int{1 << 20, 700} {
 			var messages []benchMessage
 			for _, c := range corpora() {
 				messages = append(messages, compressedCorpus(c, 12, false)[:10]...)
 			}
-			f, dst, i := NewDecompressor(12, takeover), make([]byte, 0, 64<<10), 0
+			f, dst, i := NewDecompressor(12, linked), make([]byte, 0, 64<<10), 0
 			read := func() {
 				rest := messages[i%len(messages)].compressed
 				for i++; len(rest) > 0; {
@@ -288,7 +287,7 @@ func TestInflateAllocs(t *testing.T) {
 				read()
 			}
 			if n := testing.AllocsPerRun(2*len(messages), read); n != 0 {
-				t.Errorf("takeover %v, pieces of %d: %v allocations per message", takeover, piece, n)
+				t.Errorf("linked %v, pieces of %d: %v allocations per message", linked, piece, n)
 			}
 		}
 	}

@@ -10,7 +10,8 @@ import (
 	"testing"
 )
 
-// RFC 1928 section 4 has three kinds of address. Addresses that none of them can hold are refused.
+// RFC 1928 section 4 has three kinds of address. Addresses that none of them can hold are
+// refused.
 func TestRequest(t *testing.T) {
 	for _, tt := range []struct{ addr, want string }{
 		{"192.0.2.1:80", "\x05\x01\x00\x01\xc0\x00\x02\x01\x00\x50"},
@@ -26,8 +27,8 @@ func TestRequest(t *testing.T) {
 	}
 }
 
-// Connect follows the conversation to its end and reads no byte more: the bytes behind the reply are
-// the server's. A conversation that is cut short ends with io.ErrUnexpectedEOF.
+// Connect follows the conversation to its end and reads no byte more: the bytes behind the reply
+// are the server's. A conversation that is cut short ends with io.ErrUnexpectedEOF.
 func TestConnect(t *testing.T) {
 	user := url.UserPassword("me", "secret")
 	const connect, fine = "\x05\x01\x00\x03\x01h\x00\x50", "\x05\x00\x00\x01\x00\x00\x00\x00\x00\x00"
