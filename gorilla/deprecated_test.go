@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// The deprecated functions do what the methods do: one round trip through all of them.
+// The deprecated functions do the same as the methods, in one round trip through all of them.
 func TestDeprecatedFunctions(t *testing.T) {
 	hs := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c, err := Upgrade(w, r, nil, 1024, 1024)

@@ -23,7 +23,7 @@ import (
 	plain "github.com/plainsocket/websocket"
 )
 
-// conn is what programs do to add methods.
+// Programs embed a Conn to add methods.
 type conn struct{ *gorilla.Conn }
 
 func echo(c *gorilla.Conn) error {

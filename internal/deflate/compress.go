@@ -74,7 +74,7 @@ func (d *Compressor) Append(dst, p []byte) (out []byte, ok bool) {
 }
 
 // AppendPiece appends a piece of a message, compressed, to dst. The output of all pieces together
-// is the message. last says that p ends it; p may be empty.
+// is the message. last says that p ends it. p may be empty.
 //
 // Between two pieces d holds back up to seven bits, so only the last piece ends with a flush.
 // There is no way back from a piece: if it does not shrink, it becomes a stored block.

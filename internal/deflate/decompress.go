@@ -52,8 +52,8 @@ type corruptError string
 
 func (e corruptError) Error() string { return "corrupt compressed data: " + string(e) }
 
-// A Decompressor decompresses messages. Between messages it keeps nothing but its history, which
-// it may not have either. It is used by one goroutine at a time.
+// A Decompressor decompresses messages. Between messages it keeps its history, and nothing at all
+// if messages are not linked. It is used by one goroutine at a time.
 type Decompressor struct {
 	window int  // the longest distance
 	linked bool // messages may refer to earlier ones, so the history outlives the message
@@ -67,7 +67,7 @@ type Decompressor struct {
 	step  decompressStep
 	final bool   // the block is the last of its stream
 	bits  uint64 // input that was taken and not used, the next bit lowest
-	nbits uint   // how many; the bits above them are as in the input, or zero
+	nbits uint   // how many of them; higher bits are as in the input, or zero
 
 	left     int // bytes of a stored block, or lengths of codes, that were not read yet
 	copyLen  int // the rest of a copy that did not fit the output
@@ -79,12 +79,12 @@ type Decompressor struct {
 	err error // the first error, which all later calls return
 }
 
-// decompressScratch is the memory for reading a message. It has some 6.5 KB. Without a history of
-// its own, a Decompressor takes the history of a message in several pieces from here too.
+// decompressScratch is the memory for reading a message. It has some 6.5 KB. If messages are not
+// linked, a message in several pieces needs a history too, while it is read. spare is its array.
 type decompressScratch struct {
 	tables  decodeTables
 	lengths [numLit + numDist]uint8
-	spare   []byte // for history
+	spare   []byte
 }
 
 var scratches = sync.Pool{New: func() any { return new(decompressScratch) }}
@@ -99,8 +99,8 @@ func NewDecompressor(windowBits int, linked bool) *Decompressor {
 // Size returns how many bytes f keeps of earlier messages, f itself not counted.
 func (f *Decompressor) Size() int { return cap(f.hist.buf) }
 
-// Feed gives f the next piece of a message. last says that p ends the message; p may be empty. It
-// is called at the start of a message, and after NeedInput.
+// Feed gives f the next piece of a message. last says that p ends the message. p may be empty.
+// The caller calls Feed at the start of a message, and after NeedInput.
 //
 // f does not copy p. The caller must leave p unchanged until Append returns NeedInput, Done or
 // Failed.
@@ -219,7 +219,7 @@ func (f *Decompressor) corrupt(format string, args ...any) Status {
 // An output is the caller's buffer during one call of Append.
 type output struct {
 	buf   []byte // up to its length, it may be written
-	start int    // where this call began to write; the bytes before are not the message's
+	start int    // the position at which this call began to write
 	n     int    // the end of the bytes written so far
 	limit int    // the largest n
 }

@@ -4,7 +4,7 @@ package deflate
 // window.
 type history struct {
 	buf  []byte
-	next int // where the next byte goes; if buf is full, the oldest byte is there
+	next int // the place of the next byte, and of the oldest one if buf is full
 }
 
 // add adds p. Bytes that leave the window are forgotten.

@@ -214,7 +214,7 @@ func (f *tableFiller) fill(sorted []uint16) {
 func (f *tableFiller) fillSecond(sorted []uint16, n uint, word int) {
 	rootMask := 1<<f.root - 1
 	prefix, start, subBits := -1, 0, uint(0)
-	next := 1 << f.root // where the next second level starts
+	next := 1 << f.root // the start of the next second level
 	left := int(f.count[n])
 	for _, s := range sorted {
 		for left == 0 {

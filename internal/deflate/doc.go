@@ -3,16 +3,16 @@
 // It is for a program that exchanges many messages with many peers. Such messages are often
 // short, and one resembles the next. Compressed alone, a short message hardly shrinks. Compressed
 // as a continuation of the messages before it, it shrinks to a third. For that, both sides keep
-// the last bytes of what was sent, and a program with 100,000 peers keeps them 100,000 times. So
-// a [Compressor] and a [Decompressor] hold little between two messages: the window, whose size
-// the program chooses, and a table of a few KiB. All other memory belongs to a call that runs,
-// and calls share it.
+// the last bytes that were sent, and a program with 100,000 peers keeps them 100,000 times. So a
+// [Compressor] and a [Decompressor] hold little between two messages: the window, whose size the
+// program chooses, and a table of a few KiB. All other memory belongs to a call that runs, and
+// calls share it.
 //
 // # Why not compress/flate
 //
 // The Writer of compress/flate takes up to 1.2 MB. It cannot take back a message that did not
 // shrink. Its window always has 32 KiB, so it is of no use to a peer that keeps less. At some
-// levels it forgets what came before a flush. Its Reader pulls its input from an [io.Reader], and
+// levels it forgets the data before a flush. Its Reader pulls its input from an [io.Reader], and
 // so needs a waiting goroutine for a message that has arrived in part. A Decompressor is given
 // its input instead.
 //

@@ -12,7 +12,7 @@
 //	05 01 00 address port   ──►
 //	                        ◄──     05 00 00 address port
 //
-// A method is a way to say who the client is. This package knows two: saying nothing, and a user
+// A method is a way to identify the client. This package knows two: no identification, and a user
 // name with a password (RFC 1929).
 package socks5
 
