@@ -22,8 +22,9 @@ func Example() {
 		message, _, err := d.Append(nil, 1<<20)
 		fmt.Printf("%d bytes as %d: %s, %v\n", len(text), len(compressed), message, err)
 	}
-	// Output: 40 bytes as 39: {"bid":10.5,"ask":10.6,"currency":"EUR"}, <nil> 40 bytes as 10:
-	// {"bid":10.4,"ask":10.7,"currency":"EUR"}, <nil>
+	// Output:
+	// 40 bytes as 39: {"bid":10.5,"ask":10.6,"currency":"EUR"}, <nil>
+	// 40 bytes as 10: {"bid":10.4,"ask":10.7,"currency":"EUR"}, <nil>
 }
 
 // A message arrives in pieces, and goes out into a small buffer.
@@ -44,5 +45,9 @@ func ExampleDecompressor() {
 		}
 		fmt.Printf("%q\n", p)
 	}
-	// Output: "the cat, " "the dog, the fox" ", the cat, the d" "og, the fox"
+	// Output:
+	// "the cat, "
+	// "the dog, the fox"
+	// ", the cat, the d"
+	// "og, the fox"
 }
