@@ -27,7 +27,7 @@ func TestDeprecatedFunctions(t *testing.T) {
 			t.Error(err)
 		}
 		WriteJSON(c, v)
-		io.Copy(io.Discard, c.UnderlyingConn())
+		io.Copy(io.Discard, c.NetConn())
 	}))
 	defer hs.Close()
 	u, _ := url.Parse("ws" + strings.TrimPrefix(hs.URL, "http"))
@@ -36,7 +36,7 @@ func TestDeprecatedFunctions(t *testing.T) {
 		t.Fatal(err)
 	}
 	c, resp, err := NewClient(nc, u, http.Header{"Origin": {"https://elsewhere.example"}}, 1024, 1024)
-	if err != nil || resp.StatusCode != http.StatusSwitchingProtocols || c.UnderlyingConn() != nc {
+	if err != nil || resp.StatusCode != http.StatusSwitchingProtocols || c.NetConn() != nc {
 		t.Fatal(c, resp, err)
 	}
 	defer c.Close()
