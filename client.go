@@ -80,6 +80,16 @@ type Dialer struct {
 	// PingInterval, less than 0 never.
 	PongTimeout time.Duration
 
+	// QueueLimit is how many bytes of messages that Enqueue and its kin were given
+	// may wait for a slow peer, each message counting as 64 at the least: 0 means
+	// 256 KiB, less than 0 no limit. One message may pass it if no other waits.
+	QueueLimit int
+
+	// QueueTimeout is how long the oldest of these messages may wait, or a control
+	// frame that the library sends by itself, before the transport is closed and
+	// reads and writes return ErrQueueTimeout: 0 means 10 s, less than 0 for ever.
+	QueueTimeout time.Duration
+
 	// Trace, if not nil, is told of handshakes, frames and the end.
 	Trace *Trace
 

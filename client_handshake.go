@@ -212,6 +212,7 @@ func (d *Dialer) exchange(c *Conn, r *http.Request, offers []deflateOffer) (resp
 		err = d.takeDeflate(c, resp.Header["Sec-Websocket-Extensions"], offers)
 	}
 	c.configure(settings{limit: d.ReadLimit, maxFragments: d.MaxFragments, closeTimeout: d.CloseTimeout, subprotocol: subprotocol,
+		queueLimit: d.QueueLimit, queueTimeout: d.QueueTimeout,
 		frameSize: d.WriteBufferSize, trace: d.Trace})
 	c.coalesce = d.CoalesceWrites
 	keepBody(c, resp)

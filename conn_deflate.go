@@ -164,11 +164,26 @@ func (d *connDeflate) wants(n int) bool {
 // writeDeflated writes a message in one compressed frame, or as it is if that
 // would not be shorter. Its caller holds out.lock.
 func (c *Conn) writeDeflated(op opcode, data []byte) error {
-	if c.out.err != nil {
-		return c.out.err
+	if err := c.writable(); err != nil {
+		return err
 	}
-	d, buf := c.deflate, getDeflateBuffer()
+	frame, buf := c.deflatedFrame(op, data)
+	if frame == nil {
+		return c.writeFrame(op, true, data)
+	}
 	defer putDeflateBuffer(buf)
+	err := c.writeFrameBytes(frame)
+	if err != nil {
+		c.deflate.forget() // the peer has not seen this message, so no later one may refer to it
+	}
+	return err
+}
+
+// deflatedFrame returns a message as one compressed frame, which lies in buf, or
+// nil if it would not be shorter. The next message may refer to this one then. Its
+// caller holds out.lock.
+func (c *Conn) deflatedFrame(op opcode, data []byte) (frame []byte, buf *[]byte) {
+	d, buf := c.deflate, getDeflateBuffer()
 	room := (*buf)[:maxHeaderLen]
 	var out []byte
 	var ok bool
@@ -179,42 +194,8 @@ func (c *Conn) writeDeflated(op opcode, data []byte) error {
 	}
 	*buf = out[:0]
 	if !ok {
-		return c.writeFrame(op, true, data)
+		putDeflateBuffer(buf)
+		return nil, nil
 	}
-	err := c.writeSealed(c.seal(out, frameHeader{frameBits: frameBits{fin: true, rsv: rsv1}, opcode: op}))
-	if err != nil {
-		d.forget() // the peer has not seen this message, so no later one may refer to it
-	}
-	return err
-}
-
-// seal turns b, which has room for a header in front of a payload, into a
-// frame. h lacks the length and the mask.
-func (c *Conn) seal(b []byte, h frameHeader) (frame []byte) {
-	payload := b[maxHeaderLen:]
-	h.length = int64(len(payload))
-	if c.client {
-		h.masked, h.key = true, newMaskingKey()
-		mask(payload, h.key)
-	}
-	var room [maxHeaderLen]byte
-	header := appendHeader(room[:0], h)
-	start := maxHeaderLen - len(header)
-	copy(b[start:], header)
-	return b[start:]
-}
-
-// writeSealed writes what seal returned. Its caller holds out.lock.
-func (c *Conn) writeSealed(frame []byte) error {
-	if c.settings.Load().isTraced() {
-		c.traceSealed(frame)
-	}
-	if c.out.held != nil || c.flags.has(flagMore) {
-		return c.writeBehind(frame)
-	}
-	n, err := c.nc.Write(frame)
-	if err != nil {
-		return c.writeFailed(err, n > 0)
-	}
-	return nil
+	return c.buildFrame(out, frameHeader{frameBits: frameBits{fin: true, rsv: rsv1}, opcode: op}), buf
 }

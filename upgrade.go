@@ -69,6 +69,16 @@ type Upgrader struct {
 	// PingInterval, less than 0 never.
 	PongTimeout time.Duration
 
+	// QueueLimit is how many bytes of messages that Enqueue and its kin were given
+	// may wait for a slow peer, each message counting as 64 at the least: 0 means
+	// 256 KiB, less than 0 no limit. One message may pass it if no other waits.
+	QueueLimit int
+
+	// QueueTimeout is how long the oldest of these messages may wait, or a control
+	// frame that the library sends by itself, before the transport is closed and
+	// reads and writes return ErrQueueTimeout: 0 means 10 s, less than 0 for ever.
+	QueueTimeout time.Duration
+
 	// Trace, if not nil, is told of handshakes, frames and ends.
 	Trace *Trace
 
@@ -163,7 +173,7 @@ func (c *Conn) reserve() {
 
 func (c *Conn) unreserve() {
 	c.readLock.unlock()
-	c.out.lock.unlock()
+	c.unlockWrite()
 }
 
 // check decides about a request, with all rules of RFC 6455 section 4.2.
@@ -236,7 +246,7 @@ func (u *Upgrader) respond(c *Conn, r *http.Request, key string, extra http.Head
 	subprotocol := u.subprotocol(r, extra)
 	extensions := u.agreeOnDeflate(c, r)
 	c.configure(settings{limit: u.ReadLimit, maxFragments: u.MaxFragments, closeTimeout: u.CloseTimeout, subprotocol: subprotocol,
-		frameSize: u.WriteBufferSize, trace: u.Trace})
+		queueLimit: u.QueueLimit, queueTimeout: u.QueueTimeout, frameSize: u.WriteBufferSize, trace: u.Trace})
 	c.coalesce = u.CoalesceWrites
 	buf := getBuffer()
 	defer putBuffer(buf)
