@@ -118,6 +118,12 @@ func (c *Conn) RemoteAddr() net.Addr { return c.nc.RemoteAddr() }
 // break the stream of frames.
 func (c *Conn) NetConn() net.Conn { return c.nc }
 
+// UnderlyingConn returns the transport.
+//
+// Deprecated: use [Conn.NetConn], which returns the same. UnderlyingConn is here for programs written
+// for gorilla/websocket.
+func (c *Conn) UnderlyingConn() net.Conn { return c.nc }
+
 // SetReadDeadline sets when reads give up, including one that is waiting. The
 // zero time means never. A read that gave up lost nothing: after a new
 // deadline the next one goes on, even in the middle of a frame.

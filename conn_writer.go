@@ -7,6 +7,8 @@ import (
 	"io"
 	"sync/atomic"
 	"time"
+
+	"github.com/plainsocket/websocket/internal/deflate"
 )
 
 // A messageWriter is what NextWriter returns: one message as a stream. Not
@@ -26,9 +28,9 @@ type messageWriter struct {
 	buf []byte
 	n   int // end of the payload in buf
 
-	deflater   *deflater // compresses this message, once it has outgrown buf
-	borrowed   bool      // deflater goes back to its pool
-	compressed []byte    // for the output of deflater
+	deflater   *deflate.Compressor // compresses this message, once it has outgrown buf
+	borrowed   bool                // deflater goes back to its pool
+	compressed []byte              // for the output of deflater
 
 	frame    []byte // built and not sent yet, in buf or compressed
 	frameFin bool   // frame is the message's last
@@ -296,13 +298,13 @@ func (w *messageWriter) buildFrame(fin bool) {
 	if w.op != opContinuation && c.deflate.wants(w.n) {
 		w.rsv = rsv1
 		if w.deflater = c.deflate.deflater; w.deflater == nil {
-			w.deflater, w.borrowed = borrowDeflater(c.deflate.sendBits), true
+			w.deflater, w.borrowed = deflate.Borrow(c.deflate.sendBits), true
 		}
 		w.compressed = make([]byte, maxHeaderLen, bufferSize/4)
 	}
 	b := w.buf[:w.n]
 	if w.deflater != nil {
-		w.compressed = w.deflater.appendChunk(w.compressed[:maxHeaderLen], w.payload(), fin)
+		w.compressed = w.deflater.AppendPiece(w.compressed[:maxHeaderLen], w.payload(), fin)
 		b = w.compressed
 	}
 	w.frame, w.frameFin = c.buildFrame(b, frameHeader{frameBits: frameBits{fin: fin, rsv: w.rsv}, opcode: w.op}), fin
@@ -329,7 +331,7 @@ func (w *messageWriter) end(err error) {
 		w.buf = nil
 	}
 	if w.borrowed {
-		w.deflater.release()
+		w.deflater.Release()
 	}
 	w.deflater = nil
 }

@@ -97,6 +97,6 @@
 // The files are meant to be read, in this order: mask.go, frame.go, inbound.go,
 // close.go, utf8.go, header.go, handshake.go, origin.go, conn.go, conn_read.go,
 // conn_frames.go, conn_write.go, conn_close.go, server.go, upgrade.go,
-// client.go, proxy.go; then conn_drive.go and conn_coalesce.go for speed, and
-// compress.go and deflate.go for compression.
+// client.go, proxy.go; then conn_drive.go and conn_coalesce.go for speed,
+// compress.go for compression, and the packages in internal for DEFLATE and SOCKS5.
 package websocket

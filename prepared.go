@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync/atomic"
 	"time"
+
+	"github.com/plainsocket/websocket/internal/deflate"
 )
 
 // A PreparedMessage is a message that was encoded once, to be sent on many
@@ -69,7 +71,7 @@ func (c *Conn) preparedFrame(pm *PreparedMessage) []byte {
 		return pm.frame
 	}
 	if c.deflate.deflater != nil {
-		c.deflate.deflater.remember(pm.payload)
+		c.deflate.deflater.Remember(pm.payload)
 	}
 	return frame
 }
@@ -81,7 +83,7 @@ func (pm *PreparedMessage) deflatedFrame(bits int) []byte {
 		return *frame
 	}
 	var frame []byte
-	if out, ok := appendDeflated(nil, pm.payload, bits); ok {
+	if out, ok := deflate.Append(nil, pm.payload, bits); ok {
 		h := frameHeader{frameBits: frameBits{fin: true, rsv: rsv1}, opcode: pm.op, length: int64(len(out))}
 		frame = append(appendHeader(make([]byte, 0, maxHeaderLen+len(out)), h), out...)
 	}

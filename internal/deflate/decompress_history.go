@@ -1,13 +1,13 @@
-package websocket
+package deflate
 
-// A history is a ring of the last octets. It grows as they come, until it is as
-// large as the window.
+// A history is a ring of the last bytes. It grows as they come, until it is as large as the
+// window.
 type history struct {
 	buf  []byte
-	next int // where the next octet goes, the place of the oldest once buf is full
+	next int // the place of the next byte, and of the oldest one if buf is full
 }
 
-// add appends p to what is remembered of it within the window.
+// add adds p. Bytes that leave the window are forgotten.
 func (h *history) add(p []byte, window int) {
 	if len(p) >= window {
 		p = p[len(p)-window:]
@@ -27,8 +27,8 @@ func (h *history) add(p []byte, window int) {
 	}
 }
 
-// reserve makes room for n octets: twice what there was, never more than the
-// window, in an array of just that size.
+// reserve makes room for n bytes. It doubles the array, up to the window's size and not a byte
+// more.
 func (h *history) reserve(n, window int) {
 	if n > cap(h.buf) {
 		size := min(max(n, 2*cap(h.buf), 256), window)
@@ -36,8 +36,8 @@ func (h *history) reserve(n, window int) {
 	}
 }
 
-// at returns the octets that begin dist before the end, up to where the ring's
-// array ends.
+// at returns the bytes that begin dist before the end. They stop at the end, or at the end of the
+// array.
 func (h *history) at(dist int) []byte {
 	i := h.next - dist
 	if i < 0 {
@@ -46,8 +46,8 @@ func (h *history) at(dist int) []byte {
 	return h.buf[i:h.next]
 }
 
-// copyWhole fills p with the octets that begin dist before the end, if they are
-// remembered, all of them, and in one piece.
+// copyWhole fills p with the bytes that begin dist before the end. If the history does not have
+// them all in one piece, it does nothing and reports false.
 func (h *history) copyWhole(p []byte, dist int) bool {
 	i := h.next - dist
 	if i < 0 {

@@ -1,4 +1,4 @@
-package websocket
+package deflate
 
 import (
 	"bytes"
@@ -13,8 +13,8 @@ import (
 
 // Flags of testdata/zlibcheck.py.
 const (
-	zlibNewContext = 1
-	zlibRefused    = 2
+	zlibForget  = 1
+	zlibRefused = 2
 )
 
 // A zlibCheck collects messages for testdata/zlibcheck.py.
@@ -31,32 +31,32 @@ func (c *zlibCheck) add(bits, flags int, compressed, plain []byte) {
 	c.records.Write(plain)
 }
 
-// addConnection adds messages of a connection with takeover, every third of
-// them in pieces, and each once more without context.
-func (c *zlibCheck) addConnection(bits int, messages [][]byte) {
+// addSequence adds messages that refer to the ones before, every third of them in pieces. It also
+// adds each message alone.
+func (c *zlibCheck) addSequence(bits int, messages [][]byte) {
 	var alone [][]byte
-	d, flags := newDeflater(bits), zlibNewContext
+	d, flags := NewCompressor(bits), zlibForget
 	for i, m := range messages {
 		z, ok := []byte(nil), true
 		if i%3 == 0 {
-			z = d.appendChunk(nil, m[:len(m)/3], false)
-			z = d.appendChunk(z, m[len(m)/3:], true)
-		} else if z, ok = d.appendMessage(nil, m); !ok {
+			z = d.AppendPiece(nil, m[:len(m)/3], false)
+			z = d.AppendPiece(z, m[len(m)/3:], true)
+		} else if z, ok = d.Append(nil, m); !ok {
 			continue
 		}
 		c.add(bits, flags, z, m)
 		flags = 0
-		if z, ok := appendDeflated(nil, m, bits); ok {
+		if z, ok := Append(nil, m, bits); ok {
 			alone = append(alone, z, m)
 		}
 	}
 	for i := 0; i < len(alone); i += 2 {
-		c.add(bits, zlibNewContext, alone[i], alone[i+1])
+		c.add(bits, zlibForget, alone[i], alone[i+1])
 	}
 }
 
-// What is sent stays within the window by zlib's judgement too. It needs Python
-// 3 and is run where PLAINSOCKET_ZLIB is 1, and there it must be able to run.
+// No reference leaves the window, by zlib's judgement too. The test needs Python 3. It runs if
+// PLAINSOCKET_ZLIB is 1, and then fails if it cannot.
 func TestDeflateZlib(t *testing.T) {
 	if os.Getenv("PLAINSOCKET_ZLIB") != "1" {
 		t.Skip("PLAINSOCKET_ZLIB is not 1")
@@ -67,19 +67,19 @@ func TestDeflateZlib(t *testing.T) {
 			n := max(4, min(300, 30_000/len(corpus.messages[0])))
 			messages := append(slices.Clone(corpus.messages[:n]), noise(1, 700), noise(2, 40_000), nil)
 			for i := range 20 {
-				// The same again from further and further back.
+				// The same message again, from further and further back.
 				m := bytes.Clone(messages[0])
 				messages = append(messages, m, noise(uint64(i), 1<<bits/10))
 			}
-			c.addConnection(bits, messages)
+			c.addSequence(bits, messages)
 		}
 		if bits < 15 {
-			// The check must see what it is there for: one octet too far.
+			// The check must find the fault that it is there for: one byte too far.
 			m := make([]byte, 1<<bits+1+100)
 			copy(m, noise(3, 100))
 			copy(m[1<<bits+1:], m[:100])
-			c.add(bits, zlibNewContext|zlibRefused, newDeflater(bits+1).appendChunk(nil, m, true), m)
-			c.add(bits+1, zlibNewContext, newDeflater(bits+1).appendChunk(nil, m, true), m)
+			c.add(bits, zlibForget|zlibRefused, NewCompressor(bits+1).AppendPiece(nil, m, true), m)
+			c.add(bits+1, zlibForget, NewCompressor(bits+1).AppendPiece(nil, m, true), m)
 		}
 	}
 	python := exec.Command("python3", "testdata/zlibcheck.py")

@@ -1,19 +1,19 @@
-"""Reads compressed messages from standard input and checks that zlib, with a
-window of the size that was agreed, makes of them what it should.
+"""Reads compressed messages from standard input, and checks that zlib, with a
+window of the size that each record gives, reads them.
 
-zlib looks at distances only where its window ends, and a large output buffer
-serves it as a longer window: so it is given one octet of output per call.
+zlib uses a large output buffer as a longer window, and then accepts distances
+that are too long. So each call gives it room for one byte of output.
 
-A record is: octets window bits and flags, two 32-bit lengths, little endian,
-the compressed message and the plain one. Flag 1: nothing before this message
-may be referred to. Flag 2: zlib is to refuse the message.
+A record is one byte for the window, one for flags, two 32-bit lengths in little
+endian order, the compressed message and the plain one. Flag 1: the message must
+not refer to anything before it. Flag 2: zlib must refuse the message.
 """
 
 import struct
 import sys
 import zlib
 
-NEW_CONTEXT, REFUSED = 1, 2
+FORGET, REFUSED = 1, 2
 
 
 def read(n):
@@ -27,10 +27,10 @@ def inflate(z, data):
     plain = bytearray()
     data += b"\x00\x00\xff\xff"
     while True:
-        octet = z.decompress(data, 1)
+        byte = z.decompress(data, 1)
         data = z.unconsumed_tail
-        plain += octet
-        if not octet and not data:
+        plain += byte
+        if not byte and not data:
             return bytes(plain)
 
 
@@ -38,7 +38,7 @@ count = 0
 while header := sys.stdin.buffer.read(10):
     bits, flags, compressed, plain = struct.unpack("<BBII", header)
     compressed, plain = read(compressed), read(plain)
-    if flags & NEW_CONTEXT:
+    if flags & FORGET:
         z = zlib.decompressobj(-bits)
     count += 1
     try:
@@ -50,5 +50,5 @@ while header := sys.stdin.buffer.read(10):
     if flags & REFUSED:
         sys.exit(f"message {count}, window 2^{bits}: was not refused")
     if got != plain:
-        sys.exit(f"message {count}, window 2^{bits}: {len(got)} octets differ from {len(plain)}")
+        sys.exit(f"message {count}, window 2^{bits}: {len(got)} bytes differ from {len(plain)}")
 print(count)

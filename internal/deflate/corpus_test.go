@@ -1,4 +1,4 @@
-package websocket
+package deflate
 
 import (
 	"bytes"
@@ -8,16 +8,15 @@ import (
 	"strings"
 )
 
-// The messages that the codec is measured and tested with. They are made here,
-// the same in every run, and differ from real traffic as anything made up does:
-// the figures compare codecs, they do not predict a ratio.
+// The codec is measured and tested with these messages. They are made here, the same in every
+// run. They differ from real traffic, so the figures compare codecs and do not predict a ratio.
 
 type corpus struct {
 	name     string
 	messages [][]byte
 }
 
-// size is the sum of the messages' lengths.
+// size returns the sum of the messages' lengths.
 func (c corpus) size() (n int) {
 	for _, m := range c.messages {
 		n += len(m)
@@ -38,7 +37,7 @@ func corpora() []corpus {
 
 func corpusRand(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 6455)) }
 
-// tickMessages are quotes of some 60 octets.
+// tickMessages returns quotes of some 60 bytes.
 func tickMessages(n int) [][]byte {
 	r := corpusRand(1)
 	symbols := strings.Fields("BTCUSD ETHUSD EURUSD GBPJPY XAUUSD AAPL MSFT NVDA TSLA AMZN")
@@ -58,7 +57,7 @@ func tickMessages(n int) [][]byte {
 	return messages
 }
 
-// chatMessages are some 200 octets each: an envelope and a sentence or two.
+// chatMessages returns messages of some 200 bytes: an envelope and a sentence or two.
 func chatMessages(n int) [][]byte {
 	r, text := corpusRand(2), newTextSource(3)
 	users := make([]string, 24)
@@ -75,7 +74,7 @@ func chatMessages(n int) [][]byte {
 	return messages
 }
 
-// orderMessages are arrays of orders, some 240 octets each.
+// orderMessages returns arrays of orders, each order some 240 bytes.
 func orderMessages(n, orders int) [][]byte {
 	type order struct {
 		ID       int      `json:"id"`
@@ -114,7 +113,7 @@ func orderMessages(n, orders int) [][]byte {
 	return messages
 }
 
-// textMessages are prose, as far as a machine with a word list writes prose.
+// textMessages returns prose, as a machine with a list of words writes it.
 func textMessages(n, size int) [][]byte {
 	text := newTextSource(7)
 	messages := make([][]byte, n)
@@ -130,8 +129,8 @@ func textMessages(n, size int) [][]byte {
 	return messages
 }
 
-// A textSource draws words by Zipf's law, and after each prefers a few that
-// are its own, as in a language some words follow others.
+// A textSource draws words by Zipf's law. After each word it prefers three others, because in a
+// language some words follow others.
 type textSource struct {
 	r      *rand.Rand
 	zipf   *rand.Zipf
@@ -161,7 +160,7 @@ func newTextSource(seed uint64) *textSource {
 	return s
 }
 
-// name is a word of two to four syllables.
+// name returns a word of two to four syllables.
 func (s *textSource) name() string {
 	onset := strings.Fields("b br c ch d f g gr h j l m n p pl qu r s sh st t tr v w")
 	rhyme := strings.Fields("a e i o u an en er in ing or ous al ive ect ance ent ist ure ate ion ough")
@@ -172,6 +171,7 @@ func (s *textSource) name() string {
 	return w
 }
 
+// words returns n words.
 func (s *textSource) words(n int) string {
 	var b strings.Builder
 	w := int(s.zipf.Uint64())

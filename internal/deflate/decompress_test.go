@@ -1,4 +1,4 @@
-package websocket
+package deflate
 
 import (
 	"bytes"
@@ -22,7 +22,7 @@ func raceEnabled() bool {
 	return false
 }
 
-// unhex reads octets as the RFCs print them.
+// unhex reads bytes as RFCs print them.
 func unhex(t testing.TB, s string) []byte {
 	t.Helper()
 	p, err := hex.DecodeString(strings.ReplaceAll(s, " ", ""))
@@ -33,41 +33,41 @@ func unhex(t testing.TB, s string) []byte {
 }
 
 // inflateWhole reads a message that has arrived as a whole.
-func inflateWhole(f *inflater, compressed []byte) ([]byte, error) {
-	f.feed(compressed, true)
-	p, status, err := f.inflate(nil, math.MaxInt)
-	if (status == inflateDone) != (err == nil) {
+func inflateWhole(f *Decompressor, compressed []byte) ([]byte, error) {
+	f.Feed(compressed, true)
+	p, status, err := f.Append(nil, math.MaxInt)
+	if (status == Done) != (err == nil) {
 		panic("neither complete nor failed")
 	}
 	return p, err
 }
 
-// inflatePieces reads a message that arrives in pieces of any size, into
-// buffers of any size, which are overwritten after every call.
-func inflatePieces(f *inflater, compressed []byte, pieces, buffers func() int) ([]byte, error) {
+// inflatePieces reads a message that arrives in pieces of any size, into buffers of any size,
+// which are overwritten after every call.
+func inflatePieces(f *Decompressor, compressed []byte, pieces, buffers func() int) ([]byte, error) {
 	var message []byte
 	for rest := compressed; ; {
 		n := min(pieces(), len(rest))
 		piece := bytes.Clone(rest[:n])
 		rest = rest[n:]
-		f.feed(piece, len(rest) == 0)
-		status := inflateFull
-		for status == inflateFull {
+		f.Feed(piece, len(rest) == 0)
+		status := Full
+		for status == Full {
 			size := buffers()
 			var p []byte
 			var err error
-			p, status, err = f.inflate(make([]byte, 3, 3+size), size)
+			p, status, err = f.Append(make([]byte, 3, 3+size), size)
 			if err != nil {
 				return nil, err
 			}
-			if len(p) > 3+size || status == inflateFull && len(p) < 3+size {
+			if len(p) > 3+size || status == Full && len(p) < 3+size {
 				panic("the buffer was not used as promised")
 			}
 			message = append(message, p[3:]...)
 			clear(p)
 		}
 		clear(piece)
-		if status == inflateDone {
+		if status == Done {
 			return message, nil
 		}
 	}
@@ -88,7 +88,7 @@ func TestInflateVectors(t *testing.T) {
 		{"section 7.2.3.5", []message{{"f2 48 05 00 00 00 ff ff ca c9 c9 07 00", "Hello"}}},
 		{"section 7.2.3.6", []message{{"00", ""}, {"f2 48 cd c9 c9 07 00", "Hello"}}},
 		{"empty, fixed code", []message{{"02 00", ""}, {"f2 48 cd c9 c9 07 00", "Hello"}}},
-		{"no octets at all", []message{{"", ""}, {"f2 48 cd c9 c9 07 00", "Hello"}, {"", ""}, {"f2 00 11 00 00", "Hello"}}},
+		{"no bytes at all", []message{{"", ""}, {"f2 48 cd c9 c9 07 00", "Hello"}, {"", ""}, {"f2 00 11 00 00", "Hello"}}},
 		{"final block at the end", []message{{"f3 48 cd c9 c9 07 00", "Hello"}, {"f2 00 11 00 00", "Hello"}}},
 		{"final blocks in the middle", []message{{"f3 48 cd c9 c9 07 00 f3 48 cd c9 c9 07 00 03 00 00", "HelloHello"}}},
 		{"reference over a final block", []message{{"f3 48 cd c9 c9 07 00 f2 00 11 00 00", "HelloHello"}}},
@@ -96,9 +96,9 @@ func TestInflateVectors(t *testing.T) {
 		{"final block of a flush", []message{{"4a 04 04", "a"}}},
 		{"a stored block that takes the tail", []message{{"00 04 00 fb ff", "\x00\x00\xff\xff"}}},
 	} {
-		// Whole, cut at every place, and octet by octet.
+		// Each is read byte by byte, and cut at every place.
 		for cut := range 20 {
-			f := newInflater(15, true)
+			f := NewDecompressor(15, true)
 			for _, m := range tt.messages {
 				first := cut
 				pieces := func() int { n := first; first = 100; return n }
@@ -128,7 +128,7 @@ func TestInflateCorrupt(t *testing.T) {
 		{"04 c0 81 00 00 00 00 00 10 fe ab 01", "a block without an end"},
 		{"62 62 06 21 00", "distance 3 reaches before"},
 	} {
-		f := newInflater(15, true)
+		f := NewDecompressor(15, true)
 		_, err := inflateWhole(f, unhex(t, tt.compressed))
 		if !errors.As(err, new(corruptError)) || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: %v, want %s", tt.compressed, err, tt.want)
@@ -151,8 +151,7 @@ func fixedBlock(src []byte, seqs ...sequence) []byte {
 	return w.out
 }
 
-// RFC 7692 section 7.1.2: a window of 2^bits octets is reached by distances up
-// to just that, within a message and over messages.
+// The longest distance is the window's size, within a message and over messages.
 func TestInflateWindow(t *testing.T) {
 	for bits := 8; bits <= 15; bits++ {
 		window := 1 << bits
@@ -161,7 +160,7 @@ func TestInflateWindow(t *testing.T) {
 			return fixedBlock(make([]byte, 3), sequence{0, 3, uint16(dist)})
 		}
 		read := func(messages ...[]byte) (p []byte, err error) {
-			f := newInflater(bits, true)
+			f := NewDecompressor(bits, true)
 			for _, m := range messages {
 				if p, err = inflateWhole(f, m); err != nil {
 					return nil, err
@@ -196,10 +195,10 @@ func TestInflateWindow(t *testing.T) {
 	}
 }
 
-// Without context takeover, a message cannot refer to the one before.
-func TestInflateNoTakeover(t *testing.T) {
+// If messages are not linked, none can refer to the one before.
+func TestInflateUnlinked(t *testing.T) {
 	for _, pieces := range []int{1, 100} {
-		f := newInflater(15, false)
+		f := NewDecompressor(15, false)
 		every := func() int { return pieces }
 		for range 2 {
 			if p, err := inflatePieces(f, unhex(t, "f2 48 cd c9 c9 07 00"), every, every); string(p) != "Hello" {
@@ -213,17 +212,17 @@ func TestInflateNoTakeover(t *testing.T) {
 	}
 }
 
-// A limit of just the message's size lets it pass; one less does not, and
-// nothing beyond it is written.
+// A limit of the message's size lets the message pass, and a limit of one byte less does not.
+// Append writes nothing beyond the limit.
 func TestInflateLimit(t *testing.T) {
 	for _, m := range []string{"f2 48 cd c9 c9 07 00", "00 05 00 fa ff 48 65 6c 6c 6f 00", "f3 48 cd c9 c9 07 00"} {
 		for limit := range 8 {
-			f, dst := newInflater(15, true), make([]byte, 64)
-			f.feed(unhex(t, m), true)
-			p, status, err := f.inflate(dst[:1], limit)
-			want := inflateFull
+			f, dst := NewDecompressor(15, true), make([]byte, 64)
+			f.Feed(unhex(t, m), true)
+			p, status, err := f.Append(dst[:1], limit)
+			want := Full
 			if limit >= 5 {
-				want = inflateDone
+				want = Done
 			}
 			if err != nil || status != want || string(p[1:]) != "Hello"[:min(limit, 5)] {
 				t.Errorf("%s, limit %d: %q, status %d, %v", m, limit, p, status, err)
@@ -237,14 +236,14 @@ func TestInflateLimit(t *testing.T) {
 
 func TestInflateBomb(t *testing.T) {
 	const size, limit = 256 << 20, 1 << 20
-	part := newDeflater(15).appendChunk(nil, make([]byte, 1<<20), true)
-	bomb := bytes.Repeat(append(part, deflateTail...), size>>20)
-	bomb = bomb[:len(bomb)-len(deflateTail)]
-	f := newInflater(15, true)
-	f.feed(bomb, true)
+	part := NewCompressor(15).AppendPiece(nil, make([]byte, 1<<20), true)
+	bomb := bytes.Repeat(append(part, flushTail...), size>>20)
+	bomb = bomb[:len(bomb)-len(flushTail)]
+	f := NewDecompressor(15, true)
+	f.Feed(bomb, true)
 	start := time.Now()
-	p, status, err := f.inflate(nil, limit)
-	if status != inflateFull || err != nil || len(p) != limit || cap(p) > 2*limit {
+	p, status, err := f.Append(nil, limit)
+	if status != Full || err != nil || len(p) != limit || cap(p) > 2*limit {
 		t.Errorf("%d bytes, capacity %d, status %d, %v", len(p), cap(p), status, err)
 	}
 	if d := time.Since(start); d > time.Second { // some ms, with room for slow machines
@@ -252,13 +251,13 @@ func TestInflateBomb(t *testing.T) {
 	}
 }
 
-// A connection may wait for the rest of a message for long.
+// A Decompressor that waits for the rest of a message, perhaps for long, takes little memory.
 func TestInflateParked(t *testing.T) {
-	if n := unsafe.Sizeof(inflateScratch{}); n > 8<<10 {
+	if n := unsafe.Sizeof(decompressScratch{}); n > 8<<10 {
 		t.Errorf("a message in progress holds %d bytes", n)
 	}
-	if n := unsafe.Sizeof(inflater{}); n > 256 {
-		t.Errorf("an inflater is %d bytes", n)
+	if n := unsafe.Sizeof(Decompressor{}); n > 256 {
+		t.Errorf("a Decompressor has %d bytes", n)
 	}
 }
 
@@ -266,19 +265,19 @@ func TestInflateAllocs(t *testing.T) {
 	if raceEnabled() {
 		t.Skip("the race detector makes sync.Pool forget")
 	}
-	for _, takeover := range []bool{true, false} {
+	for _, linked := range []bool{true, false} {
 		for _, piece := range []int{1 << 20, 700} {
 			var messages []benchMessage
 			for _, c := range corpora() {
 				messages = append(messages, compressedCorpus(c, 12, false)[:10]...)
 			}
-			f, dst, i := newInflater(12, takeover), make([]byte, 0, 64<<10), 0
+			f, dst, i := NewDecompressor(12, linked), make([]byte, 0, 64<<10), 0
 			read := func() {
 				rest := messages[i%len(messages)].compressed
 				for i++; len(rest) > 0; {
 					n := min(piece, len(rest))
-					f.feed(rest[:n], n == len(rest))
-					if _, _, err := f.inflate(dst, 64<<10); err != nil {
+					f.Feed(rest[:n], n == len(rest))
+					if _, _, err := f.Append(dst, 64<<10); err != nil {
 						t.Fatal(err)
 					}
 					rest = rest[n:]
@@ -288,7 +287,7 @@ func TestInflateAllocs(t *testing.T) {
 				read()
 			}
 			if n := testing.AllocsPerRun(2*len(messages), read); n != 0 {
-				t.Errorf("takeover %v, pieces of %d: %v allocations per message", takeover, piece, n)
+				t.Errorf("linked %v, pieces of %d: %v allocations per message", linked, piece, n)
 			}
 		}
 	}

@@ -1,4 +1,4 @@
-package websocket
+package deflate
 
 import (
 	"bytes"
@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// noise is data that does not shrink.
+// noise returns data that does not shrink.
 func noise(seed uint64, n int) []byte {
 	r, p := corpusRand(seed), make([]byte, n)
 	for i := range p {
@@ -17,16 +17,15 @@ func noise(seed uint64, n int) []byte {
 	return p
 }
 
-// A peer receives messages and checks them: with the inflater and, unless its
-// window is too small to be worth the time, with compress/flate.
+// A peer receives messages and checks them, with a Decompressor and with compress/flate.
 type peer struct {
 	t    testing.TB
-	f    *inflater
+	f    *Decompressor
 	past []byte
 }
 
-func newPeer(t testing.TB, bits int, takeover bool) *peer {
-	return &peer{t: t, f: newInflater(bits, takeover)}
+func newPeer(t testing.TB, bits int, linked bool) *peer {
+	return &peer{t: t, f: NewDecompressor(bits, linked)}
 }
 
 func (q *peer) expect(compressed, want []byte) {
@@ -38,7 +37,7 @@ func (q *peer) expect(compressed, want []byte) {
 	if got, ok := flateMessage(compressed, q.past); !ok || !bytes.Equal(got, want) {
 		q.t.Fatalf("message of %d bytes: compress/flate says %v, %.100q", len(want), ok, got)
 	}
-	if q.f.takeover {
+	if q.f.linked {
 		q.past = append(q.past, want...)
 		q.past = q.past[max(0, len(q.past)-q.f.window):]
 	}
@@ -47,13 +46,13 @@ func (q *peer) expect(compressed, want []byte) {
 func TestDeflateRoundTrip(t *testing.T) {
 	for _, c := range corpora() {
 		for bits := 8; bits <= 15; bits++ {
-			d := newDeflater(bits)
+			d := NewCompressor(bits)
 			with, without := newPeer(t, bits, true), newPeer(t, bits, false)
 			for _, m := range c.messages[:min(len(c.messages), 20)] {
-				if z, ok := d.appendMessage(nil, m); ok {
+				if z, ok := d.Append(nil, m); ok {
 					with.expect(z, m)
 				}
-				if z, ok := appendDeflated(nil, m, bits); ok {
+				if z, ok := Append(nil, m, bits); ok {
 					without.expect(z, m)
 				}
 			}
@@ -61,17 +60,16 @@ func TestDeflateRoundTrip(t *testing.T) {
 	}
 }
 
-// What no other test compares: that compressing is worth it. The bounds are a
-// little above what was measured.
+// Compressing is worth it. The bounds are a little above the measured values.
 func TestDeflateRatio(t *testing.T) {
 	bounds := map[string]float64{
 		"ticks": 0.35, "chat": 0.47, "json1k": 0.30,
 		"json16k": 0.25, "text1k": 0.47, "text16k": 0.43,
 	}
 	for _, c := range corpora() {
-		d, sum := newDeflater(12), 0
+		d, sum := NewCompressor(12), 0
 		for _, m := range c.messages {
-			if z, ok := d.appendMessage(nil, m); ok {
+			if z, ok := d.Append(nil, m); ok {
 				sum += len(z)
 			} else {
 				sum += len(m)
@@ -88,13 +86,13 @@ func TestDeflateSizes(t *testing.T) {
 	rough := noise(1, 200_000)
 	for _, bits := range []int{8, 12, 15} {
 		for _, source := range [][]byte{text, rough, make([]byte, 200_000)} {
-			d := newDeflater(bits)
+			d := NewCompressor(bits)
 			with, without := newPeer(t, bits, true), newPeer(t, bits, false)
 			for _, n := range []int{0, 1, 2, 3, 4, 5, 257, 258, 259, 260, 1024, 1025,
 				32768, 32769, 65535, 65536, 98305, 131071, 200_000, 7} {
-				// Noise goes out too, as pieces of a message do.
-				with.expect(d.appendChunk(nil, source[:n], true), source[:n])
-				if z, ok := appendDeflated(nil, source[:n], bits); ok {
+				// AppendPiece sends noise too.
+				with.expect(d.AppendPiece(nil, source[:n], true), source[:n])
+				if z, ok := Append(nil, source[:n], bits); ok {
 					without.expect(z, source[:n])
 				}
 			}
@@ -102,21 +100,21 @@ func TestDeflateSizes(t *testing.T) {
 	}
 }
 
-// A message that does not shrink leaves everything as it was: dst, and the
-// window, whichever way the message took through it.
+// A message that does not shrink leaves dst and the window as they were. The sizes make it go
+// through the window in every way there is.
 func TestDeflateTakesBack(t *testing.T) {
 	for _, bits := range []int{8, 12, 15} {
 		for _, n := range []int{0, 1, 5, 60, 300, 1100, 5000, 40_000, 70_000, 140_000} {
-			d, q := newDeflater(bits), newPeer(t, bits, true)
+			d, q := NewCompressor(bits), newPeer(t, bits, true)
 			for i, m := range tickMessages(60) {
 				if i%3 == 1 {
 					dst := append(make([]byte, 0, 10), "before"...)
-					out, ok := d.appendMessage(dst, noise(uint64(i), n))
+					out, ok := d.Append(dst, noise(uint64(i), n))
 					if ok || string(out) != "before" {
 						t.Fatalf("%d bytes of noise became %d, %v", n, len(out), ok)
 					}
 				}
-				z, ok := d.appendMessage([]byte("before"), m)
+				z, ok := d.Append([]byte("before"), m)
 				if ok {
 					q.expect(z[len("before"):], m)
 				}
@@ -131,20 +129,20 @@ func TestDeflateTakesBack(t *testing.T) {
 func TestDeflatePieces(t *testing.T) {
 	r, text := corpusRand(9), textMessages(1, 200_000)[0]
 	for _, bits := range []int{8, 10, 12, 15} {
-		for _, takeover := range []bool{true, false} {
-			d, q := newDeflater(bits), newPeer(t, bits, takeover)
+		for _, linked := range []bool{true, false} {
+			d, q := NewCompressor(bits), newPeer(t, bits, linked)
 			for i := range 42 {
 				m := bytes.Clone(text[r.IntN(50_000):][:1+r.IntN(1<<(4+i%14))])
 				if i%5 == 0 {
 					m = append(m, noise(uint64(i), 1+r.IntN(3000))...)
 				}
-				if !takeover {
-					d = borrowDeflater(bits)
+				if !linked {
+					d = Borrow(bits)
 				}
 				var z []byte
 				for rest := m; ; {
 					n := min(r.IntN(1+r.IntN(1+len(m))), len(rest))
-					z = d.appendChunk(z, rest[:n], n == len(rest))
+					z = d.AppendPiece(z, rest[:n], n == len(rest))
 					if rest = rest[n:]; len(rest) == 0 {
 						break
 					}
@@ -153,30 +151,30 @@ func TestDeflatePieces(t *testing.T) {
 					t.Fatal("nothing was written")
 				}
 				q.expect(z, m)
-				if !takeover {
-					d.release()
+				if !linked {
+					d.Release()
 				}
 			}
 		}
 	}
 }
 
-// Without context a message's compressed form depends on nothing but itself.
+// The output for a message that refers to nothing before it depends on that message only.
 func TestDeflateForgets(t *testing.T) {
 	messages := chatMessages(20)
 	piecewise := func(m []byte) []byte {
-		d := borrowDeflater(12)
-		defer d.release()
-		return d.appendChunk(d.appendChunk(nil, m[:50], false), m[50:], true)
+		d := Borrow(12)
+		defer d.Release()
+		return d.AppendPiece(d.AppendPiece(nil, m[:50], false), m[50:], true)
 	}
 	var alone, pieces [][]byte
 	for _, m := range messages {
-		z, _ := appendDeflated(nil, m, 12)
+		z, _ := Append(nil, m, 12)
 		alone = append(alone, z)
 		pieces = append(pieces, piecewise(m))
 	}
 	for i, m := range slices.Backward(messages) {
-		if z, _ := appendDeflated(nil, m, 12); !bytes.Equal(z, alone[i]) {
+		if z, _ := Append(nil, m, 12); !bytes.Equal(z, alone[i]) {
 			t.Errorf("message %d differs the second time", i)
 		}
 		if !bytes.Equal(piecewise(m), pieces[i]) {
@@ -185,16 +183,16 @@ func TestDeflateForgets(t *testing.T) {
 	}
 }
 
-// A distance of just the window's size is used, one more is not: a peer that
-// keeps just the window reads everything.
+// A distance of the window's size is used, and a distance of one byte more is not. So a peer that
+// keeps the window reads everything.
 func TestDeflateReach(t *testing.T) {
 	for bits := 8; bits <= 15; bits++ {
 		for _, beyond := range []int{0, 1} {
 			m := make([]byte, 1<<bits+beyond+100)
 			copy(m, noise(3, 100))
 			copy(m[1<<bits+beyond:], m[:100])
-			d, q := newDeflater(bits), newPeer(t, bits, true)
-			z := d.appendChunk(nil, m, true)
+			d, q := NewCompressor(bits), newPeer(t, bits, true)
+			z := d.AppendPiece(nil, m, true)
 			q.expect(z, m)
 			if matched := len(z) < 200; matched != (beyond == 0) {
 				t.Errorf("window %d: distance %d used: %v", 1<<bits, 1<<bits+beyond, matched)
@@ -212,11 +210,11 @@ func TestDeflateBlockTypes(t *testing.T) {
 		{"short", []byte("Hello"), blockFixed},
 		{"repetitive", make([]byte, 1000), blockFixed},
 		{"text", textMessages(1, 2000)[0], blockDynamic},
-		{"two octets by turns", bytes.Repeat([]byte("ab"), 40_000), blockDynamic},
-		{"octets only", []byte(fmt.Sprintf("%x", noise(4, 500))), blockDynamic},
+		{"two bytes by turns", bytes.Repeat([]byte("ab"), 40_000), blockDynamic},
+		{"literals only", []byte(fmt.Sprintf("%x", noise(4, 500))), blockDynamic},
 		{"noise", noise(5, 500), blockStored},
 	} {
-		z := newDeflater(12).appendChunk(nil, tt.p, true)
+		z := NewCompressor(12).AppendPiece(nil, tt.p, true)
 		if kind := z[0] >> 1 & 3; kind != tt.kind {
 			t.Errorf("%s: block of type %d, want %d", tt.name, kind, tt.kind)
 		}
@@ -225,21 +223,21 @@ func TestDeflateBlockTypes(t *testing.T) {
 }
 
 func TestDeflateVectors(t *testing.T) {
-	// RFC 7692 section 7.2.3.1 and 7.2.3.6.
-	if z := newDeflater(15).appendChunk(nil, []byte("Hello"), true); !bytes.Equal(z, []byte{0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00}) {
+	// These are the bytes of RFC 7692 section 7.2.3.1 and 7.2.3.6.
+	if z := NewCompressor(15).AppendPiece(nil, []byte("Hello"), true); !bytes.Equal(z, []byte{0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00}) {
 		t.Errorf("Hello: % x", z)
 	}
-	if z := newDeflater(15).appendChunk(nil, nil, true); !bytes.Equal(z, []byte{0x00}) {
+	if z := NewCompressor(15).AppendPiece(nil, nil, true); !bytes.Equal(z, []byte{0x00}) {
 		t.Errorf("empty message: % x", z)
 	}
 }
 
-// The design's budget: both directions of an idle connection in 15 KB.
+// Both directions together keep at most 15 KB between messages.
 func TestDeflateMemory(t *testing.T) {
-	d, f := newDeflater(12), newInflater(12, true)
-	state := func() int { return cap(d.window) + 2*cap(d.table) + cap(f.hist.buf) }
+	d, f := NewCompressor(12), NewDecompressor(12, true)
+	state := func() int { return d.Size() + f.Size() }
 	send := func(m []byte) {
-		if z, ok := d.appendMessage(nil, m); ok {
+		if z, ok := d.Append(nil, m); ok {
 			inflateWhole(f, z)
 		}
 	}
@@ -258,7 +256,7 @@ func TestDeflateMemory(t *testing.T) {
 		t.Errorf("%d bytes after long messages", n)
 	}
 	if f.scratch != nil || f.tables != nil || f.in != nil {
-		t.Error("an inflater between messages holds more than its history")
+		t.Error("a Decompressor holds more than its history between messages")
 	}
 }
 
@@ -266,7 +264,7 @@ func TestDeflateAllocs(t *testing.T) {
 	if raceEnabled() {
 		t.Skip("the race detector makes sync.Pool forget")
 	}
-	d, dst, i := newDeflater(12), make([]byte, 0, 64<<10), 0
+	d, dst, i := NewCompressor(12), make([]byte, 0, 64<<10), 0
 	var messages [][]byte
 	for _, c := range corpora() {
 		messages = append(messages, c.messages[:20]...)
@@ -276,13 +274,13 @@ func TestDeflateAllocs(t *testing.T) {
 		return messages[i%len(messages)]
 	}
 	for name, compress := range map[string]func(){
-		"takeover": func() { d.appendMessage(dst, next()) },
-		"none":     func() { appendDeflated(dst, next(), 12) },
+		"linked": func() { d.Append(dst, next()) },
+		"alone":  func() { Append(dst, next(), 12) },
 		"pieces": func() {
-			d := borrowDeflater(12)
-			d.appendChunk(dst, next(), false)
-			d.appendChunk(dst, next(), true)
-			d.release()
+			d := Borrow(12)
+			d.AppendPiece(dst, next(), false)
+			d.AppendPiece(dst, next(), true)
+			d.Release()
 		},
 	} {
 		for range 2 * len(messages) {
@@ -294,8 +292,8 @@ func TestDeflateAllocs(t *testing.T) {
 	}
 }
 
-// FuzzDeflate sends a few messages, cut from data, some whole and some in
-// pieces, over one connection.
+// FuzzDeflate cuts some messages from data, and sends them to one peer, some whole and some in
+// pieces.
 func FuzzDeflate(f *testing.F) {
 	f.Add([]byte("the cat, the dog, the fox"), uint8(8), uint64(1))
 	f.Add(bytes.Repeat([]byte("a"), 1000), uint8(9), uint64(2))
@@ -305,27 +303,27 @@ func FuzzDeflate(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte, bits uint8, seed uint64) {
 		bits = 8 + bits&7
 		r := rand.New(rand.NewPCG(seed, 1))
-		d := newDeflater(int(bits))
+		d := NewCompressor(int(bits))
 		with, without := newPeer(t, int(bits), true), newPeer(t, int(bits), false)
 		for len(data) > 0 {
-			// The longer, the rarer; now and then many times over.
+			// Long messages are rare. Now and then one is repeated many times over.
 			m := data[:1+r.IntN(len(data))]
 			data = data[len(m):]
 			if r.IntN(8) == 0 {
 				m = bytes.Repeat(m, 1+r.IntN(1+70_000/len(m)))
 			}
-			if z, ok := appendDeflated(nil, m, int(bits)); ok {
+			if z, ok := Append(nil, m, int(bits)); ok {
 				without.expect(z, m)
 			}
 			if r.IntN(3) > 0 {
-				if z, ok := d.appendMessage(nil, m); ok {
+				if z, ok := d.Append(nil, m); ok {
 					with.expect(z, m)
 				}
 				continue
 			}
 			cut := r.IntN(len(m) + 1)
-			z := d.appendChunk(nil, m[:cut], false)
-			with.expect(d.appendChunk(z, m[cut:], true), m)
+			z := d.AppendPiece(nil, m[:cut], false)
+			with.expect(d.AppendPiece(z, m[cut:], true), m)
 		}
 	})
 }

@@ -1,27 +1,26 @@
-package websocket
+package deflate
 
 import (
 	"encoding/binary"
 	"math/bits"
 )
 
-// Finding references, LZ77.
+// This file finds references, by LZ77.
 //
-// A table says, for a hash of four octets, where they were last seen:
+// A table says, for a hash of four bytes, where these bytes were last seen:
 //
 //	position  0        8        16       24
 //	          the cat, the dog, the fox
 //	                            ▲ hash("the ") ──► table ──► 9: "the " again?
 //	                                                 └ now 18, for the next
 //
-// The hash may be another's too, and what stood at that position may be long
-// gone: so the octets there are compared, and an entry that tells nothing true
-// does no harm. That is why entries need only 16 bits, positions modulo 65,536,
-// and why nothing is ever cleared or corrected when the window moves on, or when
-// a message is taken back.
+// An entry may be wrong. Other bytes may have the same hash, or the bytes at that position may
+// have left the window long ago. So the bytes there are compared, and a wrong entry does no harm.
+// This is why entries need only 16 bits, positions modulo 65,536. It is also why the table is
+// neither cleared nor corrected when the window moves on, or when a message is taken back.
 
-// A sequence is some literals and the match that follows them. In the last
-// sequence of a block, length is 0 if there is none.
+// A sequence is some literals and the match that follows them. If no match follows the last
+// literals of a block, length is 0.
 type sequence struct {
 	literals     uint32
 	length, dist uint16
@@ -29,22 +28,22 @@ type sequence struct {
 
 const (
 	maxSequences = 4096
-	maxBlock     = 65535 // octets: no more fit a stored block
+	maxBlock     = 65535 // bytes: a stored block holds no more
 )
 
-// Masks for the octets that are hashed and must be equal.
+// Masks for the bytes that are hashed and must be equal.
 const (
 	hashFour  = 1<<32 - 1
 	hashThree = 1<<24 - 1
 )
 
-// A matchFinder is where matches are looked for.
+// A matchFinder looks for matches in a buffer.
 type matchFinder struct {
-	table []uint16 // of 2^n entries
-	base  uint16   // position of buf[0]
-	reach int      // no distance is longer
+	table []uint16 // 2^n entries
+	base  uint16   // the position of the buffer's first byte
+	reach int      // the longest distance
 	mask  uint32   // hashFour or hashThree
-	shift uint     // leaves the hash's n highest bits
+	shift uint     // shifts out all but the hash's n highest bits
 }
 
 func newMatchFinder(table []uint16, reach int, mask uint32) matchFinder {
@@ -52,15 +51,15 @@ func newMatchFinder(table []uint16, reach int, mask uint32) matchFinder {
 	return matchFinder{table: table, reach: reach, mask: mask, shift: uint(shift)}
 }
 
-// hashFactor is 2^32 divided by the golden ratio: multiplied, octets that differ
-// anywhere differ in the highest bits.
+// hashFactor is 2^32 divided by the golden ratio. If bytes differ anywhere, their products with
+// it differ in the highest bits.
 const hashFactor = 0x9e3779b1
 
-// longEnough is the length from which on a better match is not looked for.
+// longEnough is the length of a match that is taken without a look for a longer one.
 const longEnough = 32
 
-// find divides buf[from:] into sequences, and returns how many and where it
-// stopped: at the end, or where seqs was full.
+// find divides buf[from:] into sequences. It returns how many there are, and the position at
+// which it stopped: the end of buf, or an earlier one if seqs is full.
 func (m *matchFinder) find(seqs []sequence, buf []byte, from int) (n, next int) {
 	literals := from
 	for n < len(seqs) {
@@ -69,8 +68,7 @@ func (m *matchFinder) find(seqs []sequence, buf []byte, from int) (n, next int) 
 			break
 		}
 		length := matchLen(buf, i, dist)
-		// One octet on there may be a longer match: then a literal more is
-		// the better choice.
+		// If the next byte begins a longer match, one more literal is the better choice.
 		for length < longEnough {
 			d := m.look(buf, i+1)
 			if d == 0 {
@@ -94,10 +92,9 @@ func (m *matchFinder) find(seqs []sequence, buf []byte, from int) (n, next int) 
 	return n, literals
 }
 
-// search returns the first position from i on that has a match, and its
-// distance, 0 for none. Where nothing was found for long, it looks at every
-// second position only, then at every third and so on: such data is probably
-// compressed already, and not worth the time.
+// search returns the first position from i on that has a match, and the distance, which is 0 if
+// there is no match. If it finds nothing for long, it looks at every second position only, then
+// at every third, and so on: such data is probably compressed already, and not worth the time.
 func (m *matchFinder) search(buf []byte, i int) (at, dist int) {
 	table, shift, start := m.table, m.shift&31, i
 	for last := len(buf) - 4; i <= last; i += 1 + (i-start)>>7 {
@@ -117,7 +114,7 @@ func (m *matchFinder) search(buf []byte, i int) (at, dist int) {
 	return i, 0
 }
 
-// look is search at one position.
+// look returns the distance of a match at position i, 0 if there is none.
 func (m *matchFinder) look(buf []byte, i int) (dist int) {
 	if i > len(buf)-4 {
 		return 0
@@ -134,11 +131,11 @@ func (m *matchFinder) look(buf []byte, i int) (dist int) {
 	return 0
 }
 
-// enter puts every third position of a match into the table: fewer make
-// matches shorter, more make the table forget sooner.
+// enter puts every third position of a match into the table. With fewer, matches would be
+// shorter. With more, the table would forget sooner.
 func (m *matchFinder) enter(buf []byte, i, end int) { m.enterEach(buf, i, end, 3) }
 
-// enterEach enters every step-th position of buf[i:end].
+// enterEach puts every step-th position of buf[i:end] into the table.
 func (m *matchFinder) enterEach(buf []byte, i, end, step int) {
 	table, shift := m.table, m.shift&31
 	for end = min(end, len(buf)-3); i < end; i += step {
@@ -147,7 +144,7 @@ func (m *matchFinder) enterEach(buf []byte, i, end, step int) {
 	}
 }
 
-// matchLen is how far buf[i:] equals what is dist before, at most maxMatch.
+// matchLen returns how many bytes of buf[i:] equal the bytes dist before them, at most maxMatch.
 func matchLen(buf []byte, i, dist int) int {
 	a := buf[i:min(len(buf), i+maxMatch)]
 	b := buf[i-dist:]

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// The old functions do what the methods do: one round trip through all of them.
+// The deprecated functions do the same as the methods, in one round trip through all of them.
 func TestDeprecatedFunctions(t *testing.T) {
 	hs := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c, err := Upgrade(w, r, nil, 1024, 1024)
@@ -27,7 +27,7 @@ func TestDeprecatedFunctions(t *testing.T) {
 			t.Error(err)
 		}
 		WriteJSON(c, v)
-		io.Copy(io.Discard, c.UnderlyingConn())
+		io.Copy(io.Discard, c.NetConn())
 	}))
 	defer hs.Close()
 	u, _ := url.Parse("ws" + strings.TrimPrefix(hs.URL, "http"))
@@ -36,7 +36,7 @@ func TestDeprecatedFunctions(t *testing.T) {
 		t.Fatal(err)
 	}
 	c, resp, err := NewClient(nc, u, http.Header{"Origin": {"https://elsewhere.example"}}, 1024, 1024)
-	if err != nil || resp.StatusCode != http.StatusSwitchingProtocols || c.UnderlyingConn() != nc {
+	if err != nil || resp.StatusCode != http.StatusSwitchingProtocols || c.NetConn() != nc {
 		t.Fatal(c, resp, err)
 	}
 	defer c.Close()
@@ -65,21 +65,5 @@ func TestNewClientCloses(t *testing.T) {
 		if _, err := nc.Write([]byte("x")); err != io.ErrClosedPipe {
 			t.Errorf("%s: the transport is left open (%v)", s, err)
 		}
-	}
-}
-
-func TestJoinMessages(t *testing.T) {
-	server, client := pipePair(t)
-	go func() {
-		for _, s := range []string{"one", "", "three"} {
-			client.WriteMessage(TextMessage, []byte(s))
-		}
-		client.WriteMessage(CloseMessage, FormatCloseMessage(CloseNormalClosure, ""))
-		client.ReadMessage()
-	}()
-	var b strings.Builder
-	_, err := io.Copy(&b, JoinMessages(server, "\n"))
-	if b.String() != "one\n\nthree\n" || !IsCloseError(err, CloseNormalClosure) {
-		t.Errorf("%q, %v", b.String(), err)
 	}
 }

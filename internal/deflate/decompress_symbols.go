@@ -1,20 +1,20 @@
-package websocket
+package deflate
 
 import "encoding/binary"
 
-// readSymbols is where an inflater spends its time: literals go to the output,
-// lengths with their distances copy from what is already there (RFC 1951
-// section 3.2.5), until the block ends. Its variables are local so that they
-// live in registers; save puts them back.
-func (f *inflater) readSymbols(o *inflateOutput) inflateStatus {
+// readSymbols reads the symbols of a block, to its end. A Decompressor spends its time here. A
+// literal goes to the output, and a length with its distance copies bytes of the output or of the
+// history (RFC 1951 section 3.2.5). The variables are local so that they live in registers, and
+// save puts them back.
+func (f *Decompressor) readSymbols(o *output) Status {
 	if f.copyLen > 0 && !f.finishCopy(o) {
-		return inflateFull
+		return Full
 	}
 	t := f.tables
 	in, bits, nbits := f.in, f.bits, f.nbits
 	out, n := o.buf, o.n
 	for {
-		// A length with its distance has 48 bits at most: 15+5 and 15+13.
+		// A length with its distance has at most 48 bits: 15+5 and 15+13.
 		if nbits < 48 {
 			bits, nbits, in = refill(bits, nbits, in)
 		}
@@ -26,12 +26,12 @@ func (f *inflater) readSymbols(o *inflateOutput) inflateStatus {
 		if e&entryLiteral != 0 {
 			if used > nbits {
 				f.save(o, in, bits, nbits, n)
-				return inflateHungry
+				return NeedInput
 			}
 			if uint(n) >= uint(len(out)) {
 				if o.n = n; !o.grow() {
 					f.save(o, in, bits, nbits, n)
-					return inflateFull
+					return Full
 				}
 				out = o.buf
 			}
@@ -60,8 +60,8 @@ func (f *inflater) readSymbols(o *inflateOutput) inflateStatus {
 		bits >>= used & 63
 		nbits -= used
 
-		// The common cases, in which nothing can go wrong: the source is in
-		// the buffer, or in one piece of the history.
+		// In the common cases nothing can go wrong. The source is in the buffer, or in one piece
+		// of the history.
 		if dist <= f.window && length <= len(out)-n {
 			back := dist - (n - o.start)
 			if back <= 0 {
@@ -75,34 +75,35 @@ func (f *inflater) readSymbols(o *inflateOutput) inflateStatus {
 			}
 		}
 		f.save(o, in, bits, nbits, n)
-		if status := f.startCopy(o, length, dist); status != inflateGoesOn {
+		if status := f.startCopy(o, length, dist); status != goesOn {
 			return status
 		}
 		out, n = o.buf, o.n
 	}
 }
 
-func (f *inflater) save(o *inflateOutput, in []byte, bits uint64, nbits uint, n int) {
+// save puts the variables of readSymbols back.
+func (f *Decompressor) save(o *output, in []byte, bits uint64, nbits uint, n int) {
 	f.in, f.bits, f.nbits, o.n = in, bits, nbits, n
 }
 
-// secondLevel is the index that pointer e and the bits lead to.
+// secondLevel returns the index to which the pointer e and the bits lead.
 func secondLevel(e tableEntry, bits uint64, root uint) uint64 {
 	sub := e >> entryWord & 15
 	return uint64(e>>entryValue) + bits>>root&(1<<sub-1)
 }
 
-// entryNumber is the length or distance of e: its base and its extra bits, which
-// follow the word.
+// entryNumber returns the length or the distance of e: its base, and the extra bits that follow
+// the word.
 func entryNumber(e tableEntry, bits uint64) int {
 	return int(e>>entryValue) + int(bits&(1<<(e&63)-1)>>(e>>entryWord&15))
 }
 
-// endSymbols is what comes of an entry that is no literal and no length.
-func (f *inflater) endSymbols(e tableEntry) inflateStatus {
+// endSymbols handles an entry that is neither a literal nor a length.
+func (f *Decompressor) endSymbols(e tableEntry) Status {
 	used := uint(e & 0xff)
 	if used > f.nbits {
-		return inflateHungry
+		return NeedInput
 	}
 	if e&entryInvalid != 0 {
 		return f.corrupt("a word that is no literal and no length")
@@ -111,16 +112,17 @@ func (f *inflater) endSymbols(e tableEntry) inflateStatus {
 	return f.endBlock()
 }
 
-func (f *inflater) badDistance(used uint) inflateStatus {
+// badDistance handles a distance that is not valid, or has not arrived as a whole.
+func (f *Decompressor) badDistance(used uint) Status {
 	if used > f.nbits {
-		return inflateHungry
+		return NeedInput
 	}
 	return f.corrupt("a word that is no distance")
 }
 
-// startCopy copies a match that begins before this call's output, or is too
-// long for the buffer.
-func (f *inflater) startCopy(o *inflateOutput, length, dist int) inflateStatus {
+// startCopy copies a match that begins before the output of this call, or is too long for the
+// buffer.
+func (f *Decompressor) startCopy(o *output, length, dist int) Status {
 	if dist > f.window {
 		return f.corrupt("distance %d is beyond the window of %d bytes", dist, f.window)
 	}
@@ -129,15 +131,15 @@ func (f *inflater) startCopy(o *inflateOutput, length, dist int) inflateStatus {
 	}
 	f.copyLen, f.copyDist = length, dist
 	if !f.finishCopy(o) {
-		return inflateFull
+		return Full
 	}
-	return inflateGoesOn
+	return goesOn
 }
 
-// finishCopy goes on with a copy, and reports whether it is complete; if not,
-// the output is full. The source may begin in the history, at whose array's end
-// it continues at the array's start, and go over into the output.
-func (f *inflater) finishCopy(o *inflateOutput) bool {
+// finishCopy continues a copy, and reports whether it is complete. If not, the output is full.
+// The source may begin in the history, continue from the end of the history's array at its start,
+// and go over into the output.
+func (f *Decompressor) finishCopy(o *output) bool {
 	for f.copyLen > 0 {
 		if !o.grow() {
 			return false
@@ -154,14 +156,14 @@ func (f *inflater) finishCopy(o *inflateOutput) bool {
 	return true
 }
 
-// copyMatch copies to b[n:n+length] what begins dist before it. If that is less
-// than length, the copy repeats itself, "aaaa" from "a" and distance 1: then
-// what is there doubles with every step.
+// copyMatch copies to b[n:n+length] the bytes that begin dist before it. If dist is less than
+// length, the copy repeats itself, as "aaaa" comes from "a" and the distance 1. Then the bytes to
+// copy from double with every step.
 func copyMatch(b []byte, n, length, dist int) {
 	src := n - dist
 	if dist >= 8 && length <= 32 && n+length+8 <= len(b) {
-		// Most are short. Words are moved faster than memmove is called;
-		// what is written too much is overwritten by what comes next.
+		// Most matches are short, and moving words is faster than calling memmove. The last word
+		// may have bytes too many, which later output overwrites.
 		for i := 0; i < length; i += 8 {
 			binary.LittleEndian.PutUint64(b[n+i:], binary.LittleEndian.Uint64(b[src+i:]))
 		}

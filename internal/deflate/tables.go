@@ -1,19 +1,19 @@
-package websocket
+package deflate
 
 import "math/bits"
 
-// What RFC 1951 fixes in advance, for both directions.
+// This file holds the numbers that RFC 1951 fixes. Both directions use them.
 
-// The alphabet of literals and lengths (section 3.2.5): 0..255 are octets, 256
-// ends the block, 257..285 are lengths.
+// In the alphabet of literals and lengths (section 3.2.5), 0 to 255 are bytes, 256 ends the
+// block, and 257 to 285 are lengths.
 const (
 	endOfBlock = 256
-	numLit     = 286
-	numDist    = 30
-	numPre     = 19 // the alphabet of code lengths, section 3.2.7
+	numLit     = 286 // symbols of literals and lengths
+	numDist    = 30  // symbols of distances
+	numPre     = 19  // symbols of the code length code, section 3.2.7
 
-	maxCodeBits = 15 // of a word
-	maxPreBits  = 7  // of a word of the code length code
+	maxCodeBits = 15 // the longest word
+	maxPreBits  = 7  // the longest word of the code length code
 
 	minMatch = 3
 	maxMatch = 258
@@ -26,12 +26,12 @@ const (
 	blockDynamic = 2
 )
 
-// preOrder is the order in which the lengths of the code length code are sent:
-// what is rarely used comes last, so that it can be left out.
+// preOrder is the order in which the lengths of the code length code are sent. Rare symbols come
+// last, so that their lengths can be left out.
 var preOrder = [numPre]uint8{16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15}
 
-// repeatBits are the extra bits of the code length code's symbols: 16, 17 and 18
-// say how often a length is repeated.
+// repeatBits returns how many extra bits follow a symbol of the code length code. The symbols 16,
+// 17 and 18 stand for repetitions, and their extra bits say how many.
 func repeatBits(symbol int) uint {
 	switch symbol {
 	case 16:
@@ -44,17 +44,17 @@ func repeatBits(symbol int) uint {
 	return 0
 }
 
-// A length is a symbol, which names a range, and extra bits, which say where in
-// the range:
+// A length is written as a symbol, which names a range, and extra bits, which name a place in the
+// range:
 //
 //	symbol  257  258  ...  264  265    266    ...  284      285
 //	length   3    4   ...   10  11-12  13-14  ...  227-257  258
 //	extra    0    0   ...    0  1      1      ...  5        0
 var lengthBase, lengthExtra, lengthSymbol = lengthTables()
 
-// lengthTables computes the table of section 3.2.5: ranges double after every
-// fourth symbol, and 258, the longest, has a symbol of its own. symbol is
-// indexed by the length - 3 and counts from 257.
+// lengthTables computes the table of section 3.2.5. The ranges double after every fourth symbol,
+// and 258, the longest length, has a symbol of its own. base and extra are indexed by the symbol
+// - 257, and symbol, which holds symbols - 257, by the length - 3.
 func lengthTables() (base [29]uint16, extra [29]uint8, symbol [256]uint8) {
 	n := minMatch
 	for s := range base {
@@ -71,8 +71,9 @@ func lengthTables() (base [29]uint16, extra [29]uint8, symbol [256]uint8) {
 	return base, extra, symbol
 }
 
-// A distance works likewise, its ranges doubling after every second symbol, so
-// that the symbol can be read off the number's highest two bits:
+// distSymbol returns the symbol of a distance and how many extra bits it has. Distances are
+// written as lengths are. Their ranges double after every second symbol, so the symbol follows
+// from the length of the number and its highest two bits:
 //
 //	symbol    0  1  2  3  4    5    6     ...  29
 //	distance  1  2  3  4  5-6  7-8  9-12  ...  24577-32768
@@ -86,8 +87,10 @@ func distSymbol(dist int) (symbol, extra uint) {
 	return 2*extra + d>>extra, extra
 }
 
+// distExtra returns how many extra bits follow a distance's symbol.
 func distExtra(symbol int) int { return max(symbol/2-1, 0) }
 
+// distBase returns the first distance of a symbol's range.
 func distBase(symbol int) int {
 	if symbol < 2 {
 		return symbol + 1
@@ -95,9 +98,9 @@ func distBase(symbol int) int {
 	return (2+symbol&1)<<distExtra(symbol) + 1
 }
 
-// fixedLengths are the code of section 3.2.6, which needs no description in
-// the block. Its last two symbols of either alphabet never occur; they are
-// there to make the codes complete.
+// fixedLengths returns the lengths of the words of the code of section 3.2.6, which needs no
+// description in the block. The last two symbols of each alphabet never occur. They make the
+// codes complete.
 func fixedLengths() (lit [288]uint8, dist [32]uint8) {
 	for s := range lit {
 		switch {

@@ -1,4 +1,4 @@
-package websocket
+package deflate
 
 import (
 	"bytes"
@@ -9,16 +9,16 @@ import (
 	"testing"
 )
 
-// The inflater beside compress/flate, on messages that are right and on such that
-// are not.
+// The tests of this file compare a Decompressor with compress/flate, on valid messages and on
+// others.
 
-// flateMessage is the reference: compress/flate on a message, with past before
-// it, reading one stream after another where blocks are final. ok is false if
-// the message is not right.
+// flateMessage decompresses a message with compress/flate. past is the data before the message. A
+// final block ends a stream, and the next stream follows. ok is false if the message is not
+// valid.
 func flateMessage(compressed, past []byte) (p []byte, ok bool) {
-	// An end that nothing but the end of a message can lead to: after the
-	// tail, a final stored block. Were the tail swallowed by something else,
-	// then not with markers of both lengths.
+	// Behind the tail comes a marker, a final stored block. If it is read as such, the message
+	// ended with the tail. Something else may swallow the tail and one marker, but not markers of
+	// both lengths.
 	for _, marker := range []string{"\x01\x02\x00\xfd\xff}{", "\x01\x03\x00\xfc\xff}{}"} {
 		if p, ok = flateStreams(compressed, past, marker); !ok {
 			return nil, false
@@ -47,12 +47,12 @@ func flateStreams(compressed, past []byte, marker string) (p []byte, ok bool) {
 	return p, true
 }
 
-// inflateBoth reads a message with compress/flate and, whole and in pieces, with
-// the inflater, and checks that they agree. past is what was before it.
+// inflateBoth reads a message with compress/flate, and with a Decompressor, whole and in pieces,
+// and checks that they agree. past is the data before the message.
 func inflateBoth(t testing.TB, compressed, past []byte, bits int, r *rand.Rand) {
 	t.Helper()
-	begin := func() *inflater {
-		f := newInflater(bits, true)
+	begin := func() *Decompressor {
+		f := NewDecompressor(bits, true)
 		f.hist.add(past, f.window)
 		return f
 	}
@@ -63,7 +63,7 @@ func inflateBoth(t testing.TB, compressed, past []byte, bits int, r *rand.Rand) 
 		ok = false // compress/flate knows no smaller window
 	}
 	if (err == nil) != ok {
-		t.Fatalf("compress/flate says %v, the inflater %v: %x", ok, err, compressed)
+		t.Fatalf("compress/flate says %v, the Decompressor %v: %x", ok, err, compressed)
 	}
 	if ok && !bytes.Equal(got, want) {
 		t.Fatalf("got  %x\nwant %x\nfor  %x", got, want, compressed)
@@ -79,8 +79,8 @@ func inflateBoth(t testing.TB, compressed, past []byte, bits int, r *rand.Rand) 
 	}
 }
 
-// flateSamples are compressed messages of all kinds, by compress/flate at
-// several levels and by the deflater.
+// flateSamples returns compressed messages of all kinds, by compress/flate at several levels and
+// by a Compressor.
 func flateSamples() (samples [][]byte) {
 	plain := [][]byte{nil, []byte("a"), []byte("Hello"), make([]byte, 5000), noise(8, 300)}
 	for _, c := range corpora() {
@@ -103,13 +103,12 @@ func flateSamples() (samples [][]byte) {
 			}
 			samples = append(samples, b.Bytes())
 		}
-		samples = append(samples, newDeflater(15).appendChunk(nil, p, true))
+		samples = append(samples, NewCompressor(15).AppendPiece(nil, p, true))
 	}
 	return samples
 }
 
-// Most damaged messages are still read for a while, and differ from case to
-// case in how they fail.
+// A Decompressor and compress/flate agree about damaged messages.
 func TestInflateDamaged(t *testing.T) {
 	r, past := corpusRand(12), textMessages(1, 2000)[0]
 	samples := flateSamples()
@@ -123,7 +122,7 @@ func TestInflateDamaged(t *testing.T) {
 	for range rounds {
 		z := bytes.Clone(samples[r.IntN(len(samples))])
 		for range 1 + r.IntN(3) {
-			// Headers are where most can go wrong.
+			// Most can go wrong in headers, so they are damaged more often.
 			k := r.IntN(1 + r.IntN(1+r.IntN(len(z)+1)))
 			switch {
 			case k >= len(z):

@@ -1,12 +1,12 @@
-package websocket
+package deflate
 
 import "math/bits"
 
-// Decoding a Huffman code, RFC 1951 section 3.2.
+// This file looks up the words of a Huffman code, RFC 1951 section 3.2.
 //
-// A block of DEFLATE is a string of symbols, each written with as many bits as
-// its block's code gives it. No code word begins with another code word, so
-// the next bits of the input name exactly one symbol: look them up in a table.
+// A block of DEFLATE is a string of symbols, each written as a word of the block's code. No word
+// begins with another word, so the next bits of the input name exactly one symbol. A table says
+// which:
 //
 //	symbol  word      the next three bits: symbol and its word's length
 //	  A     0         000 A 1    010 A 1    100 B 2    110 C 3
@@ -14,23 +14,23 @@ import "math/bits"
 //	  C     110
 //	  D     111
 //
-// Every index whose first bits are A's word holds A and the length 1, and so
-// on: one look-up gives the symbol and how many bits to take from the input.
-// Words reach 15 bits, but a table of 32,768 entries would take longer to fill
-// than most messages take to read. So the first level looks at the first bits
-// only, and a longer word finds there a pointer to a second level for the rest:
+// Every index that begins with A's word holds A and the length 1, and so on. One look-up gives
+// the symbol and how many bits to take from the input.
+//
+// Words have up to 15 bits. A table of 32,768 entries would take longer to fill than most
+// messages take to read. So the first level of a table looks at the first bits only. For a longer
+// word, it holds a pointer to a second level, which looks at the rest:
 //
 //	input  ... r r r r r r r r r | s s s ...
 //	          index of level one    index of level two, in the table
 //	                                that level one's entry names
 //
-// The input's first bit is the lowest bit of its first octet, while code words
-// count from their highest bit (section 3.1.1): so they are stored reversed.
+// The first bit of the input is the lowest bit of its first byte, but the first bit of a word is
+// its highest (section 3.1.1). So words are stored reversed.
 
-// The alphabets of section 3.2.5 and 3.2.7, and the sizes of their tables. The
-// second levels need at most 852-512 and 402-256 entries more (computed by
-// trying every set of lengths, as zlib's enough.c does); the sizes are rounded
-// up to powers of two so that a mask proves every index good.
+// The first levels have 2^litRootBits and 2^distRootBits entries. The second levels need at most
+// 852-512 and 402-256 more, by a trial of every set of lengths, as zlib's enough.c makes it. The
+// sizes of the tables are rounded up to powers of two, so that a mask proves every index good.
 const (
 	litRootBits  = 9
 	distRootBits = 8
@@ -39,15 +39,15 @@ const (
 	distTableSize = 512
 )
 
-// An entry of a table:
+// A tableEntry is an entry of a table:
 //
 //	31 ............ 16 | 15  14  13  12 | 11 ..... 8 | 7 ......... 0
 //	value              | kind           | word's bits| bits in all
 //
-// "Bits in all" counts the extra bits that follow the word of a length or a
-// distance (section 3.2.5), whose value is the base they are added to. In a
-// pointer the value is where the second level starts, "bits in all" are the
-// first level's bits, and "word's bits" how many bits index the second.
+// The value is a literal's byte, or the base to which the extra bits of a length or a distance
+// are added (section 3.2.5). "Bits in all" counts these extra bits too. In a pointer, the value
+// is where the second level starts, "bits in all" is the number of bits that index the first
+// level, and "word's bits" the number of bits that index the second.
 type tableEntry = uint32
 
 const (
@@ -60,8 +60,8 @@ const (
 	entryWord  = 8
 )
 
-// symbolEntries are the entries of all symbols but for the word's length,
-// which depends on the block and is added to both counts of bits.
+// litEntries, distEntries and preEntries are the entries of all symbols, without the length of
+// the word. That length depends on the block's code, and is added to both counts of bits.
 var litEntries, distEntries, preEntries = symbolEntries()
 
 func symbolEntries() (lit [288]tableEntry, dist [32]tableEntry, pre [19]tableEntry) {
@@ -79,7 +79,7 @@ func symbolEntries() (lit [288]tableEntry, dist [32]tableEntry, pre [19]tableEnt
 		}
 	}
 	for s := range dist {
-		dist[s] = entryInvalid // 30 and 31 likewise
+		dist[s] = entryInvalid // so are 30 and 31
 		if s < numDist {
 			dist[s] = tableEntry(distBase(s))<<entryValue | tableEntry(distExtra(s))
 		}
@@ -90,29 +90,29 @@ func symbolEntries() (lit [288]tableEntry, dist [32]tableEntry, pre [19]tableEnt
 	return lit, dist, pre
 }
 
-// inflateTables decode the block that is being read.
-type inflateTables struct {
+// decodeTables are the tables of the block that is being read.
+type decodeTables struct {
 	lit  [litTableSize]tableEntry
 	dist [distTableSize]tableEntry
 }
 
-// fixedTables decode blocks of type 1 (section 3.2.6).
-var fixedTables = func() *inflateTables {
-	t := new(inflateTables)
+// fixedTables are the tables of every fixed block (section 3.2.6).
+var fixedTables = func() *decodeTables {
+	t := new(decodeTables)
 	lit, dist := fixedLengths()
 	buildTable(t.lit[:], litRootBits, lit[:], litEntries[:])
 	buildTable(t.dist[:], distRootBits, dist[:], distEntries[:])
 	return t
 }()
 
-// buildTable fills table for the code that gives symbol s a word of lengths[s]
-// bits, none if 0. The lengths alone define the code (section 3.2.2): shorter
-// words come before longer ones, and among equals the order is the symbols'.
+// buildTable fills table for the code in which symbol s has a word of lengths[s] bits, or no word
+// if that is 0. The lengths define the code (section 3.2.2): shorter words come before longer
+// ones, and words of one length are in the order of their symbols.
 //
-// It reports whether the lengths make sense: every string of bits must begin
-// with exactly one word. Two exceptions are made, as everywhere: no word at
-// all, when the symbols are never used (distances in a block of literals), and
-// a single word, which then takes one bit (section 3.2.7).
+// It reports whether the lengths are valid. Every string of bits must begin with exactly one
+// word. There are two exceptions, as in every decoder. A code may have no word, if its symbols
+// are not used: a block of literals has no distances. And a code may have a single word, which
+// then has one bit (section 3.2.7).
 func buildTable(table []tableEntry, rootBits uint, lengths []uint8, entries []tableEntry) bool {
 	var count [maxCodeBits + 1]uint16
 	used := 0
@@ -136,8 +136,8 @@ func buildTable(table []tableEntry, rootBits uint, lengths []uint8, entries []ta
 	return true
 }
 
-// wordsLeft is how many words of the greatest length begin with none of the
-// words counted: 0 if the code is complete, negative if there are too many.
+// wordsLeft returns how many strings of the greatest length begin with none of the words counted.
+// It is 0 if the code is complete, and negative if there are too many words.
 func wordsLeft(count *[maxCodeBits + 1]uint16) int {
 	left := 1
 	for _, n := range count[1:] {
@@ -162,8 +162,8 @@ func sortSymbols(sorted *[numLit + 2]uint16, lengths []uint8, count *[maxCodeBit
 	}
 }
 
-// fillHalf makes the table of a code with one word, a single bit 0, or none.
-// Nothing else means anything.
+// fillHalf makes the table of a code that has one word, the bit 0, or no word. All other entries
+// are invalid.
 func fillHalf(table []tableEntry, lengths []uint8, entries []tableEntry) {
 	word := entryInvalid
 	for s, n := range lengths {
@@ -177,6 +177,7 @@ func fillHalf(table []tableEntry, lengths []uint8, entries []tableEntry) {
 	}
 }
 
+// A tableFiller enters words into a table, those of the first level and those of the second.
 type tableFiller struct {
 	table   []tableEntry
 	root    uint
@@ -184,12 +185,12 @@ type tableFiller struct {
 	count   *[maxCodeBits + 1]uint16 // words of each length
 }
 
-// fill enters the symbols, given in the order of their words. As long as words
-// fit level one, the table grows with them: it holds 2^n entries while words
-// of n bits are entered, each once, and is copied behind itself when n grows,
-// because to an entry of n bits the next bit makes no difference.
+// fill enters the symbols, which are in the order of their words. As long as words fit level one,
+// the table grows with them. While words of n bits are entered, each once, it has 2^n entries.
+// When n grows, the table is copied behind itself, because the next bit makes no difference to an
+// entry of n bits.
 func (f *tableFiller) fill(sorted []uint16) {
-	word, size := 0, 1 // the next word, its bits reversed; filled so far
+	word, size := 0, 1 // the next word, reversed, and how many entries are filled
 	n := uint(1)
 	for ; n <= f.root && len(sorted) > 0; n++ {
 		copy(f.table[size:2*size], f.table[:size])
@@ -209,12 +210,11 @@ func (f *tableFiller) fill(sorted []uint16) {
 	}
 }
 
-// fillSecond enters the words that are longer than level one, from those of n
-// bits on.
+// fillSecond enters the words that are too long for level one. The first of them has n bits.
 func (f *tableFiller) fillSecond(sorted []uint16, n uint, word int) {
 	rootMask := 1<<f.root - 1
 	prefix, start, subBits := -1, 0, uint(0)
-	next := 1 << f.root // where the next second level may start
+	next := 1 << f.root // the start of the next second level
 	left := int(f.count[n])
 	for _, s := range sorted {
 		for left == 0 {
@@ -237,9 +237,9 @@ func (f *tableFiller) fillSecond(sorted []uint16, n uint, word int) {
 	}
 }
 
-// secondBits is how many bits index a second level whose first word has n
-// bits, when left words of that length are still to come: enough for the
-// longest word that falls into it, which is the length at which it is full.
+// secondBits returns how many bits index a second level. Its first word has n bits, and left
+// words of that length are still to come. The bits must be enough for its longest word, which is
+// the word with which it is full.
 func (f *tableFiller) secondBits(n uint, left int) uint {
 	room := 1<<(n-f.root) - left
 	for room > 0 && n < maxCodeBits {
@@ -249,10 +249,9 @@ func (f *tableFiller) secondBits(n uint, left int) uint {
 	return n - f.root
 }
 
-// nextWord is the word after w of the same length, all ones being mask. Words
-// are reversed, so the carry of adding 1 runs down from the highest bit. A word
-// one bit longer that follows has a zero in its new highest bit: it needs no
-// change.
+// nextWord returns the word that follows w among those of its length. mask has all bits of a word
+// set. Words are reversed, so the carry of adding 1 runs down from the highest bit. If the
+// following word is one bit longer, its new highest bit is zero, and nothing changes.
 func nextWord(w, mask int) int {
 	bit := 1 << bits.Len(uint(w^mask)) >> 1 // the highest zero
 	return w&(bit-1) | bit

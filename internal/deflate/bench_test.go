@@ -1,4 +1,4 @@
-package websocket
+package deflate
 
 import (
 	"bytes"
@@ -8,44 +8,43 @@ import (
 	"testing"
 )
 
-// Run with -bench 'Deflate|Inflate' -cpu 1. Each benchmark names its codec last,
-// so that own and compress/flate stand one below the other. An operation is one
-// message; ratio is over one pass of the corpus from a fresh start, with the
-// messages that did not shrink counted as they are.
+// Run the benchmarks with -bench 'Deflate|Inflate' -cpu 1. Each names its codec last, so that own
+// and compress/flate stand one below the other. An operation is one message. The ratio is that of
+// one pass of the corpus from a fresh start, and counts messages that did not shrink as they are.
 
 // A benchCodec compresses message after message.
 type benchCodec struct {
 	name     string
-	compress func(dst, p []byte) []byte // the message as it goes out
-	state    func() int                 // octets a connection keeps, -1 if not known
+	compress func(dst, p []byte) []byte // returns the message as it goes out
+	state    func() int                 // returns the bytes kept between messages, -1 if not known
 }
 
-func ownCodec(bits int, takeover bool) benchCodec {
-	if !takeover {
+func ownCodec(bits int, linked bool) benchCodec {
+	if !linked {
 		return benchCodec{"own", func(dst, p []byte) []byte {
-			if out, ok := appendDeflated(dst, p, bits); ok {
+			if out, ok := Append(dst, p, bits); ok {
 				return out
 			}
 			return append(dst, p...)
 		}, func() int { return 0 }}
 	}
-	d := newDeflater(bits)
+	d := NewCompressor(bits)
 	return benchCodec{"own", func(dst, p []byte) []byte {
-		if out, ok := d.appendMessage(dst, p); ok {
+		if out, ok := d.Append(dst, p); ok {
 			return out
 		}
 		return append(dst, p...)
-	}, func() int { return cap(d.window) + 2*cap(d.table) }}
+	}, d.Size}
 }
 
-// stdCodec is compress/flate at level 1, flushed after every message. It cannot
-// take a message back, so all are sent compressed.
-func stdCodec(takeover bool) benchCodec {
+// stdCodec returns compress/flate at level 1, flushed after every message. It cannot take a
+// message back, so all are sent compressed.
+func stdCodec(linked bool) benchCodec {
 	var buf bytes.Buffer
 	w, _ := flate.NewWriter(&buf, flate.BestSpeed)
 	return benchCodec{"flate1", func(dst, p []byte) []byte {
 		buf.Reset()
-		if !takeover {
+		if !linked {
 			w.Reset(&buf)
 		}
 		w.Write(p)
@@ -73,35 +72,35 @@ func benchmarkCodec(b *testing.B, c corpus, start func() benchCodec) {
 
 func BenchmarkDeflate(b *testing.B) {
 	for _, c := range corpora() {
-		for _, takeover := range []bool{true, false} {
-			context := map[bool]string{true: "takeover", false: "none"}[takeover]
+		for _, linked := range []bool{true, false} {
+			context := map[bool]string{true: "linked", false: "alone"}[linked]
 			for _, bits := range []int{9, 12, 15} {
 				b.Run(fmt.Sprintf("%s/%s/w%d/own", c.name, context, bits), func(b *testing.B) {
-					benchmarkCodec(b, c, func() benchCodec { return ownCodec(bits, takeover) })
+					benchmarkCodec(b, c, func() benchCodec { return ownCodec(bits, linked) })
 				})
 			}
 			b.Run(fmt.Sprintf("%s/%s/w15/flate1", c.name, context), func(b *testing.B) {
-				benchmarkCodec(b, c, func() benchCodec { return stdCodec(takeover) })
+				benchmarkCodec(b, c, func() benchCodec { return stdCodec(linked) })
 			})
 		}
 	}
 }
 
-// A benchMessage is a compressed message and what was before it.
+// A benchMessage is a compressed message and the bytes before it.
 type benchMessage struct{ compressed, past, plain []byte }
 
-// compressedCorpus is a corpus as it comes in; what did not shrink is left out.
-func compressedCorpus(c corpus, bits int, takeover bool) (messages []benchMessage) {
-	d := newDeflater(bits)
+// compressedCorpus compresses the messages of a corpus. It leaves out those that do not shrink.
+func compressedCorpus(c corpus, bits int, linked bool) (messages []benchMessage) {
+	d := NewCompressor(bits)
 	var past []byte
 	for _, m := range c.messages {
-		if !takeover {
-			if z, ok := appendDeflated(nil, m, bits); ok {
+		if !linked {
+			if z, ok := Append(nil, m, bits); ok {
 				messages = append(messages, benchMessage{z, nil, m})
 			}
 			continue
 		}
-		if z, ok := d.appendMessage(nil, m); ok {
+		if z, ok := d.Append(nil, m); ok {
 			messages = append(messages, benchMessage{z, past, m})
 			past = append(past[:len(past):len(past)], m...)
 			past = past[max(0, len(past)-1<<bits):]
@@ -112,44 +111,44 @@ func compressedCorpus(c corpus, bits int, takeover bool) (messages []benchMessag
 
 func BenchmarkInflate(b *testing.B) {
 	for _, c := range corpora() {
-		for _, takeover := range []bool{true, false} {
-			context := map[bool]string{true: "takeover", false: "none"}[takeover]
+		for _, linked := range []bool{true, false} {
+			context := map[bool]string{true: "linked", false: "alone"}[linked]
 			for _, bits := range []int{9, 12, 15} {
-				messages := compressedCorpus(c, bits, takeover)
+				messages := compressedCorpus(c, bits, linked)
 				b.Run(fmt.Sprintf("%s/%s/w%d/own", c.name, context, bits), func(b *testing.B) {
-					benchmarkOwnInflate(b, messages, bits, takeover)
+					benchmarkOwnInflate(b, messages, bits, linked)
 				})
 				b.Run(fmt.Sprintf("%s/%s/w%d/flate", c.name, context, bits), func(b *testing.B) {
-					benchmarkStdInflate(b, messages, bits, takeover)
+					benchmarkStdInflate(b, messages, bits, linked)
 				})
 			}
 		}
 	}
 }
 
-func benchmarkOwnInflate(b *testing.B, messages []benchMessage, bits int, takeover bool) {
+func benchmarkOwnInflate(b *testing.B, messages []benchMessage, bits int, linked bool) {
 	dst, sum := make([]byte, 0, 64<<10), 0
-	f := newInflater(bits, takeover)
+	f := NewDecompressor(bits, linked)
 	b.ReportAllocs()
 	b.ResetTimer()
 	for i := 0; b.Loop(); i++ {
 		if k := i % len(messages); k == 0 {
-			f = newInflater(bits, takeover)
+			f = NewDecompressor(bits, linked)
 		}
 		m := &messages[i%len(messages)]
-		f.feed(m.compressed, true)
-		p, status, err := f.inflate(dst, 64<<10)
-		if status != inflateDone || len(p) != len(m.plain) {
+		f.Feed(m.compressed, true)
+		p, status, err := f.Append(dst, 64<<10)
+		if status != Done || len(p) != len(m.plain) {
 			b.Fatal(status, err)
 		}
 		sum += len(p)
 	}
 	b.SetBytes(int64(sum / b.N))
-	b.ReportMetric(float64(cap(f.hist.buf)), "B/conn")
+	b.ReportMetric(float64(f.Size()), "B/conn")
 }
 
-// tailedReader gives a message and its tail octet by octet, as compress/flate
-// likes it, without a copy.
+// A tailedReader gives a message and its tail without a copy, byte by byte, as compress/flate
+// likes it.
 type tailedReader struct {
 	p, tail []byte
 }
@@ -176,9 +175,10 @@ func (r *tailedReader) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// benchmarkStdInflate is how a connection would share pooled readers: the
-// window is the connection's, and the dictionary of every message.
-func benchmarkStdInflate(b *testing.B, messages []benchMessage, bits int, takeover bool) {
+// benchmarkStdInflate measures compress/flate as a program would use it that has many peers and
+// shares readers among them. It keeps a window for each peer, which is the dictionary of the next
+// message.
+func benchmarkStdInflate(b *testing.B, messages []benchMessage, bits int, linked bool) {
 	dst, sum := make([]byte, 64<<10), 0
 	window := make([]byte, 0, 5<<bits/4)
 	r := flate.NewReader(nil)
@@ -196,7 +196,7 @@ func benchmarkStdInflate(b *testing.B, messages []benchMessage, bits int, takeov
 		if err != nil || n != len(m.plain) {
 			b.Fatal(n, err)
 		}
-		if takeover {
+		if linked {
 			window = slide(window, dst[:n], 1<<bits)
 		}
 		sum += n
@@ -216,7 +216,7 @@ func readAll(r io.Reader, dst []byte) (n int, err error) {
 	}
 }
 
-// slide adds p to a window that is kept with a quarter of slack.
+// slide adds p to a window that has a quarter of slack.
 func slide(window, p []byte, size int) []byte {
 	if len(p) >= size {
 		return append(window[:0], p[len(p)-size:]...)

@@ -1,12 +1,11 @@
-package websocket
+package deflate
 
 import (
 	"slices"
 	"testing"
 )
 
-// Any frequencies make a complete code, as short as Huffman's where the limit
-// allows.
+// Any frequencies make a complete code. It is as short as Huffman's if the limit allows.
 func TestHuffmanLengths(t *testing.T) {
 	r := corpusRand(11)
 	for range 2000 {
@@ -23,7 +22,7 @@ func TestHuffmanLengths(t *testing.T) {
 		freq[0], freq[n-1] = 1, 1
 		checkLengths(t, freq, limit)
 	}
-	// The deepest trees there are: frequencies like Fibonacci's.
+	// Fibonacci's numbers make the deepest trees there are.
 	fibonacci := []uint32{1, 1}
 	for sum := uint32(2); sum < 65_000; sum += fibonacci[len(fibonacci)-1] {
 		k := len(fibonacci)
@@ -42,7 +41,7 @@ func checkLengths(t *testing.T, freq []uint32, limit int) {
 	var u symbolSet
 	var b treeBuilder
 	lengths := make([]uint8, len(freq))
-	u.gather(freq)
+	u.fill(freq)
 	counts := b.lengths(lengths, &u, limit)
 	best, deepest := huffmanCost(freq)
 	sum, cost := 0, 0
@@ -70,8 +69,8 @@ func checkLengths(t *testing.T, freq []uint32, limit int) {
 	}
 }
 
-// huffmanCost is Huffman's algorithm in its plainest form: the bits of all
-// symbols, and the length of the longest word.
+// huffmanCost is Huffman's algorithm in its plainest form. It returns the bits of all symbols,
+// and the length of the longest word.
 func huffmanCost(freq []uint32) (cost, deepest int) {
 	type node struct{ weight, depth int }
 	var nodes []node

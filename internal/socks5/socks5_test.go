@@ -1,4 +1,4 @@
-package websocket
+package socks5
 
 import (
 	"bytes"
@@ -10,8 +10,9 @@ import (
 	"testing"
 )
 
-// Requests of RFC 1928 section 4, for the three kinds of address.
-func TestSOCKSRequest(t *testing.T) {
+// RFC 1928 section 4 has three kinds of address. Addresses that none of them can hold are
+// refused.
+func TestRequest(t *testing.T) {
 	for _, tt := range []struct{ addr, want string }{
 		{"192.0.2.1:80", "\x05\x01\x00\x01\xc0\x00\x02\x01\x00\x50"},
 		{"[2001:db8::1]:443", "\x05\x01\x00\x04\x20\x01\x0d\xb8\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x01\x01\xbb"},
@@ -19,16 +20,16 @@ func TestSOCKSRequest(t *testing.T) {
 		{strings.Repeat("a", 255) + ":1", "\x05\x01\x00\x03\xff" + strings.Repeat("a", 255) + "\x00\x01"},
 		{strings.Repeat("a", 256) + ":1", ""}, {"h:65536", ""}, {"h:-1", ""}, {"h:http", ""}, {"h", ""},
 	} {
-		got, err := appendSOCKSRequest(nil, tt.addr)
+		got, err := appendRequest(nil, tt.addr)
 		if string(got) != tt.want || (err == nil) != (tt.want != "") {
 			t.Errorf("%.20s: % x, %v; want % x", tt.addr, got, err, tt.want)
 		}
 	}
 }
 
-// Whole conversations. What the proxy sends beyond the reply is the server's,
-// and must still be there.
-func TestOpenSOCKS(t *testing.T) {
+// Connect follows the conversation to its end and reads no byte more: the bytes behind the reply
+// are the server's. A conversation that is cut short ends with io.ErrUnexpectedEOF.
+func TestConnect(t *testing.T) {
 	user := url.UserPassword("me", "secret")
 	const connect, fine = "\x05\x01\x00\x03\x01h\x00\x50", "\x05\x00\x00\x01\x00\x00\x00\x00\x00\x00"
 	for _, tt := range []struct {
@@ -64,24 +65,24 @@ func TestOpenSOCKS(t *testing.T) {
 		}
 		for n := range tt.answers { // cut short anywhere
 			if _, _, err := converse(tt.user, tt.answers[:n]); !errors.Is(err, io.ErrUnexpectedEOF) {
-				t.Errorf("%s, after %d octets: %v, want io.ErrUnexpectedEOF", tt.name, n, err)
+				t.Errorf("%s, after %d bytes: %v, want io.ErrUnexpectedEOF", tt.name, n, err)
 			}
 		}
 	}
 	if _, _, err := converse(url.User(strings.Repeat("x", 256)), "\x05\x02"); err == nil {
-		t.Error("a user name of 256 octets: no error")
+		t.Error("a user name of 256 bytes: no error")
 	}
 }
 
-// converse has openSOCKS ask for h:80 of a proxy that gives these answers.
+// converse lets Connect ask a proxy that gives these answers for h:80.
 func converse(user *url.Userinfo, answers string) (sent, rest string, err error) {
 	in, out := strings.NewReader(answers), new(bytes.Buffer)
-	err = openSOCKS(&scriptedConn{Reader: in, Writer: out}, user, "h:80")
+	err = Connect(&scriptedConn{Reader: in, Writer: out}, user, "h:80")
 	left, _ := io.ReadAll(in)
 	return out.String(), string(left), err
 }
 
-// A scriptedConn reads what was written before.
+// A scriptedConn reads from a script, and keeps the bytes that are written to it.
 type scriptedConn struct {
 	net.Conn
 	io.Reader

@@ -1,17 +1,16 @@
-package websocket
+package deflate
 
 import (
 	"math"
 	"math/bits"
 )
 
-// Making a Huffman code, RFC 1951 section 3.2.2 and 3.2.7.
+// This file makes Huffman codes, RFC 1951 section 3.2.2 and 3.2.7.
 //
-// A block may bring its own code: short words for what is frequent in it, long
-// ones for what is rare. Huffman's tree is the best that can be done with whole
-// bits. Join the two rarest symbols to one, which is as frequent as both
-// together, and go on until one is left; a symbol's word is then as long as its
-// way from the root:
+// A block may have a code of its own, with short words for the symbols that are frequent in it
+// and long words for the rare ones. Huffman's tree gives the best words that have whole bits.
+// Join the two rarest symbols to one, which is as frequent as both together, and go on until one
+// is left. A symbol's word has as many bits as there are steps from the root to the symbol:
 //
 //	a:5  b:2  c:1  d:1          9
 //	                          ┌─┴─┐
@@ -21,10 +20,10 @@ import (
 //	                              ┌─┴─┐
 //	                              c   d
 //
-// Only the lengths of the words are sent: those alone define the words.
+// Only the lengths of the words are sent, because the words follow from them (section 3.2.2).
 
-// A huffWord is a word, reversed so that it can be written as it is, and its
-// length above it.
+// A huffWord has a word in its low 16 bits, and the word's length above. The word is reversed, so
+// that its first bit is the lowest and it can be written as it is.
 type huffWord uint32
 
 func (w huffWord) bits() uint64 { return uint64(w & 0xffff) }
@@ -45,7 +44,7 @@ var fixedCode = func() *huffCode {
 	return c
 }()
 
-// wordCounts is how many words of a code have how many bits.
+// wordCounts holds, for each n, how many words of a code have n bits.
 type wordCounts [maxCodeBits + 1]int
 
 // assignWords gives every symbol its word, by the algorithm of section 3.2.2.
@@ -64,14 +63,15 @@ func assignWords(words []huffWord, lengths []uint8, counts wordCounts) {
 	}
 }
 
-// A symbolSet is the symbols that occur in a block, in their order.
+// A symbolSet holds the symbols that occur in a block, in ascending order.
 type symbolSet struct {
-	keys    [numLit]uint32 // frequency above, symbol in the low 9 bits
-	n       int
-	highest uint32 // frequency
+	keys    [numLit]uint32 // a symbol in the low 9 bits, its frequency above
+	n       int            // how many of keys are in use
+	highest uint32         // the highest frequency
 }
 
-func (u *symbolSet) gather(freq []uint32) {
+// fill makes u the set of the symbols whose frequency is not 0.
+func (u *symbolSet) fill(freq []uint32) {
 	n, highest := 0, uint32(0)
 	for s, v := range freq {
 		if v != 0 {
@@ -83,10 +83,10 @@ func (u *symbolSet) gather(freq []uint32) {
 	u.n, u.highest = n, highest
 }
 
-// end is one more than the last symbol that occurs.
+// end returns one more than the last symbol that occurs.
 func (u *symbolSet) end() int { return int(u.keys[u.n-1]&511) + 1 }
 
-// bits is what the symbols take with words of these lengths.
+// bits returns how many bits the symbols take with words of these lengths.
 func (u *symbolSet) bits(lengths []uint8) (n int) {
 	for _, v := range u.keys[:u.n] {
 		n += int(v>>9) * int(lengths[v&511])
@@ -94,21 +94,21 @@ func (u *symbolSet) bits(lengths []uint8) (n int) {
 	return n
 }
 
-// A treeBuilder is what making a code takes.
+// A treeBuilder is the memory for making a code. A joint is an inner node of the tree.
 type treeBuilder struct {
 	sorted, swap [numLit]uint32
-	leaf         [numLit + 1]uint32 // weights: of the symbols as sorted,
-	joint        [numLit + 1]uint32 // and of joints as they are made
-	leafParent   [numLit + 1]uint16 // which joint
-	jointParent  [numLit + 1]uint16
-	depth        [numLit]uint8 // of joints
+	leaf         [numLit + 1]uint32 // the symbols' weights, as sorted
+	joint        [numLit + 1]uint32 // the joints' weights, in the order in which they are made
+	leafParent   [numLit + 1]uint16 // the joint above each leaf
+	jointParent  [numLit + 1]uint16 // the joint above each joint
+	depth        [numLit]uint8      // the joints' distances from the root
 }
 
-// lengths computes how long the words of the symbols are to be, at most limit,
-// and 0 for symbols that do not occur.
+// lengths computes the lengths of the symbols' words, at most limit bits. A symbol that does not
+// occur has length 0.
 func (t *treeBuilder) lengths(dst []uint8, u *symbolSet, limit int) wordCounts {
 	clear(dst)
-	if u.n < 2 { // a word has one bit at least
+	if u.n < 2 { // a tree of one leaf has no steps, but a word has one bit at least
 		for _, v := range u.keys[:u.n] {
 			dst[v&511] = 1
 		}
@@ -129,9 +129,9 @@ func (t *treeBuilder) lengths(dst []uint8, u *symbolSet, limit int) wordCounts {
 	return counts
 }
 
-// sort orders the symbols by frequency: a counting sort by the frequency's low
-// octet, and another by the high one where there is one. Nothing in a block
-// occurs more than 65,535 times.
+// sort orders the symbols by frequency. It does a counting sort by the frequency's low byte, and
+// a second one by the high byte if any frequency has one. No symbol occurs more than 65,535 times
+// in a block.
 func (t *treeBuilder) sort(u *symbolSet) {
 	countingSort(t.sorted[:u.n], u.keys[:u.n], 9, min(u.highest, 255))
 	if u.highest > 255 {
@@ -140,7 +140,7 @@ func (t *treeBuilder) sort(u *symbolSet) {
 	}
 }
 
-// countingSort orders by the eight bits above shift, which are at most highest.
+// countingSort orders src by the eight bits above shift, which are at most highest.
 func countingSort(dst, src []uint32, shift uint, highest uint32) {
 	var starts [257]uint16
 	for _, v := range src {
@@ -156,9 +156,9 @@ func countingSort(dst, src []uint32, shift uint, highest uint32) {
 	}
 }
 
-// join makes the tree of the first n symbols. Joints come into being in the
-// order of their weight, so the two lightest nodes are always among the first
-// leaves and the first joints that have no parent yet: no heap is needed.
+// join makes the tree of the first n symbols. The joints are made in ascending order of weight,
+// and the leaves are sorted. So each is a queue, the lightest node without a parent is at the
+// head of one of the two queues, and no heap is needed.
 func (t *treeBuilder) join(n int) {
 	for i, v := range t.sorted[:n] {
 		t.leaf[i] = v >> 9
@@ -166,7 +166,7 @@ func (t *treeBuilder) join(n int) {
 	t.leaf[n] = math.MaxUint32
 	leaf, joint := 0, 0
 	for made := range n - 1 {
-		t.joint[made] = math.MaxUint32 // not yet made, not to be taken
+		t.joint[made] = math.MaxUint32 // not made yet, so it must not be taken
 		sum := uint32(0)
 		for range 2 {
 			l, j := t.leaf[leaf], t.joint[joint]
@@ -174,8 +174,8 @@ func (t *treeBuilder) join(n int) {
 			if l <= j {
 				fromLeaf = 1
 			}
-			// Both queues' heads get this parent; the one that is not taken
-			// gets its own when it is.
+			// The heads of both queues get this parent. The head that is not taken gets another
+			// one when it is.
 			t.leafParent[leaf] = uint16(made)
 			t.jointParent[joint] = uint16(made)
 			sum += min(l, j)
@@ -186,9 +186,8 @@ func (t *treeBuilder) join(n int) {
 	}
 }
 
-// depths counts how many leaves lie how deep, and shortens what is deeper than
-// limit: those leaves move up to limit, which is more words than there is room
-// for, until enough others have moved down.
+// depths counts the leaves at each depth. Leaves that are deeper than limit move up to limit,
+// which has no room for so many words. To make room, other leaves move down.
 func (t *treeBuilder) depths(n, limit int) (count wordCounts) {
 	root := n - 2
 	t.depth[root] = 0
@@ -198,13 +197,13 @@ func (t *treeBuilder) depths(n, limit int) (count wordCounts) {
 	for _, p := range t.leafParent[:n] {
 		count[min(int(t.depth[p])+1, limit)]++
 	}
-	excess := -1 << limit // in words of limit bits
+	excess := -1 << limit // how many words of limit bits there are too many
 	for l := 1; l <= limit; l++ {
 		excess += count[l] << (limit - l)
 	}
 	for ; excess > 0; excess-- {
-		// A leaf above goes down one level and makes room beside it for one
-		// from the bottom.
+		// A leaf above the bottom goes down one level. Beside it is then room for a leaf from the
+		// bottom.
 		l := limit - 1
 		for count[l] == 0 {
 			l--
@@ -216,10 +215,10 @@ func (t *treeBuilder) depths(n, limit int) (count wordCounts) {
 	return count
 }
 
-// informationUnit is the resolution of information: 2^-8 bit.
+// informationUnit is the resolution of information: it counts in units of 2^-8 bit.
 const informationUnit = 8
 
-// nLogN[n] is n·log2(n) in units of information.
+// nLogN holds n·log2(n) for each n, in units of information.
 var nLogN = func() (t [256]uint32) {
 	for n := range t {
 		if n > 0 {
@@ -229,17 +228,17 @@ var nLogN = func() (t [256]uint32) {
 	return t
 }()
 
+// nLog returns about n·log2(n), in units of information.
 func nLog(n uint32) uint64 {
 	if n < 256 {
 		return uint64(nLogN[n])
 	}
-	// log2(n) = log2(n >> s) + s, but for the bits shifted out.
+	// log2(n) = log2(n >> s) + s, if the bits shifted out are ignored.
 	s := uint(bits.Len32(n)) - 8
 	return uint64(nLogN[n>>s])<<s + uint64(n)*uint64(s)<<informationUnit
 }
 
-// information is Shannon's: what any code for these symbols takes at least, in
-// bits.
+// information returns Shannon's information: no code for these symbols takes fewer bits.
 func (u *symbolSet) information() int {
 	total, sum := uint32(0), uint64(0)
 	for _, v := range u.keys[:u.n] {

@@ -1,11 +1,12 @@
-package websocket
+package deflate
 
 import "encoding/binary"
 
-// The parts of a block, RFC 1951 section 3.2.3 and on.
+// This file reads the parts of a block, except for its symbols: RFC 1951 section 3.2.3 to 3.2.7.
 
-// take returns the next n bits, n ≤ 16, and whether there were as many.
-func (f *inflater) take(n uint) (v int, ok bool) {
+// take returns the next n bits, n ≤ 16. If there are not so many yet, it takes none and reports
+// false.
+func (f *Decompressor) take(n uint) (v int, ok bool) {
 	f.fill(n)
 	if f.nbits < n {
 		return 0, false
@@ -15,22 +16,23 @@ func (f *inflater) take(n uint) (v int, ok bool) {
 	return v, true
 }
 
-func (f *inflater) drop(n uint) {
+// drop removes the next n bits.
+func (f *Decompressor) drop(n uint) {
 	f.bits >>= n & 63
 	f.nbits -= n
 }
 
-// fill holds at least n bits, n ≤ 48, if the input has them.
-func (f *inflater) fill(n uint) {
+// fill makes at least n bits available, n ≤ 48, if the input has them.
+func (f *Decompressor) fill(n uint) {
 	if f.nbits < n {
 		f.bits, f.nbits, f.in = refill(f.bits, f.nbits, f.in)
 	}
 }
 
-// refill fills the bit buffer with whole octets, to 56 bits or more if the
-// input has them. With eight octets at hand it takes them as one word and counts
-// those that fit; the bits of the next one that fit in part are set again, to
-// the same values, by the next refill.
+// refill fills the bit buffer with whole bytes, to 56 bits or more if the input has them. If the
+// input has eight bytes, it adds them as one word, and counts those that fit. Some bits of the
+// next byte may fit too. They are not counted, and the next refill sets them again, to the same
+// values.
 func refill(bits uint64, n uint, in []byte) (uint64, uint, []byte) {
 	if len(in) >= 8 {
 		bits |= binary.LittleEndian.Uint64(in) << (n & 63)
@@ -44,17 +46,17 @@ func refill(bits uint64, n uint, in []byte) (uint64, uint, []byte) {
 	return bits, n, in
 }
 
-// align drops the bits up to the next octet.
-func (f *inflater) align() { f.drop(f.nbits & 7) }
+// align drops the bits up to the next byte.
+func (f *Decompressor) align() { f.drop(f.nbits & 7) }
 
 // readBlock reads a block's first bits (section 3.2.3).
-func (f *inflater) readBlock() inflateStatus {
+func (f *Decompressor) readBlock() Status {
 	if f.last && !f.tailFed && len(f.in) == 0 && f.endsUsually() {
-		return inflateDone
+		return Done
 	}
 	v, ok := f.take(3)
 	if !ok {
-		return inflateHungry
+		return NeedInput
 	}
 	f.mayEnd = false
 	f.final = v&1 != 0
@@ -71,34 +73,33 @@ func (f *inflater) readBlock() inflateStatus {
 	default:
 		return f.corrupt("a block of type 3")
 	}
-	return inflateGoesOn
+	return goesOn
 }
 
-// endsUsually reports whether what is left of the message is three zero bits and
-// padding: with the tail, that is the empty block of a flush. It is what nearly
-// every message ends with, so it is worth a short cut.
-func (f *inflater) endsUsually() bool {
+// endsUsually reports whether the rest of the message is three zero bits and padding. With the
+// tail, that is the empty block of a flush. Nearly every message ends so, which is worth a short
+// cut.
+func (f *Decompressor) endsUsually() bool {
 	return 3 <= f.nbits && f.nbits <= 3+7 && f.bits&7 == blockStored<<1
 }
 
-// endBlock comes after every block. A final one ends its DEFLATE stream, but
-// not the message: the next stream begins at the next octet, with the same
-// window (RFC 7692 section 7.2.3.4 and 7.2.3.5). There the message may also
-// end without a tail.
-func (f *inflater) endBlock() inflateStatus {
+// endBlock follows every block. A final block ends its DEFLATE stream, but not the message: the
+// next stream begins at the next byte, with the same window. The message may also end there,
+// without a tail.
+func (f *Decompressor) endBlock() Status {
 	if f.final {
 		f.align()
 		f.mayEnd = true
 	}
 	f.step = stepBlock
-	return inflateGoesOn
+	return goesOn
 }
 
 // readStoredLength reads a length and its complement (section 3.2.4).
-func (f *inflater) readStoredLength() inflateStatus {
+func (f *Decompressor) readStoredLength() Status {
 	f.fill(32)
 	if f.nbits < 32 {
-		return inflateHungry
+		return NeedInput
 	}
 	v := uint32(f.bits)
 	f.drop(32)
@@ -107,15 +108,15 @@ func (f *inflater) readStoredLength() inflateStatus {
 	}
 	f.left = int(uint16(v))
 	f.step = stepStored
-	return inflateGoesOn
+	return goesOn
 }
 
-// readStored copies a stored block: first the octets that are in the bit buffer
-// already, then straight from the input.
-func (f *inflater) readStored(o *inflateOutput) inflateStatus {
+// readStored copies a stored block. It begins with the bytes that are in the bit buffer, and
+// continues straight from the input.
+func (f *Decompressor) readStored(o *output) Status {
 	for f.left > 0 {
 		if !o.grow() {
-			return inflateFull
+			return Full
 		}
 		if f.nbits > 0 {
 			o.buf[o.n] = byte(f.bits)
@@ -124,10 +125,10 @@ func (f *inflater) readStored(o *inflateOutput) inflateStatus {
 			f.left--
 			continue
 		}
-		f.bits = 0 // of an octet that is now taken by other means
+		f.bits = 0 // see refill: bits of a byte that is copied now
 		n := copy(o.buf[o.n:], f.in[:min(f.left, len(f.in))])
 		if n == 0 {
-			return inflateHungry
+			return NeedInput
 		}
 		f.in = f.in[n:]
 		o.n += n
@@ -136,18 +137,19 @@ func (f *inflater) readStored(o *inflateOutput) inflateStatus {
 	return f.endBlock()
 }
 
-// A dynamicHeader is what is known so far of the description that begins a
-// dynamic block (section 3.2.7), see deflate_plan.go.
+// A dynamicHeader holds the known parts of the description that begins a dynamic block (section
+// 3.2.7), see compress_plan.go.
 type dynamicHeader struct {
-	lits, dists, pres uint16 // how many lengths of each
-	done              uint16 // how many are known, of what is being read
+	lits, dists, pres uint16 // how many lengths each code has
+	done              uint16 // how many lengths are known, in the step under way
 	pre               [numPre]uint8
 }
 
-func (f *inflater) readCounts() inflateStatus {
+// readCounts reads how many lengths each code has.
+func (f *Decompressor) readCounts() Status {
 	v, ok := f.take(14)
 	if !ok {
-		return inflateHungry
+		return NeedInput
 	}
 	h := dynamicHeader{
 		lits:  uint16(v&31 + 257),
@@ -162,16 +164,17 @@ func (f *inflater) readCounts() inflateStatus {
 	}
 	f.header = h
 	f.step = stepPreLengths
-	return inflateGoesOn
+	return goesOn
 }
 
-// The code length code's table is where that of the distances will be.
-func (f *inflater) readPreLengths() inflateStatus {
+// readPreLengths reads the lengths of the code length code, and puts its table into the place of
+// the table of distances, which is not needed yet.
+func (f *Decompressor) readPreLengths() Status {
 	h := &f.header
 	for ; h.done < h.pres; h.done++ {
 		v, ok := f.take(3)
 		if !ok {
-			return inflateHungry
+			return NeedInput
 		}
 		h.pre[preOrder[h.done]] = uint8(v)
 	}
@@ -180,12 +183,12 @@ func (f *inflater) readPreLengths() inflateStatus {
 	}
 	h.done = 0
 	f.step = stepLengths
-	return inflateGoesOn
+	return goesOn
 }
 
-// readLengths reads both codes' lengths, which are one sequence: a repetition
-// may run from the one into the other.
-func (f *inflater) readLengths() inflateStatus {
+// readLengths reads the lengths of both codes. They are one sequence: a repetition may begin in
+// the one and end in the other.
+func (f *Decompressor) readLengths() Status {
 	h, t := &f.header, &f.scratch.tables
 	total := int(h.lits + h.dists)
 	for int(h.done) < total {
@@ -194,7 +197,7 @@ func (f *inflater) readLengths() inflateStatus {
 		symbol, word := e>>entryValue, uint(e&0xff)
 		extra := repeatBits(int(symbol))
 		if word+extra > f.nbits {
-			return inflateHungry
+			return NeedInput
 		}
 		if e&entryInvalid != 0 {
 			return f.corrupt("a word that is not in the code of code lengths")
@@ -213,9 +216,10 @@ func (f *inflater) readLengths() inflateStatus {
 	return f.buildCodes(f.scratch.lengths[:h.lits], f.scratch.lengths[h.lits:total])
 }
 
-// repeatLength does what symbols above 15 say: 16 repeats the last length 3-6
-// times, 17 and 18 are 3-10 and 11-138 zeros. It returns what is wrong.
-func (f *inflater) repeatLength(symbol tableEntry, n, total int) string {
+// repeatLength enters the lengths that a symbol above 15 stands for. 16 repeats the last length 3
+// to 6 times, 17 stands for 3 to 10 zeros, 18 for 11 to 138. n is the value of the extra bits. If
+// the repetition is not valid, repeatLength returns the reason.
+func (f *Decompressor) repeatLength(symbol tableEntry, n, total int) string {
 	done, lengths := int(f.header.done), &f.scratch.lengths
 	value := uint8(0)
 	switch symbol {
@@ -239,7 +243,8 @@ func (f *inflater) repeatLength(symbol tableEntry, n, total int) string {
 	return ""
 }
 
-func (f *inflater) buildCodes(lits, dists []uint8) inflateStatus {
+// buildCodes builds both tables of a dynamic block.
+func (f *Decompressor) buildCodes(lits, dists []uint8) Status {
 	t := &f.scratch.tables
 	if lits[endOfBlock] == 0 {
 		return f.corrupt("a block without an end")
@@ -252,5 +257,5 @@ func (f *inflater) buildCodes(lits, dists []uint8) inflateStatus {
 	}
 	f.tables = t
 	f.step = stepSymbols
-	return inflateGoesOn
+	return goesOn
 }

@@ -1,40 +1,41 @@
-package websocket
+package deflate
 
-// A block with a code of its own begins with the code's description, RFC 1951
-// section 3.2.7. The description is the lengths of all words, and since those
-// are much alike, they are compressed in turn: repetitions become one symbol,
-// and the symbols get a code too, the code length code, whose lengths come first:
+// This file describes codes. A dynamic block begins with the description of its code, RFC 1951
+// section 3.2.7: the lengths of all words. The lengths are much alike, so they are compressed in
+// turn. A repetition becomes one symbol, and these symbols have a code too, the code length code.
+// The lengths of its words come first:
 //
 //	5 bits  5 bits  4 bits  3 bits each          in the code length code
 //	n1-257  n2-1    n3-4    n3 lengths of        n1 lengths of literals and
 //	                        the code length code   lengths, n2 of distances
 //
-// For a short text that takes 40 to 60 octets, so it must pay.
+// The description of a code for a short text has 40 to 60 bytes, and the code must save more than
+// that.
 
-// A dynamicPlan is a block's own code and its description.
+// A dynamicPlan is a block's code and the code's description.
 type dynamicPlan struct {
-	lits, dists, sent int // how many lengths of each code
-	lengths           [numLit + numDist]uint8
-	packed            [numLit + numDist]preSymbol // the lengths, repetitions replaced
-	n                 int                         // of packed
+	lits, dists, sent int                         // how many lengths of each code are written
+	lengths           [numLit + numDist]uint8     // the first lits, then the dists
+	packed            [numLit + numDist]preSymbol // the lengths, with repetitions replaced
+	n                 int                         // how many of packed are in use
 	preFreq           [numPre]uint32
 	pres              symbolSet
 	preLengths        [numPre]uint8
 
 	litCounts, distCounts, preCounts wordCounts
 
-	bits int // what description and symbols take, without extra bits
+	bits int // the size of the description and of the symbols, without the symbols' extra bits
 }
 
-// A preSymbol is a symbol of the code length code and its extra bits' value.
+// A preSymbol is a symbol of the code length code, and the value of its extra bits.
 type preSymbol struct{ symbol, value uint8 }
 
-// planDynamic makes the best code for the symbols and computes what it costs.
+// planDynamic makes the best code for the block's symbols, and computes its size.
 func (w *blockWriter) planDynamic() {
 	p := &w.plan
 	if w.dists.n == 0 {
-		// Section 3.2.7 allows a code without words when there are no
-		// matches, but a decoder may not have read that far.
+		// Section 3.2.7 allows a code without words if a block has no matches, but not every
+		// decoder does. So a word is described that no symbol uses.
 		w.dists.keys[0], w.dists.n = 1<<9, 1
 	}
 	p.lits, p.dists = w.lits.end(), w.dists.end()
@@ -42,7 +43,7 @@ func (w *blockWriter) planDynamic() {
 	p.litCounts = w.trees.lengths(lits, &w.lits, maxCodeBits)
 	p.distCounts = w.trees.lengths(dists, &w.dists, maxCodeBits)
 	p.pack()
-	p.pres.gather(p.preFreq[:])
+	p.pres.fill(p.preFreq[:])
 	p.preCounts = w.trees.lengths(p.preLengths[:], &p.pres, maxPreBits)
 	p.sent = numPre
 	for p.preLengths[preOrder[p.sent-1]] == 0 {
@@ -85,6 +86,7 @@ func (p *dynamicPlan) pack() {
 	}
 }
 
+// put appends a symbol to packed.
 func (p *dynamicPlan) put(symbol, value uint8) {
 	p.packed[p.n] = preSymbol{symbol, value}
 	p.n++
@@ -108,11 +110,10 @@ func (w *blockWriter) writePlan() {
 	}
 }
 
-// dynamicGuess is about what a block with a code of its own would
-// take: it decides whether that code is worth making, which costs more than all
-// the rest of a small message.
+// dynamicGuess estimates the size of the block with a code of its own. Making the code takes
+// longer than all else for a small message, so writeBlock makes it only if the estimate is good.
 func (w *blockWriter) dynamicGuess(extra int) int {
-	w.lits.gather(w.hist.lit[:])
-	w.dists.gather(w.hist.dist[:])
+	w.lits.fill(w.hist.lit[:])
+	w.dists.fill(w.hist.dist[:])
 	return extra + w.lits.information() + w.dists.information() + 60 + 5*(w.lits.n+w.dists.n)
 }
