@@ -73,9 +73,9 @@ type Server struct {
 	Logger *slog.Logger
 
 	members   members
-	mu        sync.Mutex // guards what follows
-	listeners map[net.Listener]struct{}
-	closing   bool
+	mu        sync.Mutex // guards the fields below
+	listeners map[*trackedListener]struct{}
+	closing   chan struct{} // closed by Shutdown and Close; made by closed
 }
 
 const (
@@ -127,23 +127,6 @@ func (s *Server) ServeTLS(l net.Listener, certFile, keyFile string) error {
 		config.Certificates = []tls.Certificate{cert}
 	}
 	return s.Serve(tls.NewListener(l, config))
-}
-
-// track keeps the list of listeners. It reports false when the server is closed.
-func (s *Server) track(l net.Listener, add bool) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !add {
-		delete(s.listeners, l)
-		return true
-	}
-	if s.listeners == nil {
-		s.listeners = make(map[net.Listener]struct{})
-	}
-	if !s.closing {
-		s.listeners[l] = struct{}{}
-	}
-	return !s.closing
 }
 
 // ServeHTTP upgrades a request to a connection and returns; the handler runs
@@ -242,6 +225,7 @@ func (s *Server) drive(c *Conn, moved bool) {
 // just went away it needs no more stack than the handler did: a stack that
 // grows for its last call costs 4 µs.
 func (s *Server) finish(c *Conn, code int, panicked any) {
+	defer s.members.remove(c) // even if Logger or Trace end the goroutine
 	if panicked != nil && panicked != http.ErrAbortHandler {
 		s.logPanic(c, panicked)
 	}
@@ -250,7 +234,6 @@ func (s *Server) finish(c *Conn, code int, panicked any) {
 	} else {
 		c.Shutdown(context.Background(), code, "")
 	}
-	s.members.remove(c)
 }
 
 func (s *Server) logPanic(c *Conn, panicked any) {
@@ -298,17 +281,9 @@ func (s *Server) Close() error {
 	return nil
 }
 
-func (s *Server) closeListeners() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.closing = true
-	for l := range s.listeners {
-		l.Close()
-	}
-}
-
 func (s *Server) log(level slog.Level, msg string, args ...any) {
 	if s.Logger != nil {
+		defer func() { recover() }() // a Logger that panics: there is nobody else to be told
 		s.Logger.Log(context.Background(), level, msg, args...)
 	}
 }

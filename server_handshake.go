@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"time"
@@ -28,7 +29,7 @@ func (s *Server) openingHandshake(c *Conn) (*http.Request, error) {
 	if refusal != nil {
 		r = unreadable()
 	}
-	r.RemoteAddr, r.TLS = c.RemoteAddr().String(), state
+	r.RemoteAddr, r.TLS = addrString(c.RemoteAddr()), state
 	if refusal != nil {
 		return nil, s.refuseRaw(c, r, refusal)
 	}
@@ -42,6 +43,15 @@ func (s *Server) openingHandshake(c *Conn) (*http.Request, error) {
 	}
 	c.release()
 	return r, nil
+}
+
+// addrString returns an address as text, "" for none: a transport that is no
+// socket may have no address.
+func addrString(a net.Addr) string {
+	if a == nil {
+		return ""
+	}
+	return a.String()
 }
 
 // unreadable stands for a request that could not be read, for Upgrader.Error.

@@ -115,6 +115,9 @@ func (c *Conn) socketError(err error) error {
 	if c.in.gotErr == nil {
 		return io.EOF
 	}
-	return &net.OpError{Op: "read", Net: c.nc.LocalAddr().Network(), Source: c.nc.LocalAddr(), Addr: c.nc.RemoteAddr(),
-		Err: os.NewSyscallError("read", c.in.gotErr)}
+	op := &net.OpError{Op: "read", Source: c.nc.LocalAddr(), Addr: c.nc.RemoteAddr(), Err: os.NewSyscallError("read", c.in.gotErr)}
+	if op.Source != nil { // a socket that was made from a descriptor may have no address
+		op.Net = op.Source.Network()
+	}
+	return op
 }
