@@ -300,13 +300,15 @@ func readResponse(c *Conn, r *http.Request, trace *httptrace.ClientTrace) (resp 
 			}
 			return nil, nil, err
 		}
-		resp, err = http.ReadResponse(bufio.NewReader(io.MultiReader(bytes.NewReader(c.in.unread), c.nc)), r)
+		resp, err = parseResponse(c.in.unread[:n])
 		if err != nil {
 			return nil, nil, err
 		}
 		if resp.StatusCode/100 != 1 {
-			return resp, nil, nil // its body is in unread, and behind
+			resp, err = readRefusal(c, r, resp.Header["Connection"])
+			return resp, nil, err
 		}
+		resp.Request = r
 		header, c.in.unread = c.in.unread[:n], c.in.unread[n:]
 		if resp.StatusCode == http.StatusSwitchingProtocols {
 			return resp, bytes.Clone(header), nil
@@ -318,6 +320,17 @@ func readResponse(c *Conn, r *http.Request, trace *httptrace.ClientTrace) (resp 
 			}
 		}
 	}
+}
+
+// readRefusal reads a response with another status from its start, for what
+// net/http knows of bodies: lengths, chunks, and responses that have none. Its
+// body comes from c.in.unread and, after that, from the transport.
+func readRefusal(c *Conn, r *http.Request, connection []string) (*http.Response, error) {
+	resp, err := http.ReadResponse(bufio.NewReader(io.MultiReader(bytes.NewReader(c.in.unread), c.nc)), r)
+	if err == nil && connection != nil {
+		resp.Header["Connection"] = connection // which net/http deletes if it says close
+	}
+	return resp, err
 }
 
 // keptBody is how much of a refusal's body the caller gets to see.

@@ -30,7 +30,7 @@ var layerRows = [][]string{
 	2: {"frame.go", "close.go", "errors.go", "header.go", "extension.go",
 		"deflate.go", "deflate_block.go", "deflate_huffman.go", "deflate_match.go", "deflate_plan.go", "deflate_tables.go",
 		"inflate.go", "inflate_block.go", "inflate_history.go", "inflate_huffman.go", "inflate_symbols.go"},
-	3: {"inbound.go", "handshake.go", "origin.go", "request.go"},
+	3: {"inbound.go", "handshake.go", "origin.go", "request.go", "response.go"},
 	4: {"deadline.go", "compress.go"},
 	5: {"conn.go", "conn_settings.go", "conn_close.go", "conn_read.go", "conn_whole.go", "conn_reader.go", "conn_frames.go", "conn_buffer.go", "conn_write.go", "conn_writer.go",
 		"wait_unix.go", "wait_other.go", "keepalive.go", "trace.go", "conn_deflate.go", "conn_coalesce.go",
