@@ -31,9 +31,10 @@ type Upgrader struct {
 
 	// CheckOrigin decides about origins that AllowedOrigins does not list. Nil
 	// means the rule of RFC 6455 section 10.2: a page may connect to the host
-	// that it came from, over TLS if the server speaks TLS itself. Requests
-	// without an Origin are not from pages, and may connect. A function that
-	// always returns true lets every page on the web act as its visitor.
+	// that it came from. The scheme does not count in this rule, as a proxy in
+	// front may change it. It counts in AllowedOrigins. Requests without an
+	// Origin are not from pages, and may connect. A function that always
+	// returns true lets every page on the web act as its visitor.
 	CheckOrigin func(r *http.Request) bool
 
 	// Error writes the response that refuses a handshake. Nil means
