@@ -271,10 +271,7 @@ func (d *Dialer) takeDeflate(c *Conn, answers []string, offers []deflateOffer) e
 	if !agreed {
 		return err
 	}
-	want := d.Compression
-	if want == nil {
-		want = new(Compression)
-	}
+	want := compression(d.EnableCompression, d.Compression)
 	c.deflate = newConnDeflate(params.within(want), want.threshold())
 	return nil
 }

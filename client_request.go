@@ -199,13 +199,10 @@ func (d *Dialer) offerSubprotocols(h http.Header) error {
 	return nil
 }
 
-// offerDeflate returns the offers of permessage-deflate, none where it is off.
+// offerDeflate returns the offers of permessage-deflate, none if it is off.
 func (d *Dialer) offerDeflate() []deflateOffer {
-	switch {
-	case d.Compression != nil:
-		return d.Compression.offers()
-	case d.EnableCompression:
-		return new(Compression).offers()
+	if want := compression(d.EnableCompression, d.Compression); want != nil {
+		return want.offers()
 	}
 	return nil
 }

@@ -75,7 +75,7 @@ func TestRequest(t *testing.T) {
 
 	jar, _ := cookiejar.New(nil)
 	jar.SetCookies(&url.URL{Scheme: "https", Host: "[::1]:99"}, []*http.Cookie{{Name: "b", Value: "2", Secure: true}})
-	d := &Dialer{Subprotocols: []string{"chat", "superchat"}, EnableCompression: true, Jar: jar}
+	d := &Dialer{Subprotocols: []string{"chat", "superchat"}, Compression: &Compression{}, Jar: jar}
 	got = requestText(t, d, "wss://name:pass@[::1]:99", http.Header{
 		"Cookie": {"a=1"}, "x-a": {"1", "2"}, "X-B": {"3"}, "Host": {"other.example"}, "User-Agent": {"me"},
 	})

@@ -72,8 +72,9 @@
 //
 // # Compression
 //
-// permessage-deflate (RFC 7692) is used where EnableCompression or Compression
-// turn it on, in an [Upgrader], [Server] or [Dialer], and the peer agrees.
+// permessage-deflate (RFC 7692) is used if [Compression] or EnableCompression
+// turn it on, in an [Upgrader], [Server] or [Dialer], and the peer agrees. The
+// former has context takeover, the latter is gorilla/websocket's and has none.
 //
 // # Limits
 //

@@ -110,7 +110,7 @@ func ExampleDialer() {
 	}})
 	defer hs.Close()
 
-	dialer := Dialer{HandshakeTimeout: 5 * time.Second, EnableCompression: true}
+	dialer := Dialer{HandshakeTimeout: 5 * time.Second, Compression: &Compression{}}
 	c, _, err := dialer.Dial("ws"+strings.TrimPrefix(hs.URL, "http"), http.Header{"Authorization": {"Bearer sesame"}})
 	if err != nil {
 		log.Fatal(err)
