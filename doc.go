@@ -86,7 +86,8 @@
 // # Security
 //
 // Pages from other origins are refused unless [Upgrader.AllowedOrigins] or
-// [Upgrader.CheckOrigin] allow them (RFC 6455 section 10.2).
+// [Upgrader.CheckOrigin] allow them (RFC 6455 section 10.2). [Upgrader.Admit]
+// says who may connect.
 //
 // # Logs and metrics
 //

@@ -54,17 +54,32 @@ func isKey(s string) bool {
 	return err == nil && n == 16
 }
 
-// A HandshakeError says why an opening handshake was refused. Its text is what
-// the client was told in the response's body.
+// A HandshakeError says why an opening handshake was refused. Upgrade returns
+// it, and Upgrader.Admit may return one of its own making.
 type HandshakeError struct {
-	Status  int // of the HTTP response, such as 403
-	message string
+	// Status is the response's, 300 to 599. If Admit leaves it 0 it means 403.
+	Status int
+
+	// Message is the response's body, as plain text unless Header has a
+	// Content-Type. "" means the status in words. The client is not told the
+	// Message of an error of the server's own.
+	Message string
+
+	// Header holds fields of the response beside the usual ones, such as
+	// WWW-Authenticate or Retry-After. It is not changed, and may be nil.
+	Header http.Header
+
+	private bool  // the client is not told the message
+	cause   error // Admit's, or nil
 }
 
-func (e HandshakeError) Error() string { return "websocket: " + e.message }
+func (e HandshakeError) Error() string { return "websocket: " + e.Message }
+
+// Unwrap returns the error that Admit returned, nil if Admit did not refuse.
+func (e HandshakeError) Unwrap() error { return e.cause }
 
 func refuse(status int, format string, args ...any) *HandshakeError {
-	return &HandshakeError{Status: status, message: fmt.Sprintf(format, args...)}
+	return &HandshakeError{Status: status, Message: fmt.Sprintf(format, args...), private: status == http.StatusInternalServerError}
 }
 
 // IsWebSocketUpgrade reports whether r asks for an upgrade to WebSocket: a

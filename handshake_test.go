@@ -135,8 +135,8 @@ func TestCheckRequestRefuses(t *testing.T) {
 			t.Errorf("%s: accepted, key %q", tt.name, key)
 			continue
 		}
-		if refusal.Status != tt.status || !strings.Contains(refusal.message, tt.text) {
-			t.Errorf("%s: refused with %d %q, want %d and %q", tt.name, refusal.Status, refusal.message, tt.status, tt.text)
+		if refusal.Status != tt.status || !strings.Contains(refusal.Message, tt.text) {
+			t.Errorf("%s: refused with %d %q, want %d and %q", tt.name, refusal.Status, refusal.Message, tt.status, tt.text)
 		}
 	}
 }

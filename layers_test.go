@@ -36,7 +36,7 @@ var layerRows = [][]string{
 		"wait_unix.go", "wait_other.go", "keepalive.go", "trace.go", "conn_deflate.go", "conn_coalesce.go",
 		"conn_drive.go", "conn_drive_unix.go", "receive_linux.go", "receive_unix.go"},
 	6: {"prepared.go", "json.go", "join.go"},
-	7: {"server.go", "server_accept.go", "server_handshake.go", "server_members.go", "upgrade.go",
+	7: {"server.go", "server_accept.go", "server_handshake.go", "server_members.go", "upgrade.go", "upgrade_admit.go",
 		"client.go", "client_request.go", "client_handshake.go", "proxy.go", "socks.go"},
 	8: {"compat.go"},
 }

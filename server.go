@@ -132,7 +132,7 @@ func (s *Server) ServeTLS(l net.Listener, certFile, keyFile string) error {
 // ServeHTTP upgrades a request to a connection and returns; the handler runs
 // on. Requests that ask for no upgrade, or wrongly, are refused as by Upgrader.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	c, err := s.upgradeMember(w, r)
+	c, r, err := s.upgradeMember(w, r)
 	if err != nil {
 		s.log(slog.LevelWarn, "websocket: opening handshake failed", "remote", r.RemoteAddr, "error", err)
 		return
@@ -141,23 +141,24 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.start(c, r.WithContext(context.WithoutCancel(r.Context())))
 }
 
-func (s *Server) upgradeMember(w http.ResponseWriter, r *http.Request) (*Conn, error) {
+// upgradeMember returns the connection, and the request for its handler.
+func (s *Server) upgradeMember(w http.ResponseWriter, r *http.Request) (*Conn, *http.Request, error) {
 	switch {
 	case s.Handler == nil && s.OnMessage == nil:
-		return nil, s.refuse(w, r, refuse(http.StatusInternalServerError, noHandler))
+		return nil, r, s.refuse(w, r, refuse(http.StatusInternalServerError, noHandler))
 	case s.members.isClosed():
-		return nil, s.refuse(w, r, refuse(http.StatusServiceUnavailable, "the server is shutting down"))
+		return nil, r, s.refuse(w, r, refuse(http.StatusServiceUnavailable, "the server is shutting down"))
 	}
-	c, key, err := s.take(w, r, nil)
+	c, a, err := s.take(w, r, nil)
 	if err != nil {
-		return nil, err
+		return nil, r, err
 	}
-	return c, s.answerMember(c, r, key)
+	return c, a.r, s.answerMember(c, a)
 }
 
 // answerMember makes c a member before its client knows that it has a
 // connection: then Shutdown misses none that is in use.
-func (s *Server) answerMember(c *Conn, r *http.Request, key string) error {
+func (s *Server) answerMember(c *Conn, a admission) error {
 	if !s.join(c) {
 		c.unreserve()
 		c.Close()
@@ -170,7 +171,7 @@ func (s *Server) answerMember(c *Conn, r *http.Request, key string) error {
 			s.members.remove(c)
 		}
 	}()
-	err := s.answer(c, r, key, nil)
+	err := s.answer(c, a)
 	answered = err == nil
 	return err
 }

@@ -67,6 +67,9 @@ var handshakeCode = []struct {
 	{"CheckOrigin", with("Origin: https://a.example"), func(s *Server, end func()) {
 		s.CheckOrigin = func(*http.Request) bool { end(); return true }
 	}, nil},
+	{"Admit", goodRequest, func(s *Server, end func()) {
+		s.Admit = func(*http.Request, http.Header) (*http.Request, error) { end(); return nil, nil }
+	}, nil},
 	{"Error", with("Origin: https://a.example"), func(s *Server, end func()) {
 		s.Error = func(http.ResponseWriter, *http.Request, int, error) { end() }
 	}, nil},

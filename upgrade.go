@@ -37,8 +37,29 @@ type Upgrader struct {
 	// returns true lets every page on the web act as its visitor.
 	CheckOrigin func(r *http.Request) bool
 
-	// Error writes the response that refuses a handshake. Nil means
-	// http.Error with the reason.
+	// Admit, if not nil, is asked about each request that has kept the rules of
+	// RFC 6455 and passed the check of its origin, before the response: who is
+	// it, and may they connect? All of Upgrade, Server.ServeHTTP and a Server's
+	// own listener ask.
+	//
+	// header is empty, or holds what Upgrade was given as responseHeader. Fields
+	// that Admit adds go out with the response that agrees: cookies, for instance.
+	//
+	// The request that Admit returns takes r's place, and nil stands for r. So a
+	// value gets to a Server's Handler: by
+	// r.WithContext(context.WithValue(r.Context(), key, value)). With Upgrade,
+	// whose caller has the request already, *r becomes the returned one.
+	//
+	// An error refuses the request. A HandshakeError has the response's status,
+	// text and fields. Any other error is answered with status 500 and without
+	// its text, as a failure of the server. Upgrade's error and Trace's wrap it.
+	//
+	// On a Server's own listener HandshakeTimeout goes on while Admit runs.
+	Admit func(r *http.Request, header http.Header) (*http.Request, error)
+
+	// Error writes the response that refuses a handshake. The fields of a
+	// HandshakeError's Header are set before. Nil means http.Error with the
+	// reason.
 	Error func(w http.ResponseWriter, r *http.Request, status int, reason error)
 
 	// EnableCompression agrees to permessage-deflate (RFC 7692) if the client
@@ -107,11 +128,14 @@ type Upgrader struct {
 // middleware, if the wrapper has the method Unwrap() http.ResponseWriter (see
 // http.ResponseController).
 func (u *Upgrader) Upgrade(w http.ResponseWriter, r *http.Request, responseHeader http.Header) (*Conn, error) {
-	c, key, err := u.take(w, r, responseHeader)
+	c, a, err := u.take(w, r, responseHeader)
 	if err != nil {
 		return nil, err
 	}
-	if err := u.answer(c, r, key, responseHeader); err != nil {
+	if a.r != r {
+		*r = *a.r
+	}
+	if err := u.answer(c, a); err != nil {
 		return nil, err
 	}
 	c.startKeepalive(newPingSchedule(u.PingInterval, u.PongTimeout))
@@ -120,14 +144,14 @@ func (u *Upgrader) Upgrade(w http.ResponseWriter, r *http.Request, responseHeade
 
 // take takes the connection of a good request over from net/http. It is
 // reserved until answer.
-func (u *Upgrader) take(w http.ResponseWriter, r *http.Request, extra http.Header) (c *Conn, key string, err error) {
-	key, refusal := u.check(r, extra)
+func (u *Upgrader) take(w http.ResponseWriter, r *http.Request, extra http.Header) (c *Conn, a admission, err error) {
+	a, refusal := u.check(r, extra)
 	if refusal != nil {
-		return nil, "", u.refuse(w, r, refusal)
+		return nil, a, u.refuse(w, r, refusal)
 	}
 	nc, rw, err := http.NewResponseController(w).Hijack()
 	if err != nil {
-		return nil, "", u.refuse(w, r, cannotHijack(w, err))
+		return nil, a, u.refuse(w, r, cannotHijack(w, err))
 	}
 	c = newConn(nc, false)
 	c.reserve()
@@ -137,11 +161,11 @@ func (u *Upgrader) take(w http.ResponseWriter, r *http.Request, extra http.Heade
 		c.in.unread = make([]byte, n)
 		rw.Reader.Read(c.in.unread)
 	}
-	return c, key, nil
+	return c, a, nil
 }
 
 // answer sends the response that agrees, within HandshakeTimeout.
-func (u *Upgrader) answer(c *Conn, r *http.Request, key string, extra http.Header) error {
+func (u *Upgrader) answer(c *Conn, a admission) error {
 	if timeout := orDefault(u.HandshakeTimeout, defaultHandshakeTimeout); timeout > 0 {
 		c.nc.SetDeadline(time.Now().Add(timeout))
 	}
@@ -152,8 +176,8 @@ func (u *Upgrader) answer(c *Conn, r *http.Request, key string, extra http.Heade
 			c.Close()
 		}
 	}()
-	if err := u.respond(c, r, key, extra); err != nil {
-		u.Trace.traceHandshake(nil, r, nil, err)
+	if err := u.respond(c, a); err != nil {
+		u.Trace.traceHandshake(nil, a.r, nil, err)
 		return err
 	}
 	answered = true
@@ -172,10 +196,12 @@ func (c *Conn) unreserve() {
 	c.out.lock.unlock()
 }
 
-// check decides about a request, with all rules of RFC 6455 section 4.2.
-func (u *Upgrader) check(r *http.Request, extra http.Header) (key string, refusal *HandshakeError) {
-	if key, refusal = checkRequest(r); refusal != nil {
-		return "", refusal
+// check decides about a request, with all rules of RFC 6455 section 4.2, and
+// the application's.
+func (u *Upgrader) check(r *http.Request, extra http.Header) (a admission, refusal *HandshakeError) {
+	key, refusal := checkRequest(r)
+	if refusal != nil {
+		return a, refusal
 	}
 	if u.CheckOrigin == nil {
 		refusal = checkOrigin(r, u.AllowedOrigins)
@@ -184,19 +210,15 @@ func (u *Upgrader) check(r *http.Request, extra http.Header) (key string, refusa
 			"request origin not allowed by Upgrader.CheckOrigin: Origin %q, Host %q", origin, r.Host)
 	}
 	if refusal != nil {
-		return "", refusal
+		return a, refusal
 	}
-	if err := checkExtraHeader(extra, "Upgrade", "Connection", "Sec-WebSocket-Accept", "Sec-WebSocket-Extensions",
-		"Content-Length", "Transfer-Encoding"); err != nil {
-		// Not the client's fault, and none of its business.
-		return "", &HandshakeError{Status: http.StatusInternalServerError, message: err.Error()[len("websocket: "):]}
-	}
-	return key, nil
+	return u.admit(r, key, extra)
 }
 
 // refuse answers a request that cannot be upgraded.
 func (u *Upgrader) refuse(w http.ResponseWriter, r *http.Request, e *HandshakeError) error {
 	h := w.Header()
+	e.setFields(h)
 	switch e.Status {
 	case http.StatusUpgradeRequired:
 		// "A server that sends a 426 response MUST send an Upgrade header field
@@ -208,13 +230,10 @@ func (u *Upgrader) refuse(w http.ResponseWriter, r *http.Request, e *HandshakeEr
 	case http.StatusMethodNotAllowed:
 		h.Set("Allow", http.MethodGet)
 	}
-	switch {
-	case u.Error != nil:
+	if u.Error != nil {
 		u.Error(w, r, e.Status, *e)
-	case e.Status == http.StatusInternalServerError:
-		http.Error(w, http.StatusText(e.Status), e.Status)
-	default:
-		http.Error(w, e.message, e.Status)
+	} else {
+		e.write(w)
 	}
 	u.Trace.traceHandshake(nil, r, nil, *e)
 	return *e
@@ -238,22 +257,22 @@ func cannotHijack(w http.ResponseWriter, err error) *HandshakeError {
 }
 
 // respond sends the response that agrees, and applies u's settings.
-func (u *Upgrader) respond(c *Conn, r *http.Request, key string, extra http.Header) error {
-	subprotocol := u.subprotocol(r, extra)
-	extensions := u.agreeOnDeflate(c, r)
+func (u *Upgrader) respond(c *Conn, a admission) error {
+	subprotocol := u.subprotocol(a.r, a.header)
+	extensions := u.agreeOnDeflate(c, a.r)
 	c.configure(settings{limit: u.ReadLimit, maxFragments: u.MaxFragments, closeTimeout: u.CloseTimeout, subprotocol: subprotocol,
 		frameSize: u.WriteBufferSize, trace: u.Trace})
 	c.coalesce = u.CoalesceWrites
 	buf := getBuffer()
 	defer putBuffer(buf)
-	response := appendSwitching(buf[:0], key, subprotocol, extensions, extra)
+	response := appendSwitching(buf[:0], a.key, subprotocol, extensions, a.header)
 	_, err := c.nc.Write(response)
 	if err != nil {
 		c.flags.set(flagTold) // there was no connection that could end
 		return fmt.Errorf("websocket: opening handshake: %w", err)
 	}
 	c.nc.SetDeadline(time.Time{})
-	u.Trace.traceHandshake(c, r, response, nil)
+	u.Trace.traceHandshake(c, a.r, response, nil)
 	return nil
 }
 
