@@ -130,7 +130,7 @@ func TestRequestTarget(t *testing.T) {
 	}
 }
 
-// Who offers no subprotocol sends no field: its list must not be empty.
+// A client that offers no subprotocol sends no field: its list must not be empty.
 func TestRequestWithoutSubprotocols(t *testing.T) {
 	for _, tt := range []struct {
 		fields []string

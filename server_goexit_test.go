@@ -138,39 +138,50 @@ func TestHandshakeThatEndsOddly(t *testing.T) {
 	}
 }
 
-// The same in an http.Server.
+// The same in an http.Server, with a Server and with an Upgrader.
 func TestServeHTTPThatEndsOddly(t *testing.T) {
 	for _, tt := range handshakeCode {
-		if tt.wrap != nil {
-			continue
-		}
 		for name := range oddEnds {
-			t.Run(tt.name+", "+name, func(t *testing.T) {
-				srv, started := countingServer("Handler")
-				end := runtime.Goexit
-				if name == "panic" {
-					end = func() { panic(http.ErrAbortHandler) } // which net/http does not log
+			for _, style := range []string{"ServeHTTP", "Upgrade"} {
+				if tt.wrap != nil {
+					continue
 				}
-				tt.set(srv, end)
-				hs := httptest.NewServer(srv)
-				defer hs.Close()
-				nc, err := net.Dial("tcp", hs.Listener.Addr().String())
-				if err != nil {
-					t.Fatal(err)
-				}
-				defer nc.Close()
-				io.WriteString(nc, tt.request)
-				nc.SetReadDeadline(time.Now().Add(10 * time.Second))
-				if _, err := io.ReadAll(nc); isTimeout(err) {
-					t.Error("the connection is still open after 10 s")
-				}
-				if n := started.Load(); n != 0 {
-					t.Errorf("the handler was started %d times", n)
-				}
-				if err := srv.Shutdown(t.Context()); err != nil {
-					t.Errorf("Shutdown: %v", err)
-				}
-			})
+				t.Run(tt.name+", "+name+", "+style, func(t *testing.T) {
+					srv, started := countingServer("Handler")
+					end := runtime.Goexit
+					if name == "panic" {
+						end = func() { panic(http.ErrAbortHandler) } // which net/http does not log
+					}
+					tt.set(srv, end)
+					var h http.Handler = srv
+					if style == "Upgrade" {
+						h = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+							if c, err := srv.Upgrade(w, r, nil); err == nil {
+								started.Add(1)
+								c.Close()
+							}
+						})
+					}
+					hs := httptest.NewServer(h)
+					defer hs.Close()
+					nc, err := net.Dial("tcp", hs.Listener.Addr().String())
+					if err != nil {
+						t.Fatal(err)
+					}
+					defer nc.Close()
+					io.WriteString(nc, tt.request)
+					nc.SetReadDeadline(time.Now().Add(10 * time.Second))
+					if _, err := io.ReadAll(nc); isTimeout(err) {
+						t.Error("the connection is still open after 10 s")
+					}
+					if n := started.Load(); n != 0 {
+						t.Errorf("the handler was started %d times", n)
+					}
+					if err := srv.Shutdown(t.Context()); err != nil {
+						t.Errorf("Shutdown: %v", err)
+					}
+				})
+			}
 		}
 	}
 }

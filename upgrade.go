@@ -166,16 +166,16 @@ func (u *Upgrader) take(w http.ResponseWriter, r *http.Request, extra http.Heade
 
 // answer sends the response that agrees, within HandshakeTimeout.
 func (u *Upgrader) answer(c *Conn, a admission) error {
-	if timeout := orDefault(u.HandshakeTimeout, defaultHandshakeTimeout); timeout > 0 {
-		c.nc.SetDeadline(time.Now().Add(timeout))
-	}
 	answered := false
 	defer func() {
 		c.unreserve()
-		if !answered { // Trace may have panicked
+		if !answered { // code of the application's, such as Trace, may have panicked
 			c.Close()
 		}
 	}()
+	if timeout := orDefault(u.HandshakeTimeout, defaultHandshakeTimeout); timeout > 0 {
+		c.nc.SetDeadline(time.Now().Add(timeout))
+	}
 	if err := u.respond(c, a); err != nil {
 		u.Trace.traceHandshake(nil, a.r, nil, err)
 		return err

@@ -42,8 +42,8 @@ func (u *Upgrader) admit(r *http.Request, key string, extra http.Header) (a admi
 	return a, nil
 }
 
-// refusalOf makes a refusal of an error of Admit's. What the client is told
-// takes a HandshakeError: the text of another error was not meant for it.
+// refusalOf makes a refusal of an error of Admit's. The client is told the text
+// of a HandshakeError. That of another error was not meant for it.
 func refusalOf(err error) *HandshakeError {
 	refusal, ok := errors.AsType[HandshakeError](err)
 	if pointer, isPointer := errors.AsType[*HandshakeError](err); isPointer && pointer != nil {
