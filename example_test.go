@@ -92,7 +92,7 @@ func ExampleUpgrader_admit() {
 	srv.Admit = func(r *http.Request, header http.Header) (*http.Request, error) {
 		user, password, _ := r.BasicAuth()
 		if user != "ann" || password != "sesame" {
-			return nil, HandshakeError{
+			return nil, &Refusal{
 				Status:  http.StatusUnauthorized,
 				Message: "log in first",
 				Header:  http.Header{"WWW-Authenticate": {`Basic realm="chat"`}},

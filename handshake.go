@@ -54,32 +54,36 @@ func isKey(s string) bool {
 	return err == nil && n == 16
 }
 
-// A HandshakeError says why an opening handshake was refused. Upgrade returns
-// it, and Upgrader.Admit may return one of its own making.
+// A HandshakeError says why this side, a server, refused an opening handshake.
+// Its text is what the client was told in the response's body, unless Status is
+// 500: a failure of the server's own is no business of the client's.
 type HandshakeError struct {
-	// Status is the response's, 300 to 599. If Admit leaves it 0 it means 403.
-	Status int
-
-	// Message is the response's body, as plain text unless Header has a
-	// Content-Type. "" means the status in words. The client is not told the
-	// Message of an error of the server's own.
-	Message string
-
-	// Header holds fields of the response beside the usual ones, such as
-	// WWW-Authenticate or Retry-After. It is not changed, and may be nil.
-	Header http.Header
-
-	private bool  // the client is not told the message
-	cause   error // Admit's, or nil
+	Status  int // of the HTTP response, such as 403
+	message string
+	private bool          // the client is not told the message
+	own     *admitRefusal // nil unless Upgrader.Admit refused
 }
 
-func (e HandshakeError) Error() string { return "websocket: " + e.Message }
+// An admitRefusal is what Upgrader.Admit refused with. It is behind a pointer
+// because a HandshakeError can be compared.
+type admitRefusal struct {
+	err    error
+	header http.Header
+}
 
-// Unwrap returns the error that Admit returned, nil if Admit did not refuse.
-func (e HandshakeError) Unwrap() error { return e.cause }
+func (e HandshakeError) Error() string { return "websocket: " + e.message }
+
+// Unwrap returns the error with which Upgrader.Admit refused, such as a
+// *Refusal, and nil if a rule was broken.
+func (e HandshakeError) Unwrap() error {
+	if e.own == nil {
+		return nil
+	}
+	return e.own.err
+}
 
 func refuse(status int, format string, args ...any) *HandshakeError {
-	return &HandshakeError{Status: status, Message: fmt.Sprintf(format, args...), private: status == http.StatusInternalServerError}
+	return &HandshakeError{Status: status, message: fmt.Sprintf(format, args...), private: status == http.StatusInternalServerError}
 }
 
 // IsWebSocketUpgrade reports whether r asks for an upgrade to WebSocket: a

@@ -135,8 +135,8 @@ func TestCheckRequestRefuses(t *testing.T) {
 			t.Errorf("%s: accepted, key %q", tt.name, key)
 			continue
 		}
-		if refusal.Status != tt.status || !strings.Contains(refusal.Message, tt.text) {
-			t.Errorf("%s: refused with %d %q, want %d and %q", tt.name, refusal.Status, refusal.Message, tt.status, tt.text)
+		if refusal.Status != tt.status || !strings.Contains(refusal.message, tt.text) {
+			t.Errorf("%s: refused with %d %q, want %d and %q", tt.name, refusal.Status, refusal.message, tt.status, tt.text)
 		}
 	}
 }
@@ -239,6 +239,19 @@ func TestHandshakeError(t *testing.T) {
 	}
 	if err.(HandshakeError).Status != 403 {
 		t.Errorf("status %d, want 403", err.(HandshakeError).Status)
+	}
+}
+
+// A HandshakeError can be compared, and be a key of a map, whatever Admit
+// refused with: a program may count errors.
+func TestHandshakeErrorIsComparable(t *testing.T) {
+	count := make(map[error]int)
+	refusal := refusalOf(&Refusal{Status: 429, Header: http.Header{"Retry-After": {"3"}}})
+	for _, e := range []*HandshakeError{refuse(403, "no"), refuse(403, "no"), refusal, refusal, refusalOf(errors.ErrUnsupported)} {
+		count[*e]++
+	}
+	if len(count) != 3 || count[*refusal] != 2 {
+		t.Errorf("counted %v", count)
 	}
 }
 

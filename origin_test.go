@@ -83,8 +83,8 @@ func TestCheckOrigin(t *testing.T) {
 			}
 			continue
 		}
-		if tt.refused == "" || refusal.Status != 403 || !strings.Contains(refusal.Message, tt.refused) {
-			t.Errorf("%s: refused with %d %q, want %q", tt.name, refusal.Status, refusal.Message, tt.refused)
+		if tt.refused == "" || refusal.Status != 403 || !strings.Contains(refusal.message, tt.refused) {
+			t.Errorf("%s: refused with %d %q, want %q", tt.name, refusal.Status, refusal.message, tt.refused)
 		}
 	}
 }
@@ -117,8 +117,8 @@ func TestCheckOriginSecFetchSite(t *testing.T) {
 		if (refusal == nil) != tt.want {
 			t.Errorf("Sec-Fetch-Site %q, Origin %q, allowed %q: refused with %v", tt.site, tt.origin, tt.allowed, refusal)
 		}
-		if tt.site != "" && refusal != nil && !strings.Contains(refusal.Message, "the browser calls it "+tt.site) {
-			t.Errorf("Sec-Fetch-Site %q: the reason does not say so: %q", tt.site, refusal.Message)
+		if tt.site != "" && refusal != nil && !strings.Contains(refusal.message, "the browser calls it "+tt.site) {
+			t.Errorf("Sec-Fetch-Site %q: the reason does not say so: %q", tt.site, refusal.message)
 		}
 	}
 }
@@ -131,8 +131,8 @@ func TestCheckOriginReason(t *testing.T) {
 		t.Fatal("may connect")
 	}
 	for _, want := range []string{`"https://app.example.com"`, `"internal:8080"`, "AllowedOrigins"} {
-		if !strings.Contains(refusal.Message, want) {
-			t.Errorf("%q does not say %s", refusal.Message, want)
+		if !strings.Contains(refusal.message, want) {
+			t.Errorf("%q does not say %s", refusal.message, want)
 		}
 	}
 }

@@ -192,8 +192,8 @@ func TestParseRequestRefuses(t *testing.T) {
 			t.Errorf("%s: accepted as %+v", tt.name, r)
 			continue
 		}
-		if refusal.Status != 400 || !strings.Contains(refusal.Message, tt.text) || len(refusal.Message) > 500 {
-			t.Errorf("%s: refused with %d %q, want 400 and %q", tt.name, refusal.Status, refusal.Message, tt.text)
+		if refusal.Status != 400 || !strings.Contains(refusal.message, tt.text) || len(refusal.message) > 500 {
+			t.Errorf("%s: refused with %d %q, want 400 and %q", tt.name, refusal.Status, refusal.message, tt.text)
 		}
 	}
 }
@@ -206,7 +206,7 @@ func TestParseRequestQuotesLittle(t *testing.T) {
 		"GET " + long + " HTTP/1.1\r\n\r\n",
 		"GET / HTTP/1.1\r\n" + long + "\r\n\r\n",
 	} {
-		if _, refusal := parseRequest([]byte(header)); refusal == nil || len(refusal.Message) > 200 {
+		if _, refusal := parseRequest([]byte(header)); refusal == nil || len(refusal.message) > 200 {
 			t.Errorf("%.40q…: refused with %.300v", header, refusal)
 		}
 	}

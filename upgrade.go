@@ -50,16 +50,17 @@ type Upgrader struct {
 	// r.WithContext(context.WithValue(r.Context(), key, value)). With Upgrade,
 	// whose caller has the request already, *r becomes the returned one.
 	//
-	// An error refuses the request. A HandshakeError has the response's status,
-	// text and fields. Any other error is answered with status 500 and without
-	// its text, as a failure of the server. Upgrade's error and Trace's wrap it.
+	// An error refuses the request. A *Refusal has the response's status, text and
+	// fields. Any other error is answered with status 500 and without its text,
+	// as a failure of the server. The HandshakeError that Upgrade returns, and
+	// that Trace is told, wraps either.
 	//
 	// On a Server's own listener HandshakeTimeout goes on while Admit runs.
 	Admit func(r *http.Request, header http.Header) (*http.Request, error)
 
-	// Error writes the response that refuses a handshake. The fields of a
-	// HandshakeError's Header are set before. Nil means http.Error with the
-	// reason.
+	// Error writes the response that refuses a handshake. The fields of Admit's
+	// Refusal are set before. Nil means http.Error with the reason, which is a
+	// HandshakeError.
 	Error func(w http.ResponseWriter, r *http.Request, status int, reason error)
 
 	// EnableCompression agrees to permessage-deflate (RFC 7692) if the client

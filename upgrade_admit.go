@@ -37,51 +37,73 @@ func (u *Upgrader) admit(r *http.Request, key string, extra http.Header) (a admi
 	}
 	if err := checkExtraHeader(a.header, "Upgrade", "Connection", "Sec-WebSocket-Accept", "Sec-WebSocket-Extensions",
 		"Content-Length", "Transfer-Encoding"); err != nil {
-		return admission{}, internal(err)
+		return admission{}, failure(err)
 	}
 	return a, nil
 }
 
-// refusalOf makes a refusal of an error of Admit's. The client is told the text
-// of a HandshakeError. That of another error was not meant for it.
-func refusalOf(err error) *HandshakeError {
-	refusal, ok := errors.AsType[HandshakeError](err)
-	if pointer, isPointer := errors.AsType[*HandshakeError](err); isPointer && pointer != nil {
-		refusal, ok = *pointer, true
-	}
-	if !ok {
-		return internal(err)
-	}
-	if refusal.Status == 0 {
-		refusal.Status = http.StatusForbidden
-	}
-	if refusal.Status < 300 || refusal.Status > 599 {
-		return internal(fmt.Errorf("Upgrader.Admit refused with status %d, want 300 to 599: %w", refusal.Status, err))
-	}
-	if refusal.Message == "" {
-		refusal.Message = http.StatusText(refusal.Status)
-	}
-	if refusal.cause == nil {
-		refusal.cause = err
-	}
-	return &refusal
+// A Refusal is an error by which Upgrader.Admit refuses a request in words of
+// its own: status 401 and a field WWW-Authenticate, for instance, or 429 and
+// Retry-After.
+type Refusal struct {
+	// Status is the response's, 300 to 599. 0 means 403.
+	Status int
+
+	// Message is the response's body, as plain text unless Header has a
+	// Content-Type. "" means the status in words.
+	Message string
+
+	// Header holds fields of the response, which replace others of the same
+	// name. It is not changed, and may be nil.
+	Header http.Header
 }
 
-// internal is the refusal for a fault of the server's own, which is none of the
-// client's business.
-func internal(err error) *HandshakeError {
+func (r *Refusal) Error() string { return "websocket: " + r.message() }
+
+func (r *Refusal) message() string {
+	if r.Message == "" {
+		return http.StatusText(r.status())
+	}
+	return r.Message
+}
+
+func (r *Refusal) status() int { return orDefault(r.Status, http.StatusForbidden) }
+
+// refusalOf makes a refusal of an error of Admit's. The client is told the text
+// of a Refusal. That of another error was not meant for it.
+func refusalOf(err error) *HandshakeError {
+	r, ok := errors.AsType[*Refusal](err)
+	if !ok {
+		return failure(err)
+	}
+	if r == nil {
+		r = new(Refusal)
+		err = r
+	}
+	if r.status() < 300 || r.status() > 599 {
+		return failure(fmt.Errorf("Upgrader.Admit refused with status %d, want 300 to 599: %w", r.Status, err))
+	}
+	return &HandshakeError{Status: r.status(), message: r.message(), own: &admitRefusal{err, r.Header}}
+}
+
+// failure is the refusal for a fault of the server's own, which is no business
+// of the client's.
+func failure(err error) *HandshakeError {
 	return &HandshakeError{
 		Status:  http.StatusInternalServerError,
-		Message: strings.TrimPrefix(err.Error(), "websocket: "),
-		private: true, cause: err,
+		message: strings.TrimPrefix(err.Error(), "websocket: "),
+		private: true, own: &admitRefusal{err: err},
 	}
 }
 
-// setFields sets the refusal's own fields. The length of the body is the
+// setFields sets the fields of Admit's refusal. The length of the body is the
 // writer's business.
 func (e *HandshakeError) setFields(h http.Header) {
+	if e.own == nil {
+		return
+	}
 	h.Del("Content-Length")
-	for name, values := range e.Header {
+	for name, values := range e.own.header {
 		switch name = http.CanonicalHeaderKey(name); name {
 		case "Content-Length", "Transfer-Encoding":
 		default:
@@ -92,16 +114,23 @@ func (e *HandshakeError) setFields(h http.Header) {
 
 // write answers with the refusal, whose fields are set.
 func (e *HandshakeError) write(w http.ResponseWriter) {
-	if e.private {
+	switch {
+	case e.private:
 		http.Error(w, http.StatusText(e.Status), e.Status)
-		return
+	case e.own != nil && hasField(e.own.header, "Content-Type"): // the text is no plain text
+		w.WriteHeader(e.Status)
+		io.WriteString(w, e.message)
+	default:
+		http.Error(w, e.message, e.Status)
 	}
-	for name := range e.Header {
-		if equalFold(name, "Content-Type") { // the text is no plain text
-			w.WriteHeader(e.Status)
-			io.WriteString(w, e.Message)
-			return
+}
+
+// hasField reports whether h has a field, whatever the case of its name.
+func hasField(h http.Header, field string) bool {
+	for name := range h {
+		if equalFold(name, field) {
+			return true
 		}
 	}
-	http.Error(w, e.Message, e.Status)
+	return false
 }

@@ -125,23 +125,24 @@ var refusals = []struct {
 	header http.Header // a part of it
 	body   string
 }{
-	{"login", HandshakeError{Status: 401, Message: "log in first", Header: http.Header{"WWW-Authenticate": {`Bearer realm="x"`, "Basic"}}},
+	{"login", &Refusal{Status: 401, Message: "log in first", Header: http.Header{"WWW-Authenticate": {`Bearer realm="x"`, "Basic"}}},
 		401, http.Header{"Www-Authenticate": {`Bearer realm="x"`, "Basic"}, "Content-Type": {"text/plain; charset=utf-8"}}, "log in first\n"},
-	{"too many", &HandshakeError{Status: 429, Header: http.Header{"Retry-After": {"30"}}},
+	{"too many", &Refusal{Status: 429, Header: http.Header{"Retry-After": {"30"}}},
 		429, http.Header{"Retry-After": {"30"}}, "Too Many Requests\n"},
-	{"of another type", HandshakeError{Status: 400, Message: `{"error":1}`, Header: http.Header{"content-type": {"application/json"}}},
+	{"of another type", &Refusal{Status: 400, Message: `{"error":1}`, Header: http.Header{"content-type": {"application/json"}}},
 		400, http.Header{"Content-Type": {"application/json"}}, `{"error":1}`},
-	{"elsewhere", HandshakeError{Status: 307, Header: http.Header{"Location": {"/b"}}}, 307, http.Header{"Location": {"/b"}}, "Temporary Redirect\n"},
-	{"zero", HandshakeError{}, 403, nil, "Forbidden\n"},
-	{"wrapped", fmt.Errorf("secret: %w", HandshakeError{Status: 402, Message: "pay"}), 402, nil, "pay\n"},
-	{"a failure with a text", HandshakeError{Status: 500, Message: "ask Bob"}, 500, nil, "ask Bob\n"},
+	{"elsewhere", &Refusal{Status: 307, Header: http.Header{"Location": {"/b"}}}, 307, http.Header{"Location": {"/b"}}, "Temporary Redirect\n"},
+	{"nil", (*Refusal)(nil), 403, nil, "Forbidden\n"},
+	{"zero", &Refusal{}, 403, nil, "Forbidden\n"},
+	{"wrapped", fmt.Errorf("secret: %w", &Refusal{Status: 402, Message: "pay"}), 402, nil, "pay\n"},
+	{"a failure with a text", &Refusal{Status: 500, Message: "ask Bob"}, 500, nil, "ask Bob\n"},
 	{"a failure", errSession, 500, nil, "Internal Server Error\n"},
-	{"no refusal", HandshakeError{Status: 200, Message: "secret"}, 500, nil, "Internal Server Error\n"},
-	{"no refusal either", HandshakeError{Status: 101, Message: "secret"}, 500, nil, "Internal Server Error\n"},
-	{"no status", HandshakeError{Status: 12345, Message: "secret"}, 500, nil, "Internal Server Error\n"},
-	{"a body's length", HandshakeError{Status: 403, Message: "no", Header: http.Header{"Content-Length": {"99"}, "Transfer-Encoding": {"chunked"}}},
+	{"no refusal", &Refusal{Status: 200, Message: "secret"}, 500, nil, "Internal Server Error\n"},
+	{"no refusal either", &Refusal{Status: 101, Message: "secret"}, 500, nil, "Internal Server Error\n"},
+	{"no status", &Refusal{Status: 12345, Message: "secret"}, 500, nil, "Internal Server Error\n"},
+	{"a body's length", &Refusal{Status: 403, Message: "no", Header: http.Header{"Content-Length": {"99"}, "Transfer-Encoding": {"chunked"}}},
 		403, http.Header{"Content-Length": {"3"}}, "no\n"},
-	{"a line break", HandshakeError{Status: 403, Message: "no", Header: http.Header{"X": {"1\r\nSet-Cookie: a=1"}}},
+	{"a line break", &Refusal{Status: 403, Message: "no", Header: http.Header{"X": {"1\r\nSet-Cookie: a=1"}}},
 		403, http.Header{"Set-Cookie": nil}, "no\n"},
 }
 
@@ -187,11 +188,11 @@ func TestAdmitAndError(t *testing.T) {
 		t.Run(s.name, func(t *testing.T) {
 			url := s.start(t, Upgrader{
 				Admit: func(*http.Request, http.Header) (*http.Request, error) {
-					return nil, HandshakeError{Status: 401, Message: "log in", Header: http.Header{"Www-Authenticate": {"Basic"}}}
+					return nil, &Refusal{Status: 401, Message: "log in", Header: http.Header{"Www-Authenticate": {"Basic"}}}
 				},
 				Error: func(w http.ResponseWriter, _ *http.Request, status int, reason error) {
 					w.WriteHeader(status)
-					io.WriteString(w, "<h1>"+reason.(HandshakeError).Message+"</h1>")
+					io.WriteString(w, "<h1>"+refusalText(reason)+"</h1>")
 				},
 			}, make(chan any, 1))
 			_, resp, _ := DefaultDialer.Dial(url, nil)
@@ -200,6 +201,12 @@ func TestAdmitAndError(t *testing.T) {
 			}
 		})
 	}
+}
+
+// refusalText is the text of Admit's Refusal, which the reason wraps.
+func refusalText(reason error) string {
+	r, _ := errors.AsType[*Refusal](reason)
+	return r.Message
 }
 
 // Admit is asked last: neither about requests that break a rule, nor about
@@ -255,7 +262,7 @@ func TestAdmitBadField(t *testing.T) {
 				if err != ErrBadHandshake || resp.StatusCode != 500 {
 					t.Errorf("%v, %+v; want status 500", err, resp)
 				}
-				if e, ok := (<-result).(HandshakeError); !ok || !strings.Contains(e.Message, name) {
+				if e, ok := (<-result).(HandshakeError); !ok || !strings.Contains(e.message, name) {
 					t.Errorf("refused with %v", e)
 				}
 			})
