@@ -76,7 +76,7 @@ func refusalOf(err error) *HandshakeError {
 	if !ok {
 		return failure(err)
 	}
-	if r == nil {
+	if r == nil { // in an error that is not
 		r = new(Refusal)
 		err = r
 	}
