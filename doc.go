@@ -72,8 +72,9 @@
 //
 // # Compression
 //
-// permessage-deflate (RFC 7692) is used where EnableCompression or Compression
-// turn it on, in an [Upgrader], [Server] or [Dialer], and the peer agrees.
+// permessage-deflate (RFC 7692) is used if [Compression] or EnableCompression
+// turn it on, in an [Upgrader], [Server] or [Dialer], and the peer agrees. The
+// former has context takeover, the latter is gorilla/websocket's and has none.
 //
 // # Limits
 //
@@ -85,7 +86,8 @@
 // # Security
 //
 // Pages from other origins are refused unless [Upgrader.AllowedOrigins] or
-// [Upgrader.CheckOrigin] allow them (RFC 6455 section 10.2).
+// [Upgrader.CheckOrigin] allow them (RFC 6455 section 10.2). [Upgrader.Admit]
+// says who may connect.
 //
 // # Logs and metrics
 //

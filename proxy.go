@@ -44,13 +44,7 @@ func (d *Dialer) dialThrough(ctx context.Context, proxy *url.URL, addr string) (
 	if err != nil {
 		return nil, fmt.Errorf("websocket: proxy %s: %w", proxyAddr, err)
 	}
-	stop := closeWhenDone(ctx, nc)
-	err = open(nc, proxy.User, addr)
-	if !stop() && err == nil {
-		err = ctx.Err()
-	}
-	if err != nil {
-		closeAtOnce(nc)
+	if err = step(ctx, nc, func() error { return open(nc, proxy.User, addr) }); err != nil {
 		return nil, fmt.Errorf("websocket: proxy %s: %w", proxyAddr, err)
 	}
 	return nc, nil

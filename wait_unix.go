@@ -118,5 +118,9 @@ func (c *Conn) socketError(err error) error {
 
 // opError gives an error of the socket the form that it has from net.Conn.
 func (c *Conn) opError(op string, err error) error {
-	return &net.OpError{Op: op, Net: c.nc.LocalAddr().Network(), Source: c.nc.LocalAddr(), Addr: c.nc.RemoteAddr(), Err: err}
+	e := &net.OpError{Op: op, Source: c.nc.LocalAddr(), Addr: c.nc.RemoteAddr(), Err: err}
+	if e.Source != nil { // a socket that was made from a descriptor may have no address
+		e.Net = e.Source.Network()
+	}
+	return e
 }
