@@ -1,6 +1,7 @@
 package websocket
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"sync"
@@ -132,15 +133,17 @@ func (c *Conn) leavePing() {
 	c.leave()
 }
 
-// leaveClose sends a close frame as soon as the frame under way is sent. If one
-// was left before, that one counts.
-func (c *Conn) leaveClose(payload []byte) {
+// leaveClose sends a close frame as soon as the frame under way is sent. It reports
+// false if one was left before: that one counts.
+func (c *Conn) leaveClose(payload []byte) bool {
 	box := c.lockOutbox(true)
-	if !box.close.present && !box.sendingClose {
+	first := !box.close.present && !box.sendingClose
+	if first {
 		box.close.set(payload)
 	}
 	box.mu.Unlock()
 	c.leave()
+	return first
 }
 
 // leave has the outbox sent: by the holder of out.lock, or by the caller if
@@ -162,7 +165,7 @@ func (c *Conn) unlockWrite() {
 func (c *Conn) unlockSlow() {
 	if c.out.writing {
 		c.out.writing = false
-		c.endWriting(fmt.Errorf("websocket: write: %T panicked", c.nc))
+		c.endWriting(errWritePanicked)
 	}
 	for !c.out.lock.release() {
 		if !c.empty() {
@@ -181,8 +184,34 @@ func (c *Conn) emptyAndUnlock() {
 
 // empty sends one buffer from the outbox, as far as the transport takes it at
 // once. It reports false if the rest went to a goroutine, together with
-// out.lock. Its caller holds that lock.
+// out.lock. Its caller holds that lock. If a Trace function panics, the lock is
+// given back.
 func (c *Conn) empty() (stillHolder bool) {
+	returned := false
+	defer func() {
+		if !returned {
+			c.endAndUnlock()
+		}
+	}()
+	stillHolder = c.emptyBatch()
+	returned = true
+	return stillHolder
+}
+
+// endAndUnlock gives out.lock back after a panic in the middle of something.
+func (c *Conn) endAndUnlock() {
+	c.out.writing = false
+	if c.out.err == nil {
+		c.endWriting(errWritePanicked)
+	}
+	for !c.out.lock.release() {
+		c.dropOutbox()
+	}
+}
+
+var errWritePanicked = errors.New("websocket: write: the transport or a Trace function panicked")
+
+func (c *Conn) emptyBatch() (stillHolder bool) {
 	if c.out.err == nil && c.flags.has(flagClosed) {
 		c.writeFailed(net.ErrClosed, true)
 	}
@@ -379,10 +408,9 @@ func (b *batch) recycle() {
 func (c *Conn) drain(b batch) {
 	defer func() {
 		if v := recover(); v != nil { // a Trace function's, or the transport's
-			c.out.writing = false
-			c.endWriting(fmt.Errorf("websocket: panic while writing: %v", v))
+			c.endWriting(fmt.Errorf("%w: %v", errWritePanicked, v))
 			c.stopDraining()
-			c.unlockWrite()
+			c.endAndUnlock()
 			c.Close()
 		}
 	}()

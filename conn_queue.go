@@ -267,51 +267,48 @@ func (c *Conn) enqueueNow(op opcode, data []byte) (done bool, err error) {
 	if c.raw == nil || len(data) > copyLimit || !c.out.lock.tryLock() {
 		return false, nil
 	}
+	holder := true
+	defer c.unlockIf(&holder)
 	if c.out.err != nil || c.out.writer != nil || c.deflate.wants(len(data)) {
-		err = c.out.err
-		c.unlockWrite()
-		return err != nil, err
+		return c.out.err != nil, c.out.err
 	}
+	c.out.writing = true // a Trace function that panics would lose what is pending
 	b := c.newBatch()
 	b.useBuffer()
 	start := len(b.small)
 	b.small = c.appendFrame(b.small, op, data)
 	c.traceFrameBytes(b.small[start:])
-	return true, c.sendNow(b, len(data))
+	holder, err = c.sendNow(b, len(data))
+	return true, err
 }
 
-// sendNow sends b, in which a message of size bytes is the last one, and gives
-// out.lock back.
-func (c *Conn) sendNow(b batch, size int) error {
-	rest := b
-	if done, err := c.attempt(&rest); err != nil || done {
-		b.recycle()
-		if err != nil {
-			err = c.writeFailed(err, true)
-		}
+func (c *Conn) unlockIf(holder *bool) {
+	if *holder {
 		c.unlockWrite()
-		return err
+	}
+}
+
+// sendNow sends b, in which a message of size bytes is the last one. It reports
+// false if the rest went to a goroutine, together with out.lock.
+func (c *Conn) sendNow(b batch, size int) (stillHolder bool, err error) {
+	rest := b
+	done, err := c.attempt(&rest)
+	if err != nil {
+		err = c.writeFailed(err, true)
+	}
+	if done || err != nil {
+		b.recycle()
+		return true, err
 	}
 	box := c.lockOutbox(true)
 	box.sendingMessages, box.sendingBytes = 1, size
 	c.startDraining(box, rest)
-	return nil
+	return false, nil
 }
 
 // enqueue sends m, or queues it.
 func (c *Conn) enqueue(m queuedMessage) error {
-	if c.out.lock.tryLock() {
-		if err := c.out.err; err != nil {
-			c.unlockWrite()
-			return err
-		}
-		if c.raw != nil && c.out.writer == nil && !m.op.isControl() {
-			b := c.newBatch()
-			c.addFrame(&b, m)
-			return c.sendNow(b, m.size())
-		}
-		err := c.put(m)
-		c.emptyAndUnlock()
+	if done, err := c.enqueueFrame(m); done {
 		return err
 	}
 	if err := c.put(m); err != nil {
@@ -319,6 +316,23 @@ func (c *Conn) enqueue(m queuedMessage) error {
 	}
 	c.leave()
 	return nil
+}
+
+// enqueueFrame is enqueueNow for a message of any kind.
+func (c *Conn) enqueueFrame(m queuedMessage) (done bool, err error) {
+	if !c.out.lock.tryLock() {
+		return false, nil
+	}
+	holder := true
+	defer c.unlockIf(&holder)
+	if c.out.err != nil || c.out.writer != nil || c.raw == nil || m.op.isControl() {
+		return c.out.err != nil, c.out.err
+	}
+	c.out.writing = true // as in enqueueNow
+	b := c.newBatch()
+	c.addFrame(&b, m)
+	holder, err = c.sendNow(b, m.size())
+	return true, err
 }
 
 // put queues m if there is room for it.
@@ -342,7 +356,16 @@ func (c *Conn) enqueueClose(payload []byte) error {
 	if err := checkControl(CloseMessage, payload); err != nil {
 		return err
 	}
-	c.leaveClose(payload)
+	if c.out.lock.tryLock() {
+		err := c.out.err
+		c.unlockWrite()
+		if err != nil {
+			return err
+		}
+	}
+	if !c.leaveClose(payload) {
+		return ErrCloseSent
+	}
 	return nil
 }
 

@@ -180,7 +180,7 @@ func (c *Conn) writable() error {
 	if c.out.err != nil {
 		return c.out.err
 	}
-	if c.raw == nil && c.deadlines.writeHasPassed() {
+	if c.raw == nil && isTLS(c.nc) && c.deadlines.writeHasPassed() {
 		return &timeoutError{what: "write"}
 	}
 	return nil

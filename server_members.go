@@ -99,6 +99,11 @@ func (m *members) each(f func(c *Conn, ready bool)) {
 	}
 }
 
+// burst is how many goroutines are started before those that have nothing to wait
+// for may end. A large server would else have all of them at once, and the
+// runtime keeps some 480 bytes of each for ever.
+const burst = 64
+
 // keepAlive counts the ticks of all members until there are none.
 func (m *members) keepAlive(schedule pingSchedule, empty <-chan struct{}) {
 	ticker := time.NewTicker(schedule.tick)
@@ -109,7 +114,11 @@ func (m *members) keepAlive(schedule pingSchedule, empty <-chan struct{}) {
 			return
 		case <-ticker.C:
 		}
+		n := 0
 		m.each(func(c *Conn, ready bool) {
+			if n++; n%burst == 0 {
+				runtime.Gosched() // a ping over TLS has a goroutine of its own
+			}
 			if !ready {
 				return // HandshakeTimeout watches over it
 			}
@@ -142,7 +151,6 @@ func (m *members) close() (empty <-chan struct{}) {
 // need a goroutine, which most have nothing to wait in: letting them run from time
 // to time keeps a large server from having all of them at once.
 func (m *members) dismiss() {
-	const burst = 64
 	begun := 0
 	m.each(func(c *Conn, ready bool) {
 		if ready {
