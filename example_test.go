@@ -306,24 +306,57 @@ func ExampleCloseError() {
 	// we closed
 }
 
-// A message that goes to many is encoded once.
+// A message that goes to many is encoded once. EnqueuePrepared does not wait for a
+// member that reads slowly, so such a one holds up nobody.
 func ExamplePreparedMessage() {
-	broadcast := func(conns []*Conn, data []byte) error {
+	broadcast := func(members []*Conn, data []byte) error {
 		pm, err := NewPreparedMessage(TextMessage, data)
 		if err != nil {
 			return err
 		}
-		for _, c := range conns {
-			// A peer that reads nothing must not hold up the others for long.
-			c.SetWriteDeadline(time.Now().Add(time.Second))
-			if err := c.WritePreparedMessage(pm); err != nil {
-				c.Close()
+		for _, c := range members {
+			if err := c.EnqueuePrepared(pm); err == ErrQueueFull {
+				// The close frame goes out before what is queued.
+				c.Enqueue(CloseMessage, FormatCloseMessage(CloseTryAgainLater, "too slow"))
 			}
 		}
 		return nil
 	}
 	fmt.Println(broadcast(nil, []byte("hello, all")))
 	// Output: <nil>
+}
+
+// The server sends without waiting for a client that does not read yet. Nothing is
+// lost, and the order is that of the calls.
+func ExampleConn_Enqueue() {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		log.Fatal(err)
+	}
+	srv := &Server{Handler: func(c *Conn, _ *http.Request) {
+		for i := range 3 {
+			if err := c.Enqueue(TextMessage, fmt.Append(nil, "price ", i)); err != nil {
+				return // ErrQueueFull, if the client is too far behind
+			}
+		}
+		c.WriteMessage(TextMessage, []byte("the end")) // waits for its turn behind them
+	}}
+	go srv.Serve(l)
+	defer srv.Close()
+
+	c, _, err := new(Dialer).Dial("ws://"+l.Addr().String(), nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer c.Close()
+	for msg, err := range c.Messages() {
+		fmt.Println(string(msg.Data), err)
+	}
+	// Output:
+	// price 0 <nil>
+	// price 1 <nil>
+	// price 2 <nil>
+	// the end <nil>
 }
 
 func ExampleFormatCloseMessage() {
