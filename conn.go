@@ -70,6 +70,22 @@ const (
 	flagCold                      // before what comes next there was a silence; see conn_drive_unix.go
 )
 
+// flagWrite counts, from this bit up and modulo 256, the writes that the transport
+// took while HandleMessages runs. Its reader asks whether there was one since it
+// looked last, so it does not matter if the count begins anew.
+const flagWrite uint32 = 1 << 24
+
+// writes returns the count of flagWrite.
+func (f *flags) writes() uint8 { return uint8(f.word.Load() / flagWrite) }
+
+// took is called by the holder of out.lock after each write of the transport that
+// succeeded.
+func (c *Conn) took() {
+	if c.flags.has(flagDriven) {
+		c.flags.word.Add(flagWrite)
+	}
+}
+
 func (f *flags) has(flag uint32) bool { return f.word.Load()&flag != 0 }
 func (f *flags) clear(flag uint32)    { f.word.And(^flag) }
 

@@ -58,6 +58,7 @@ func (c *Conn) flushHeld() error {
 	if n, err := c.nc.Write(buf[:held]); err != nil {
 		return c.writeHeldFailed(err, n, buf, held)
 	}
+	c.took()
 	putBuffer(buf)
 	return nil
 }
@@ -72,6 +73,7 @@ func (c *Conn) writeBehind(frame []byte) error {
 		if err != nil {
 			return c.writeFailed(err, n > 0)
 		}
+		c.took()
 		return nil
 	}
 	buf, held := c.out.takeHeld()
@@ -82,6 +84,7 @@ func (c *Conn) writeBehind(frame []byte) error {
 	if n, err := c.nc.Write(buf[:end]); err != nil {
 		return c.writeHeldFailed(err, n, buf, held)
 	}
+	c.took()
 	putBuffer(buf)
 	return nil
 }

@@ -214,5 +214,6 @@ func (c *Conn) writeSealed(frame []byte) error {
 	if err != nil {
 		return c.writeFailed(err, n > 0)
 	}
+	c.took()
 	return nil
 }

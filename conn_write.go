@@ -201,6 +201,7 @@ func (c *Conn) writeFrame(op opcode, fin bool, payload []byte) error {
 	if err != nil {
 		return c.writeHeldFailed(err, n, buf, held)
 	}
+	c.took()
 	putBuffer(buf)
 	return nil
 }
@@ -236,6 +237,7 @@ func (c *Conn) writePieces(h frameHeader, payload []byte) error {
 		if err != nil {
 			return c.writeFailed(err, begun || written > 0)
 		}
+		c.took()
 		if len(payload) == 0 {
 			return nil
 		}
@@ -280,6 +282,7 @@ func (c *Conn) writeVectored(h frameHeader, payload []byte) error {
 	if err != nil {
 		return c.writeFailed(err, written > 0)
 	}
+	c.took()
 	return nil
 }
 
