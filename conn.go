@@ -73,6 +73,32 @@ const (
 	flagCold                          // before what comes next there was a silence; see conn_drive_unix.go
 )
 
+// flagWrite counts, from this bit up and modulo 256, the writes that the transport
+// took while HandleMessages runs. Its reader asks whether there was one since it
+// looked last, so it does not matter if the count begins anew.
+const flagWrite uint32 = 1 << 24
+
+// writes returns the count of flagWrite.
+func (f *flags) writes() uint8 { return uint8(f.word.Load() / flagWrite) }
+
+// took is called by the holder of out.lock when the transport has taken n bytes.
+func (c *Conn) took(n int) {
+	if c.flags.word.Load()&(flagDriven|flagWriteWaits) != 0 && n > 0 {
+		c.noteWrite()
+	}
+}
+
+// noteWrite tells the reader of HandleMessages and keepalive of a write.
+func (c *Conn) noteWrite() {
+	if c.flags.has(flagDriven) {
+		c.flags.word.Add(flagWrite)
+	}
+	if c.flags.has(flagWriteWaits) {
+		c.flags.clear(flagWriteWaits)
+		c.heard()
+	}
+}
+
 func (f *flags) has(flag uint32) bool { return f.word.Load()&flag != 0 }
 func (f *flags) clear(flag uint32)    { f.word.And(^flag) }
 

@@ -32,6 +32,26 @@ import "syscall"
 // call of RawConn.Read begins with a read, so it costs no system call.
 const maxStepReads = 4
 
+// Whether a step may wait.
+//
+// The poller tells of an event once. What happens before the callback is entered
+// (a message, and a reset behind it) may be one event, and is used up by that
+// entry. What happens later wakes again. So a step must not wait before it knows,
+// by something that it did after its entry, that the connection was alive. Each of
+// these shows that:
+//
+//   - A read that returns EAGAIN. After a reset it would return that, or the end.
+//   - A write that was begun after the entry and took bytes. After a reset the
+//     kernel refuses every write, and reports the reset by it.
+//   - A read that brings bytes after an earlier one left the socket empty. After a
+//     reset nothing comes.
+//
+// A read that leaves the socket empty shows nothing by itself: TCP_INQ says 0, be
+// there a reset or not. (After the regular end of the peer's half it says 1.) So a
+// step that answered its messages waits without another system call, and one that
+// wrote nothing reads once more. An answer that is held, or left to another
+// goroutine, counts when it has been written.
+
 // A driver is HandleMessages at work.
 type driver struct {
 	c            *Conn
@@ -71,7 +91,7 @@ func (d *driver) step(fd uintptr) bool {
 	if c.in == nil {
 		c.in = c.newReadHalf()
 	}
-	c.in.driven, c.in.reads, c.in.drained, c.in.fd, c.in.tellsDrained = true, 0, false, int(fd), d.tellsDrained
+	c.in.beginStep(c, int(fd), d.tellsDrained)
 	c.flags.set(flagBusy) // once for all messages of the step
 	defer c.leaveStep()
 	handled := false
@@ -88,6 +108,24 @@ func (d *driver) step(fd uintptr) bool {
 		}
 	}
 	return d.isOver(handled)
+}
+
+// beginStep makes in ready for the reads of a step.
+func (in *readHalf) beginStep(c *Conn, fd int, tellsDrained bool) {
+	in.driven, in.reads, in.drained, in.readAgain, in.fd, in.tellsDrained = true, 0, false, false, fd, tellsDrained
+	// A write that was begun before the step shows nothing. Writes are made one
+	// after the other, so it is at most the first of those that are counted from here.
+	in.writesShow = 1
+	if c.out.lock.isHeld() { // asked before the count: who locks later begins later
+		in.writesShow = 2
+	}
+	in.writes = c.flags.writes()
+}
+
+// seenAlive reports whether the step knows, after a read that left the socket
+// empty, that no reset was there when it began.
+func (c *Conn) seenAlive() bool {
+	return c.in.readAgain || c.flags.writes()-c.in.writes >= c.in.writesShow
 }
 
 // isOver reports, at the end of a step, whether RawConn.Read is to return.
@@ -131,10 +169,11 @@ func (c *Conn) fillNow() error {
 // readNow is readTransport in a step: it does not wait, but returns errAgain.
 func (c *Conn) readNow(direct []byte) (int, error) {
 	in := c.in
-	if in.drained || in.reads == maxStepReads {
+	if in.reads == maxStepReads || in.drained && c.seenAlive() {
 		return 0, errAgain
 	}
 	in.reads++
+	in.readAgain = in.drained
 	dst := direct
 	if dst == nil {
 		in.attach()

@@ -53,7 +53,10 @@ type readHalf struct {
 	// For a step of HandleMessages; see conn_drive_unix.go.
 	driven       bool     // one is being made: reads must not wait
 	reads        int      // made in it
-	drained      bool     // nothing more is there, for sure
+	drained      bool     // the last read left nothing, though perhaps a reset
+	readAgain    bool     // the read after one that left nothing was made
+	writes       uint8    // flags.writes at its start
+	writesShow   uint8    // so many more show that the connection is alive
 	tellsDrained bool     // the socket says so
 	fd           int      //
 	ancillary    [32]byte // what it says

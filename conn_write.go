@@ -266,9 +266,7 @@ func (c *Conn) send(p []byte) (n int, err error) {
 	c.out.writing = true
 	n, err = c.nc.Write(p)
 	c.out.writing = false
-	if c.flags.has(flagWriteWaits) {
-		c.noteProgress(n)
-	}
+	c.took(n)
 	return n, err
 }
 
@@ -356,7 +354,7 @@ func (c *Conn) writeVectored(h frameHeader, payload []byte) error {
 	c.out.writing = false
 	v.slices, v.buffers = [2][]byte{}, nil // keep nothing of the caller's
 	vectorPool.Put(v)
-	c.noteProgress(int(written))
+	c.took(int(written))
 	if err == nil {
 		_, err = c.sendPieces(payload[first:], pieceSize)
 	}

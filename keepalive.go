@@ -50,14 +50,6 @@ func (c *Conn) heard() {
 	}
 }
 
-// noteProgress is called when the transport has taken n bytes.
-func (c *Conn) noteProgress(n int) {
-	if n > 0 && c.flags.has(flagWriteWaits) {
-		c.flags.clear(flagWriteWaits)
-		c.heard()
-	}
-}
-
 // keepaliveTick counts one tick, sends a ping if it is time, and reports whether
 // the peer is to be given up. Ticks in which nobody reads do not count, as nothing
 // could be heard in them, unless a write has made no progress since the last tick.

@@ -44,6 +44,7 @@ func (c *Conn) tryWrite(p []byte) (n int, err error) {
 	c.out.writing = true
 	err = c.raw.Write(a.call)
 	c.out.writing = false
+	c.took(a.n)
 	if n = max(a.n, 0); err == nil && a.err != nil && a.err != syscall.EAGAIN {
 		err = c.opError("write", os.NewSyscallError("write", a.err))
 	}
