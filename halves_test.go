@@ -682,7 +682,9 @@ func runHalves(t *testing.T, rows []halfRow) {
 			if kind.transport == "pipe" {
 				for _, row := range rows {
 					if row.appliesTo(kind) {
-						synctest.Test(t, func(t *testing.T) { row.report(t, kind) })
+						t.Run(row.name, func(t *testing.T) {
+							synctest.Test(t, func(t *testing.T) { row.report(t, kind) })
+						})
 					}
 				}
 				return
