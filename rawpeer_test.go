@@ -11,6 +11,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -422,5 +423,130 @@ func within[T any](ch <-chan T, d time.Duration) (v T, ok bool) {
 		return v, true
 	case <-t.C:
 		return v, false
+	}
+}
+
+// rawPair opens a connection with a Conn at both ends. wrapServer and wrapClient, if not nil, get
+// between the Conns and their transports.
+func rawPair(o rawOptions, wrapServer, wrapClient func(net.Conn) net.Conn) (server, client *Conn, end func(), err error) {
+	l, dial, err := rawNetwork(o.transport)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	same := func(nc net.Conn) net.Conn { return nc }
+	if wrapServer == nil {
+		wrapServer = same
+	}
+	if wrapClient == nil {
+		wrapClient = same
+	}
+	conns, done := make(chan *Conn, 1), make(chan struct{})
+	srv := &Server{
+		Upgrader: Upgrader{PingInterval: o.ping, PongTimeout: o.pong, CloseTimeout: o.closeTimeout,
+			CoalesceWrites: o.coalesce, Compression: o.compress, Trace: o.trace},
+		Handler:   func(c *Conn, _ *http.Request) { conns <- c; <-done },
+		TLSConfig: testTLS(),
+	}
+	if o.upgrader != nil {
+		o.upgrader(&srv.Upgrader)
+	}
+	d := &Dialer{PingInterval: o.ping, PongTimeout: o.pong, CloseTimeout: o.closeTimeout, CoalesceWrites: o.coalesce,
+		Compression: o.compress, Trace: o.trace, TLSClientConfig: &tls.Config{InsecureSkipVerify: true},
+		NetDialContext: func(context.Context, string, string) (net.Conn, error) {
+			nc, err := dial()
+			if err != nil {
+				return nil, err
+			}
+			return wrapClient(nc), nil
+		}}
+	if o.dialer != nil {
+		o.dialer(d)
+	}
+	url, serve := "ws://server.example/", func() { srv.Serve(&rawListener{l, wrapServer}) }
+	if o.transport == "tls" {
+		url, serve = "wss://server.example/", func() { srv.ServeTLS(&rawListener{l, wrapServer}, "", "") }
+	}
+	go serve()
+	if client, _, err = d.Dial(url, nil); err != nil {
+		srv.Close()
+		return nil, nil, nil, err
+	}
+	end = sync.OnceFunc(func() {
+		close(done)
+		client.Close()
+		srv.Close()
+	})
+	return <-conns, client, end, nil
+}
+
+// A gatedConn is a transport that takes nothing while its gate is shut, as a socket whose buffer in
+// the kernel is full, and that may be told to panic.
+type gatedConn struct {
+	net.Conn
+	mu       sync.Mutex // guards all below
+	shut     bool
+	closed   bool
+	panics   bool
+	deadline time.Time
+}
+
+func (g *gatedConn) setShut(shut bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.shut = shut
+}
+
+// panicNext has the next write panic.
+func (g *gatedConn) panicNext() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.panics = true
+}
+
+func (g *gatedConn) SetWriteDeadline(t time.Time) error {
+	g.mu.Lock()
+	g.deadline = t
+	g.mu.Unlock()
+	return g.Conn.SetWriteDeadline(t)
+}
+
+func (g *gatedConn) SetDeadline(t time.Time) error {
+	g.SetReadDeadline(t)
+	return g.SetWriteDeadline(t)
+}
+
+func (g *gatedConn) Close() error {
+	g.mu.Lock()
+	g.closed = true
+	g.mu.Unlock()
+	return g.Conn.Close()
+}
+
+// state reports whether a write has to wait, or why it cannot.
+func (g *gatedConn) state() (wait bool, err error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	switch {
+	case g.panics:
+		g.panics = false
+		panic("the transport panics")
+	case g.closed:
+		return false, net.ErrClosed
+	case g.shut && !g.deadline.IsZero() && !time.Now().Before(g.deadline):
+		return false, os.ErrDeadlineExceeded
+	}
+	return g.shut, nil
+}
+
+func (g *gatedConn) Write(p []byte) (int, error) {
+	for {
+		wait, err := g.state()
+		if err != nil {
+			return 0, err
+		}
+		if !wait {
+			return g.Conn.Write(p)
+		}
+		time.Sleep(time.Millisecond)
 	}
 }
