@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -126,42 +127,33 @@ func TestFault4PongBehindFullTLS(t *testing.T) {
 	if testing.Short() {
 		t.Skip("waits for 6 s")
 	}
+	t.Parallel()
+	row := halfRow{options: func(o *rawOptions) {
+		o.ping, o.pong = time.Second, -1
+		o.wrap = func(nc net.Conn) net.Conn { return &gatedConn{Conn: nc} }
+	}, run: func(h *halfCase) {
+		gate := h.c.NetConn().(*tls.Conn).NetConn().(*gatedConn)
+		gate.setShut(true)
+		h.peer.send(h.peer.frame(opPing, true, "p"))
+		h.peer.sendText("a")
+		h.wantGot("a")
+		time.Sleep(6500 * time.Millisecond)
+		gate.setShut(false)
+		h.wantWire([]string{"pong p", "ping"}, []string{"ping", "pong p"})
+		h.write("a write after it", func() error { return h.c.WriteMessage(TextMessage, []byte("usable")) }, "text usable")
+	}}
+	var wg sync.WaitGroup
 	for _, client := range []bool{false, true} {
 		for _, style := range []string{"ReadMessage", "HandleMessages"} {
 			kind := halfKind{"tls", client, style}
-			t.Run(kind.String(), func(t *testing.T) {
-				t.Parallel()
-				var gate *gatedConn
-				h, err := newHalfCase(kind, func(o *rawOptions) {
-					o.ping, o.pong = 4*time.Second, -1
-					o.wrap = func(nc net.Conn) net.Conn { gate = &gatedConn{Conn: nc}; return gate }
-				})
-				if err != nil {
-					t.Fatal(err)
-				}
-				gate.setShut(true)
-				h.peer.send(h.peer.frame(opPing, true, "p"))
-				h.peer.sendText("a")
-				h.wantGot("a")
-				time.Sleep(11 * time.Second)
-				gate.setShut(false)
-				h.wantPongs(nil, "pong p", 0)
-				result := make(chan error, 1)
-				go func() { result <- h.c.WriteMessage(TextMessage, []byte("usable")) }()
-				got := h.peer.next(halfAtLast)
-				if got == "ping" { // keepalive's
-					got = h.peer.next(halfAtLast)
-				}
-				if err, _ := within(result, atOnce()); err != nil || got != "text usable" {
-					h.errorf("a write after it: %v, and the peer read %q", err, got)
-				}
-				h.end()
-				for _, err := range h.errs {
-					t.Error(err)
+			wg.Go(func() {
+				for _, err := range row.try(kind) {
+					t.Errorf("%v: %s", kind, err)
 				}
 			})
 		}
 	}
+	wg.Wait()
 }
 
 // 5: a deadline counts for the call that it was set for, not for what that left to be sent later.
@@ -465,7 +457,15 @@ func TestFault8PanicWhileWriting(t *testing.T) {
 		name  string
 		write func(c *Conn) error
 		wire  string
-	}{"NextWriter, Close", func(c *Conn) error { return writeInPieces(c, []byte("once")) }, ""})
+	}{"NextWriter, Close", func(c *Conn) error {
+		w, err := c.NextWriter(TextMessage)
+		if err != nil {
+			return err
+		}
+		defer w.Close() // again: a message that is open holds up others
+		io.WriteString(w, "once")
+		return w.Close()
+	}, ""})
 	writes = append(writes, struct {
 		name  string
 		write func(c *Conn) error
@@ -479,38 +479,50 @@ func TestFault8PanicWhileWriting(t *testing.T) {
 		io.WriteString(w, "once")
 		return w.(interface{ Flush() error }).Flush()
 	}, ""})
+	var wg sync.WaitGroup
+	defer wg.Wait()
 	for _, culprit := range culprits {
 		for _, transport := range []string{"tcp", "tls", "pipe"} {
 			for _, tt := range writes {
-				t.Run(culprit.name+"/"+transport+"/"+tt.name, func(t *testing.T) {
-					t.Parallel()
+				wg.Go(func() {
 					var armed atomic.Bool
 					o := rawOptions{transport: transport, closeTimeout: 200 * time.Millisecond}
 					culprit.arm(&o, &armed)
-					rc := rawMustOpen(t, o)
-					go io.Copy(io.Discard, rc.peer.nc)
-					armed.Store(true)
-					result := make(chan error, 2)
-					go func() { result <- recovered(func() error { return tt.write(rc.c) }) }()
-					if err, ok := within(result, atOnce()); !ok {
-						t.Fatal("a write that panicked hangs")
-					} else if armed.Load() {
-						t.Fatalf("nothing panicked: %v", err)
-					}
-					rc.c.SetWriteDeadline(time.Now().Add(time.Minute))
-					go func() { result <- recovered(func() error { return rc.c.WriteMessage(TextMessage, []byte("next")) }) }()
-					if _, ok := within(result, atOnce()); !ok {
-						t.Error("the write after the panic hangs")
-					}
-					rc.release()
-					go func() { result <- rc.server.Shutdown(context.Background()) }()
-					if _, ok := within(result, o.closeTimeout+time.Second+atOnce()); !ok {
-						t.Errorf("Server.Shutdown hangs, though CloseTimeout is %v", o.closeTimeout)
+					if err := panicInWrite(o, &armed, tt.write); err != nil {
+						t.Errorf("%s, %s, %s: %v", culprit.name, transport, tt.name, err)
 					}
 				})
 			}
 		}
 	}
+}
+
+// panicInWrite has a write panic, and says what the connection cannot do any more.
+func panicInWrite(o rawOptions, armed *atomic.Bool, write func(c *Conn) error) error {
+	rc, err := rawOpen(o)
+	if err != nil {
+		return err
+	}
+	defer rc.close()
+	go io.Copy(io.Discard, rc.peer.nc)
+	armed.Store(true)
+	result := make(chan error, 1)
+	go func() { result <- recovered(func() error { return write(rc.c) }) }()
+	if err, ok := within(result, atOnce()); !ok {
+		return errors.New("the write that panicked hangs")
+	} else if armed.Load() {
+		return fmt.Errorf("nothing panicked: %w", err)
+	}
+	next, shut := make(chan error, 1), make(chan error, 1)
+	go func() { next <- recovered(func() error { return rc.c.WriteMessage(TextMessage, []byte("next")) }) }()
+	_, wrote := within(next, atOnce())
+	rc.release()
+	go func() { shut <- rc.server.Shutdown(context.Background()) }()
+	_, ended := within(shut, o.closeTimeout+time.Second+atOnce())
+	if !wrote || !ended {
+		return fmt.Errorf("the next write returned %v, Server.Shutdown with a CloseTimeout of %v returned %v", wrote, o.closeTimeout, ended)
+	}
+	return nil
 }
 
 // recovered calls f, and returns what it panicked with as an error.
@@ -543,7 +555,7 @@ type steadyReader struct {
 	total int
 }
 
-const steadyRate = 6 << 20 // bytes a second
+const steadyRate = 3 << 20 // bytes a second
 
 func (s *steadyReader) Read(p []byte) (int, error) {
 	n, err := s.r.Read(p[:min(len(p), 32<<10)])
@@ -557,8 +569,10 @@ func (s *steadyReader) Read(p []byte) (int, error) {
 
 // 9: a peer that is slow but steady is alive, whether its pongs come late or never.
 func TestFault9KeepaliveOfSlowReader(t *testing.T) {
-	const size = 6 << 20
+	const size = 5 << 19
 	message := make([]byte, size)
+	var wg sync.WaitGroup
+	defer wg.Wait()
 	for _, tt := range []struct {
 		name  string
 		write func(c *Conn) error
@@ -582,35 +596,42 @@ func TestFault9KeepaliveOfSlowReader(t *testing.T) {
 			return err
 		}},
 	} {
-		faultColumns(t, func(t *testing.T, transport string, client bool) {
-			for _, answers := range []bool{true, false} {
-				t.Run(fmt.Sprintf("%s/pongs %v", tt.name, answers), func(t *testing.T) {
-					t.Parallel()
-					rc := rawMustOpen(t, rawOptions{transport: transport, client: client, ping: 200 * time.Millisecond, pong: 200 * time.Millisecond})
-					rc.peer.r = bufio.NewReaderSize(&steadyReader{r: rc.peer.nc}, 32<<10)
-					go rc.c.ReadMessage()
-					result := make(chan error, 1)
-					go func() { result <- tt.write(rc.c) }()
-					for {
-						got := rc.peer.next(halfAtLast)
-						if got == "ping" {
-							if answers {
-								rc.peer.send(rc.peer.frame(opPong, true, ""))
-							}
-							continue
+		for _, transport := range []string{"tcp", "tls"} {
+			for _, client := range []bool{false, true} {
+				for _, answers := range []bool{true, false} {
+					wg.Go(func() {
+						if err := slowReader(transport, client, answers, size, tt.write); err != nil {
+							t.Errorf("%s, %s, client %v, pongs %v: %v", tt.name, transport, client, answers, err)
 						}
-						if want := rawMessage(opBinary, nil, size); got != want {
-							t.Errorf("the peer read %q, want %q", got, want)
-						}
-						break
-					}
-					if err, ok := within(result, atOnce()); err != nil || !ok {
-						t.Errorf("write: %v (returned %v)", err, ok)
-					}
-				})
+					})
+				}
 			}
-		})
+		}
 	}
+}
+
+// slowReader reads a message slowly, and answers pings or does not.
+func slowReader(transport string, client, answers bool, size int64, write func(c *Conn) error) error {
+	rc, err := rawOpen(rawOptions{transport: transport, client: client, ping: 200 * time.Millisecond, pong: 200 * time.Millisecond})
+	if err != nil {
+		return err
+	}
+	defer rc.close()
+	rc.peer.r = bufio.NewReaderSize(&steadyReader{r: rc.peer.nc}, 32<<10)
+	go rc.c.ReadMessage()
+	result := make(chan error, 1)
+	go func() { result <- write(rc.c) }()
+	got := rc.peer.next(halfAtLast)
+	for ; got == "ping"; got = rc.peer.next(halfAtLast) {
+		if answers {
+			rc.peer.send(rc.peer.frame(opPong, true, ""))
+		}
+	}
+	err, ok := within(result, atOnce())
+	if want := rawMessage(opBinary, nil, size); err != nil || !ok || got != want {
+		return fmt.Errorf("the write returned %v (%v), and the peer read %q, want %q", ok, err, got, want)
+	}
+	return nil
 }
 
 // 9: a peer that takes nothing and says nothing is given up, also in the middle of a write of ours.
