@@ -32,15 +32,25 @@ func init() {
 		halfAction{"Enqueue of a ping", func(c *Conn) error { return c.Enqueue(PingMessage, []byte("x")) }, "ping x"},
 	)
 	stressWrites = append(stressWrites,
-		stressWrite{"Enqueue", func(c *Conn, p []byte, _ *stressRand) error { return c.Enqueue(BinaryMessage, p) }},
+		stressWrite{"Enqueue", func(c *Conn, p []byte, _ *stressRand) error {
+			return stressFull(c.Enqueue(BinaryMessage, p))
+		}, true},
 		stressWrite{"EnqueuePrepared", func(c *Conn, p []byte, _ *stressRand) error {
 			pm, err := NewPreparedMessage(BinaryMessage, p)
 			if err == nil {
-				err = c.EnqueuePrepared(pm)
+				err = stressFull(c.EnqueuePrepared(pm))
 			}
 			return err
-		}},
+		}, true},
 	)
+}
+
+// stressFull has a full queue tried again.
+func stressFull(err error) error {
+	if err == ErrQueueFull {
+		return errStressFull
+	}
+	return err
 }
 
 // dropped records what Trace.Dropped is told.
