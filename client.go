@@ -48,11 +48,16 @@ type Dialer struct {
 	// (RFC 6455 section 1.9). Conn.Subprotocol says which one it chose.
 	Subprotocols []string
 
-	// EnableCompression offers permessage-deflate (RFC 7692), with
-	// Compression's settings.
+	// EnableCompression offers permessage-deflate (RFC 7692) without context
+	// takeover: no message refers to an earlier one, which costs no memory
+	// between messages, but small messages hardly get shorter. That is what
+	// gorilla/websocket does, down to the offer:
+	// "permessage-deflate; server_no_context_takeover; client_no_context_takeover".
 	EnableCompression bool
 
-	// Compression, if not nil, is EnableCompression with settings of one's own.
+	// Compression, if not nil, offers permessage-deflate with these settings,
+	// whatever EnableCompression says. &Compression{} has context takeover: small
+	// messages get shorter too, for up to 13.8 KB a connection.
 	Compression *Compression
 
 	// Jar adds cookies to the request, and takes those of the response. Nil
@@ -79,6 +84,16 @@ type Dialer struct {
 	// connection is closed and reads return ErrPongTimeout. 0 means
 	// PingInterval, less than 0 never.
 	PongTimeout time.Duration
+
+	// QueueLimit is how many bytes of messages that Enqueue and its kin were given
+	// may wait for a slow peer, each message counting as 64 at the least: 0 means
+	// 256 KiB, less than 0 no limit. One message may pass it if no other waits.
+	QueueLimit int
+
+	// QueueTimeout is how long the oldest of these messages may wait, or a control
+	// frame that the library sends by itself, before the transport is closed and
+	// reads and writes return ErrQueueTimeout: 0 means 10 s, less than 0 for ever.
+	QueueTimeout time.Duration
 
 	// Trace, if not nil, is told of handshakes, frames and the end.
 	Trace *Trace

@@ -13,6 +13,7 @@ import (
 	"net/http/httptrace"
 	"net/textproto"
 	"net/url"
+	"runtime"
 	"time"
 )
 
@@ -33,6 +34,24 @@ func clientTrace(ctx context.Context) *httptrace.ClientTrace {
 // that off, and reports false if it comes too late.
 func closeWhenDone(ctx context.Context, nc net.Conn) (stop func() bool) {
 	return context.AfterFunc(ctx, func() { closeAtOnce(nc) })
+}
+
+// step runs a step of the opening handshake on nc, for as long as ctx lasts. It
+// closes nc unless the step returns nil in time. Steps call code of the
+// application's, which may panic or end the goroutine: that closes nc as well.
+func step(ctx context.Context, nc net.Conn, f func() error) (err error) {
+	stop, returned := closeWhenDone(ctx, nc), false
+	defer func() {
+		if !stop() && err == nil {
+			err = ctx.Err()
+		}
+		if err != nil || !returned {
+			closeAtOnce(nc)
+		}
+	}()
+	err = f()
+	returned = true
+	return err
 }
 
 // closeAtOnce closes nc without TLS's goodbye, for which a peer may make it
@@ -81,9 +100,12 @@ func (d *Dialer) connect(ctx context.Context, r *http.Request) (nc net.Conn, err
 		}
 	}
 	if trace.GotConn != nil {
-		trace.GotConn(httptrace.GotConnInfo{Conn: nc})
+		err = step(ctx, nc, func() error {
+			trace.GotConn(httptrace.GotConnInfo{Conn: nc})
+			return nil
+		})
 	}
-	return nc, nil
+	return nc, err
 }
 
 // hostPort is where to find u's host.
@@ -107,22 +129,37 @@ func (d *Dialer) dial(ctx context.Context, addr string) (net.Conn, error) {
 }
 
 // dialWithout calls a function that knows no context, for as long as ctx lasts.
+// If the function panics or ends its goroutine, that happens to the caller's
+// goroutine, as if it had called the function itself.
 func dialWithout(ctx context.Context, dial func(network, addr string) (net.Conn, error), addr string) (net.Conn, error) {
 	type result struct {
-		nc  net.Conn
-		err error
+		nc       net.Conn
+		err      error
+		returned bool
+		panicked any
 	}
 	done := make(chan result, 1)
 	go func() {
-		nc, err := dial("tcp", addr)
-		done <- result{nc, err}
+		var r result
+		defer func() {
+			r.panicked = recover()
+			done <- r
+		}()
+		r.nc, r.err = dial("tcp", addr)
+		r.returned = true
 	}()
 	select {
 	case r := <-done:
+		if r.panicked != nil {
+			panic(r.panicked)
+		}
+		if !r.returned {
+			runtime.Goexit()
+		}
 		return r.nc, r.err
 	case <-ctx.Done():
 		go func() {
-			if r := <-done; r.err == nil {
+			if r := <-done; r.err == nil && r.nc != nil {
 				r.nc.Close()
 			}
 		}()
@@ -141,21 +178,19 @@ func (d *Dialer) startTLS(ctx context.Context, nc net.Conn, config *tls.Config, 
 	// What follows is HTTP/1.1, in which alone there is an Upgrade. A Config
 	// that is shared with an http.Transport will name "h2" as well.
 	config.NextProtos = []string{"http/1.1"}
-	trace := clientTrace(ctx)
-	if trace.TLSHandshakeStart != nil {
-		trace.TLSHandshakeStart()
-	}
-	tc := tls.Client(nc, config)
-	stop := closeWhenDone(ctx, nc) // which HandshakeContext would do with a goodbye, if nc is TLS itself
-	err := tc.HandshakeContext(context.WithoutCancel(ctx))
-	if !stop() && err == nil {
-		err = ctx.Err()
-	}
-	if trace.TLSHandshakeDone != nil {
-		trace.TLSHandshakeDone(tc.ConnectionState(), err)
-	}
+	trace, tc := clientTrace(ctx), tls.Client(nc, config)
+	err := step(ctx, nc, func() error {
+		if trace.TLSHandshakeStart != nil {
+			trace.TLSHandshakeStart()
+		}
+		// Given ctx, HandshakeContext would close nc with a goodbye, if that is TLS itself.
+		err := tc.HandshakeContext(context.WithoutCancel(ctx))
+		if trace.TLSHandshakeDone != nil {
+			trace.TLSHandshakeDone(tc.ConnectionState(), err)
+		}
+		return err
+	})
 	if err != nil {
-		closeAtOnce(nc)
 		return nil, err
 	}
 	return tc, nil
@@ -165,13 +200,18 @@ func (d *Dialer) startTLS(ctx context.Context, nc net.Conn, config *tls.Config, 
 // there is no connection in the end.
 func (d *Dialer) openingHandshake(ctx context.Context, nc net.Conn, r *http.Request, offers []deflateOffer) (*Conn, *http.Response, error) {
 	c := newConn(nc, true)
-	stop := closeWhenDone(ctx, nc)
-	resp, header, err := d.exchange(c, r, offers)
-	if !stop() && err == nil {
-		resp, err = nil, ctx.Err()
-	}
+	var resp *http.Response
+	var header []byte
+	agreed := false
+	err := step(ctx, nc, func() (err error) {
+		resp, header, err = d.exchange(c, r, offers)
+		agreed = err == nil
+		return err
+	})
 	if err != nil {
-		closeAtOnce(nc)
+		if agreed { // and came too late
+			resp = nil
+		}
 		c.flags.set(flagTold) // there was no connection that could end
 		if c.in != nil {
 			c.in.recycle()
@@ -181,7 +221,14 @@ func (d *Dialer) openingHandshake(ctx context.Context, nc net.Conn, r *http.Requ
 		return nil, resp, err
 	}
 	c.release()
+	traced := false
+	defer func() {
+		if !traced { // Trace panicked, or ended the goroutine
+			c.Close()
+		}
+	}()
 	d.Trace.traceHandshake(c, r, header, nil)
+	traced = true
 	c.startKeepalive(newPingSchedule(d.PingInterval, d.PongTimeout))
 	return c, resp, nil
 }
@@ -212,6 +259,7 @@ func (d *Dialer) exchange(c *Conn, r *http.Request, offers []deflateOffer) (resp
 		err = d.takeDeflate(c, resp.Header["Sec-Websocket-Extensions"], offers)
 	}
 	c.configure(settings{limit: d.ReadLimit, maxFragments: d.MaxFragments, closeTimeout: d.CloseTimeout, subprotocol: subprotocol,
+		queueLimit: d.QueueLimit, queueTimeout: d.QueueTimeout,
 		frameSize: d.WriteBufferSize, trace: d.Trace})
 	c.coalesce = d.CoalesceWrites
 	keepBody(c, resp)
@@ -224,10 +272,7 @@ func (d *Dialer) takeDeflate(c *Conn, answers []string, offers []deflateOffer) e
 	if !agreed {
 		return err
 	}
-	want := d.Compression
-	if want == nil {
-		want = new(Compression)
-	}
+	want := compression(d.EnableCompression, d.Compression)
 	c.deflate = newConnDeflate(params.within(want), want.threshold())
 	return nil
 }
@@ -253,13 +298,15 @@ func readResponse(c *Conn, r *http.Request, trace *httptrace.ClientTrace) (resp 
 			}
 			return nil, nil, err
 		}
-		resp, err = http.ReadResponse(bufio.NewReader(io.MultiReader(bytes.NewReader(c.in.unread), c.nc)), r)
+		resp, err = parseResponse(c.in.unread[:n])
 		if err != nil {
 			return nil, nil, err
 		}
 		if resp.StatusCode/100 != 1 {
-			return resp, nil, nil // its body is in unread, and behind
+			resp, err = readRefusal(c, r, resp.Header["Connection"])
+			return resp, nil, err
 		}
+		resp.Request = r
 		header, c.in.unread = c.in.unread[:n], c.in.unread[n:]
 		if resp.StatusCode == http.StatusSwitchingProtocols {
 			return resp, bytes.Clone(header), nil
@@ -271,6 +318,17 @@ func readResponse(c *Conn, r *http.Request, trace *httptrace.ClientTrace) (resp 
 			}
 		}
 	}
+}
+
+// readRefusal reads a response with another status from its start, for what
+// net/http knows of bodies: lengths, chunks, and responses that have none. Its
+// body comes from c.in.unread and, after that, from the transport.
+func readRefusal(c *Conn, r *http.Request, connection []string) (*http.Response, error) {
+	resp, err := http.ReadResponse(bufio.NewReader(io.MultiReader(bytes.NewReader(c.in.unread), c.nc)), r)
+	if err == nil && connection != nil {
+		resp.Header["Connection"] = connection // which net/http deletes if it says close
+	}
+	return resp, err
 }
 
 // keptBody is how much of a refusal's body the caller gets to see.

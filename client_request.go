@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -89,8 +90,33 @@ func parseURL(s string) (*url.URL, error) {
 		return nil, fmt.Errorf("websocket: malformed URL %q: fragments are not allowed", u.Redacted())
 	}
 	u.Host = strings.TrimSuffix(u.Host, ":")
-	u.RawQuery = strings.ReplaceAll(u.RawQuery, " ", "%20") // which would end the request's target
+	u.RawQuery = percentEncode(u.RawQuery, queryEncoded)
+	u.RawPath = percentEncode(u.RawPath, pathEncoded) // "" stands for url's own encoding of u.Path
 	return u, nil
+}
+
+// The ASCII characters, beside controls and the space, that browsers encode in
+// the query and in the path of a URL (the URL Standard's special-query and path
+// percent-encode sets). In the path package url insists on a backslash and a
+// vertical bar as well.
+const (
+	queryEncoded = "\"#<>'"
+	pathEncoded  = "\"#<>?^`{}\\|"
+)
+
+// percentEncode encodes the bytes of set, controls, spaces, and all bytes beyond
+// ASCII. A percent sign stays: what was encoded already must not be again.
+func percentEncode(s, set string) string {
+	const hex = "0123456789ABCDEF"
+	var b []byte
+	for i := range len(s) {
+		if c := s[i]; c <= ' ' || c >= 0x7f || strings.IndexByte(set, c) >= 0 {
+			b = append(b, '%', hex[c>>4], hex[c&15])
+		} else {
+			b = append(b, c)
+		}
+	}
+	return string(b)
 }
 
 // withoutZone removes an IPv6 address's zone, "%eth0", which means something
@@ -153,6 +179,16 @@ func (d *Dialer) offerSubprotocols(h http.Header) error {
 	if len(d.Subprotocols) > 0 {
 		h.Set("Sec-Websocket-Protocol", strings.Join(d.Subprotocols, ", "))
 	}
+	// The field's list has one element at least. An empty field offers nothing,
+	// and offering nothing is having no field.
+	offers := slices.DeleteFunc(h["Sec-Websocket-Protocol"], func(field string) bool {
+		return strings.Trim(field, ", \t") == ""
+	})
+	if len(offers) == 0 {
+		h.Del("Sec-Websocket-Protocol")
+	} else {
+		h["Sec-Websocket-Protocol"] = offers
+	}
 	seen := make(map[string]bool)
 	for protocol := range listElements(h["Sec-Websocket-Protocol"]) {
 		if !isSubprotocol(protocol) || seen[protocol] {
@@ -163,13 +199,10 @@ func (d *Dialer) offerSubprotocols(h http.Header) error {
 	return nil
 }
 
-// offerDeflate returns the offers of permessage-deflate, none where it is off.
+// offerDeflate returns the offers of permessage-deflate, none if it is off.
 func (d *Dialer) offerDeflate() []deflateOffer {
-	switch {
-	case d.Compression != nil:
-		return d.Compression.offers()
-	case d.EnableCompression:
-		return new(Compression).offers()
+	if want := compression(d.EnableCompression, d.Compression); want != nil {
+		return want.offers()
 	}
 	return nil
 }

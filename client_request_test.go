@@ -75,7 +75,7 @@ func TestRequest(t *testing.T) {
 
 	jar, _ := cookiejar.New(nil)
 	jar.SetCookies(&url.URL{Scheme: "https", Host: "[::1]:99"}, []*http.Cookie{{Name: "b", Value: "2", Secure: true}})
-	d := &Dialer{Subprotocols: []string{"chat", "superchat"}, EnableCompression: true, Jar: jar}
+	d := &Dialer{Subprotocols: []string{"chat", "superchat"}, Compression: &Compression{}, Jar: jar}
 	got = requestText(t, d, "wss://name:pass@[::1]:99", http.Header{
 		"Cookie": {"a=1"}, "x-a": {"1", "2"}, "X-B": {"3"}, "Host": {"other.example"}, "User-Agent": {"me"},
 	})
@@ -100,6 +100,55 @@ func TestRequest(t *testing.T) {
 		if strings.Count(got, line) != 1 || strings.Contains(got, "Basic") || strings.Contains(got, "User-Agent") {
 			t.Errorf("request %q, want one %q", got, line)
 		}
+	}
+}
+
+// A URL goes out as a browser would send it: what must not stand in a request's
+// target is encoded, what is encoded already stays.
+func TestRequestTarget(t *testing.T) {
+	for url, want := range map[string]string{
+		"ws://h":                              "/",
+		"ws://h?":                             "/?",
+		"ws://h/p?q=ü&f=\"x\"":                "/p?q=%C3%BC&f=%22x%22",
+		"ws://h/?a b":                         "/?a%20b",
+		"ws://h/?'<>'":                        "/?%27%3C%3E%27",
+		"ws://h/?%20%c3%bc%zz%":               "/?%20%c3%bc%zz%",
+		"ws://h/?!$&()*+,-./:;=?@[\\]^_`{|}~": "/?!$&()*+,-./:;=?@[\\]^_`{|}~",
+		"ws://h/?\xff":                        "/?%FF",
+		"ws://h/ü/\"x\"/a b":                  "/%C3%BC/%22x%22/a%20b",
+		"ws://h/a%2Fb":                        "/a%2Fb",
+		"ws://h/a%2Fb\"ü":                     "/a%2Fb%22%C3%BC",
+		"ws://h/%c3%bc/%7Ex":                  "/%c3%bc/%7Ex",
+		"ws://h/%2F<>^`{|}\\":                 "/%2F%3C%3E%5E%60%7B%7C%7D%5C",
+		"ws://h/!$&'()*+,;=:@[]-._~":          "/!$&'()*+,;=:@[]-._~",
+		"ws://h//x":                           "//x",
+	} {
+		got := requestText(t, &Dialer{}, url, nil)
+		if line, _, _ := strings.Cut(got, "\r\n"); line != "GET "+want+" HTTP/1.1" {
+			t.Errorf("%q: %q, want the target %q", url, line, want)
+		}
+	}
+}
+
+// A client that offers no subprotocol sends no field: its list must not be empty.
+func TestRequestWithoutSubprotocols(t *testing.T) {
+	for _, tt := range []struct {
+		fields []string
+		want   int // lines
+	}{
+		{[]string{""}, 0}, {[]string{}, 0}, {nil, 0}, {[]string{"", ""}, 0}, {[]string{" "}, 0}, {[]string{" ,,\t"}, 0},
+		{[]string{"", "chat"}, 1}, {[]string{"chat", ",", "superchat"}, 2},
+	} {
+		extra := http.Header{"Sec-WebSocket-Protocol": tt.fields}
+		got := requestText(t, &Dialer{}, "ws://h/", extra)
+		if n := strings.Count(got, "Sec-WebSocket-Protocol:"); n != tt.want {
+			t.Errorf("%q: %d lines in %q, want %d", tt.fields, n, got, tt.want)
+		}
+	}
+	extra := http.Header{"Sec-Websocket-Protocol": {"", "a"}}
+	requestText(t, &Dialer{}, "ws://h/", extra)
+	if v := extra["Sec-Websocket-Protocol"]; len(v) != 2 || v[0] != "" || v[1] != "a" {
+		t.Errorf("the caller's header became %q", extra)
 	}
 }
 

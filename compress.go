@@ -20,7 +20,10 @@ import (
 // at all. What the window costs, both sides pay.
 
 // Compression asks for permessage-deflate (RFC 7692). Messages are then
-// compressed, if they get shorter, as long as the peer agrees to it.
+// compressed, if they get shorter, as long as the peer agrees to it. The zero
+// value has context takeover in both directions, a window of 4 KiB, and a
+// threshold of 32 bytes. (EnableCompression by itself is gorilla/websocket's
+// field, and asks for Compression{WindowBits: 15, NoContextTakeover: true}.)
 //
 // A connection that agreed keeps, beside the usual, at most these octets while
 // it is idle, for both directions together:
@@ -49,6 +52,19 @@ type Compression struct {
 }
 
 const defaultWindowBits = 12
+
+// withoutContext is what EnableCompression by itself asks for: the negotiation
+// of gorilla/websocket, whose field it is, and no memory between messages.
+var withoutContext = &Compression{WindowBits: 15, NoContextTakeover: true}
+
+// compression returns the settings that hold for the two fields of an Upgrader
+// or Dialer, nil for none.
+func compression(enable bool, c *Compression) *Compression {
+	if c == nil && enable {
+		return withoutContext
+	}
+	return c
+}
 
 // windowBits returns the setting within its bounds. Zlib cannot compress with
 // a window of 2^8, so that is never asked for.
@@ -189,9 +205,12 @@ func orDefault[T int | int64 | time.Duration](v, standard T) T {
 }
 
 // offers are a client's, the preferred one first. A server that cannot limit
-// its window to the one that was asked for may keep none between messages.
+// its window to the one that was asked for may keep none between messages. A
+// client that keeps no window, and uses the largest, does not ask how large the
+// server wants it to be.
 func (c *Compression) offers() []deflateOffer {
-	first := deflateOffer{clientBitsOpen: true, serverNoContext: c.NoContextTakeover, clientNoContext: c.NoContextTakeover}
+	first := deflateOffer{serverNoContext: c.NoContextTakeover, clientNoContext: c.NoContextTakeover}
+	first.clientBitsOpen = !c.NoContextTakeover || c.windowBits() < 15
 	if c.WindowBits == 0 || c.windowBits() == 15 {
 		return []deflateOffer{first}
 	}

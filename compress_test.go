@@ -164,6 +164,7 @@ func TestDeflateOffers(t *testing.T) {
 		{Compression{WindowBits: 15}, "pmd; cmwb", deflateParams{12, 12, true, true}},
 		{Compression{WindowBits: 10}, "pmd; smwb=10; cmwb, pmd; snct; cmwb", deflateParams{10, 10, true, true}},
 		{Compression{NoContextTakeover: true}, "pmd; snct; cnct; cmwb", deflateParams{12, 12, false, false}},
+		{*withoutContext, "pmd; snct; cnct", deflateParams{15, 12, false, false}},
 		{Compression{NoContextTakeover: true, WindowBits: 9}, "pmd; snct; cnct; smwb=9; cmwb, pmd; snct; cnct; cmwb",
 			deflateParams{9, 9, false, false}},
 	} {

@@ -49,10 +49,10 @@ type Conn struct {
 	silent   atomic.Int32 // ticks since something was read; see keepalive.go
 	member   member       // of a Server's list
 
-	client     bool // this side is the client: it masks; constant
-	coalesce   bool // answers may be held; owned by the holder of readLock
-	offered    bool // a complete frame was there since the last flush; owned by the holder of readLock
-	discarding bool // Shutdown reads: the application's handlers are not called any more; owned by the holder of readLock
+	client      bool // this side is the client: it masks; constant
+	coalesce    bool // answers may be held; owned by the holder of readLock
+	flushNeeded bool // a complete frame was there since the last flush; owned by the holder of readLock
+	discarding  bool // Shutdown reads: the application's handlers are not called any more; owned by the holder of readLock
 }
 
 // flags are what all goroutines may ask and say. One word of them is shorter
@@ -61,13 +61,16 @@ type Conn struct {
 type flags struct{ word atomic.Uint32 }
 
 const (
-	flagClosed uint32 = 1 << iota // Close was called
-	flagDriven                    // HandleMessages runs
-	flagMore                      // a complete frame is there to be read: writes may be held
-	flagBusy                      // who reads is in a handler, or answers for itself: keepalive does not count
-	flagGaveUp                    // keepalive gave the peer up
-	flagTold                      // Trace.Closed was called
-	flagCold                      // before what comes next there was a silence; see conn_drive_unix.go
+	flagClosed     uint32 = 1 << iota // Close was called
+	flagDriven                        // HandleMessages runs
+	flagMore                          // a complete frame is there to be read: writes may be deferred
+	flagFlushDue                      // a timer will send what is pending
+	flagWriteWaits                    // a write was under way at the last keepalive tick, and made no progress since
+	flagBusy                          // who reads is in a handler, or answers for itself: keepalive does not count
+	flagGaveUp                        // keepalive gave the peer up
+	flagTooSlow                       // what was queued for the peer waited for too long
+	flagTold                          // Trace.Closed was called
+	flagCold                          // before what comes next there was a silence; see conn_drive_unix.go
 )
 
 func (f *flags) has(flag uint32) bool { return f.word.Load()&flag != 0 }
@@ -115,6 +118,12 @@ func (c *Conn) RemoteAddr() net.Addr { return c.nc.RemoteAddr() }
 // break the stream of frames.
 func (c *Conn) NetConn() net.Conn { return c.nc }
 
+// UnderlyingConn returns the transport.
+//
+// Deprecated: use [Conn.NetConn], which returns the same. UnderlyingConn is here for programs written
+// for gorilla/websocket.
+func (c *Conn) UnderlyingConn() net.Conn { return c.nc }
+
 // SetReadDeadline sets when reads give up, including one that is waiting. The
 // zero time means never. A read that gave up lost nothing: after a new
 // deadline the next one goes on, even in the middle of a frame.
@@ -155,7 +164,7 @@ func (c *Conn) WriteMessageContext(ctx context.Context, messageType int, data []
 	if err := c.lockForMessage(ctx); err != nil {
 		return err
 	}
-	defer c.out.lock.unlock()
+	defer c.unlockWrite()
 	if err := ctx.Err(); err != nil {
 		return err
 	}

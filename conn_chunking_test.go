@@ -2,6 +2,7 @@ package websocket
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -54,8 +55,15 @@ func readChunked(t *testing.T, stream []byte, limit int64, sizes []int, read fun
 	nc := &chunkedConn{unread: bytes.Clone(stream), sizes: sizes}
 	c := newConn(nc, false)
 	c.SetReadLimit(limit)
+	pong := c.PingHandler()
+	c.SetPingHandler(func(data string) error {
+		err := pong(data)
+		settle(c) // else a later ping's pong may take the place of this one
+		return err
+	})
 	for {
 		messageType, p, err := read(c)
+		settle(c)
 		if err != nil {
 			r.err, r.written = err.Error(), nc.written.String()
 			if _, _, again := read(c); again != err {
@@ -68,6 +76,13 @@ func readChunked(t *testing.T, stream []byte, limit int64, sizes []int, read fun
 		}
 		r.messages = append(r.messages, fmt.Sprint(messageType, " ", string(p)))
 	}
+}
+
+// settle waits until everything has gone out that was left in c's outbox. No socket
+// is there that could take it at once.
+func settle(c *Conn) {
+	c.out.lock.lock(context.Background(), time.Time{})
+	c.unlockWrite()
 }
 
 // readByTurns returns a function that reads in one way and then in the other. A

@@ -26,30 +26,43 @@ const lingerTimeout = time.Second
 // Close closes the transport at once, without a closing handshake, as
 // net.Conn's Close does: reads and writes that are waiting end with an error
 // that satisfies errors.Is(err, net.ErrClosed). Shutdown is the polite way.
-// Further calls do nothing. While HandleMessages runs, another goroutine closes
-// the transport, and Close may return before and without its error.
+// Further calls do nothing. Messages that were queued by Enqueue are dropped.
+//
+// While HandleMessages runs, another goroutine closes the transport, and Close may
+// return before and without its error. The same holds, for a second at most, while
+// the answer to the peer's close frame is being sent.
 func (c *Conn) Close() error {
+	if c.flags.has(flagClosed) || !c.isSendingClose() {
+		return c.closeNow()
+	}
+	go func() {
+		if c.out.lock.lock(context.Background(), time.Now().Add(lingerTimeout)) == nil {
+			c.unlockWrite()
+		}
+		c.closeNow()
+	}()
+	return nil
+}
+
+// closeNow is Close, whatever is being sent.
+func (c *Conn) closeNow() error {
 	if c.flags.set(flagClosed) {
 		return nil
 	}
 	c.stopKeepalive()
 	c.flushLast()
 	var err error
-	if c.flags.has(flagDriven) {
+	switch {
+	case c.flags.has(flagDriven):
 		// Close may be called by the very function that HandleMessages calls,
 		// inside RawConn.Read, which the transport's Close waits for.
 		go closeTransport(c.nc)
-	} else {
+	default:
 		err = closeTransport(c.nc)
 	}
-	// Nobody may be left waiting for a message that will never end.
-	c.out.lock.lock(context.Background(), time.Time{})
-	if c.out.err == nil {
-		c.writeFailed(net.ErrClosed, true)
-	}
-	c.out.lock.unlock()
-	if c.flags.has(flagGaveUp) {
-		c.traceClosed(ErrPongTimeout)
+	c.leave() // the holder of out.lock ends the writing half, and with it the wait for an open message
+	if gaveUp := c.gaveUp(); gaveUp != nil {
+		c.traceClosed(gaveUp)
 	} else {
 		c.traceClosed(net.ErrClosed)
 	}
@@ -66,18 +79,11 @@ func closeTransport(nc net.Conn) error {
 	return nc.Close()
 }
 
-// sendClose sends a close frame, if none was sent yet.
-func (c *Conn) sendClose(code int, text string, deadline time.Time) error {
-	return c.WriteControl(CloseMessage, FormatCloseMessage(code, text), deadline)
-}
-
 // echoClose answers a close frame: "When sending a Close frame in response,
 // the endpoint typically echos the status code it received" (section 5.5.1).
-// Nothing is sent where this side closed first. An error is for nobody: the
-// peer has said that it is done.
-func (c *Conn) echoClose(code int) error {
-	c.sendClose(code, "", time.Now().Add(controlTimeout))
-	return nil
+// Nothing is sent if this side closed first.
+func (c *Conn) echoClose(code int) {
+	c.leaveClose(FormatCloseMessage(code, ""))
 }
 
 // fail fails the connection (section 7.1.7): the peer is told what it did
@@ -85,9 +91,9 @@ func (c *Conn) echoClose(code int) error {
 func (c *Conn) fail(e *ProtocolError) {
 	reason := e.Reason
 	if e == ErrReadLimit {
-		reason = fmt.Sprintf("message exceeds the limit of %d octets", c.settings.Load().limit)
+		reason = fmt.Sprintf("message exceeds the limit of %d bytes", c.settings.Load().limit)
 	}
-	c.sendClose(e.Code, cutReason(reason), time.Now().Add(controlTimeout))
+	c.leaveClose(FormatCloseMessage(e.Code, cutReason(reason)))
 }
 
 // Shutdown does the closing handshake and closes the transport, whatever the
@@ -120,7 +126,7 @@ func (c *Conn) Shutdown(ctx context.Context, code int, text string) error {
 		defer cancel()
 	}
 	defer c.Close()
-	defer context.AfterFunc(ctx, func() { c.Close() })() // interrupts whatever waits below
+	defer context.AfterFunc(ctx, func() { c.closeNow() })() // interrupts whatever waits below
 
 	err := c.closingHandshake(ctx, payload)
 	if ctx.Err() != nil {
@@ -162,7 +168,7 @@ func (c *Conn) closingHandshake(ctx context.Context, payload []byte) error {
 			err = nil
 		}
 		if err != nil {
-			c.Close() // without it no answer will come
+			c.closeNow() // without it no answer will come
 		}
 		sent <- err
 	}()
@@ -187,6 +193,10 @@ func (c *Conn) awaitClose(ctx context.Context) error {
 		err = nil
 	}
 	if c.client || errors.As(err, new(*ProtocolError)) {
+		// The close frame that says why goes out first.
+		if c.out.lock.lock(ctx, time.Now().Add(lingerTimeout)) == nil {
+			c.unlockWrite()
+		}
 		c.linger()
 	}
 	return err

@@ -6,97 +6,118 @@ import (
 )
 
 // Coalescing: answers that go out together. A peer that sends 32 small messages
-// without waiting for answers has them arrive in one read; 32 writes would then
-// cost some fifteen times what one write of all the answers does.
+// without waiting for answers has them arrive in one read. 32 writes would then
+// cost some fifteen times as much as one write of all the answers.
 //
-// The rule needs no timer. While the reading half still has a complete frame
-// before it, another answer is likely to come at once, so what is written is
-// held. It is sent, in one write, with the first answer after the last complete
-// frame, or when reading is about to wait, when 16 KiB are held, with a close
-// frame, or by Flush. A write while nothing more is there goes out at once.
+// While the reading half still has a complete frame before it, another answer is
+// likely to follow at once, so a write is deferred. Pending answers are sent, in one
+// write, with the first answer after the last complete frame, before reading waits,
+// at 16 KiB, with a close frame, or by Flush. A program may take its time, or
+// another goroutine may write meanwhile, so they are sent after 5 ms at the latest.
 
-// holdLimit is how much may be held. A frame that is copied fits behind it.
+// holdLimit is how many bytes may be pending. A frame that is copied fits behind.
 const holdLimit = bufferSize - copyLimit - maxHeaderLen
 
-// takeHeld returns a buffer for the next frame and how much is held in it. The
-// buffer is the caller's: to send and put back, or to hold.
-func (out *writeHalf) takeHeld() (buf *[bufferSize]byte, held int) {
-	if out.held == nil {
-		return getBuffer(), 0
+// pendingTime is how long answers may be pending.
+const pendingTime = 5 * time.Millisecond
+
+// takePending returns a buffer for the next frame and the pending frames in it. The
+// buffer is the caller's: to send and put back, or to give to deferWrite.
+func (out *writeHalf) takePending() (buf *[bufferSize]byte, pending []byte) {
+	if out.pending == nil {
+		buf = getBuffer()
+		return buf, buf[:0]
 	}
-	buf, held = out.held, int(out.heldLen)
-	out.held, out.heldLen = nil, 0
-	return buf, held
+	buf, pending = out.pending, out.pending[out.pendingFrom:out.pendingTo]
+	out.pending, out.pendingFrom, out.pendingTo = nil, 0, 0
+	return buf, pending
 }
 
-// hold keeps the n octets in buf for later, if they may wait.
-func (c *Conn) hold(buf *[bufferSize]byte, n int) bool {
-	if !c.flags.has(flagMore) || n > holdLimit {
+// keepPending makes frames, which lie in buf, the pending ones.
+func (out *writeHalf) keepPending(buf *[bufferSize]byte, frames []byte) {
+	from := bufferSize - cap(frames)
+	out.pending, out.pendingFrom, out.pendingTo = buf, uint16(from), uint16(from+len(frames))
+}
+
+// deferWrite keeps frames, which lie in buf, for later if they may wait.
+func (c *Conn) deferWrite(buf *[bufferSize]byte, frames []byte) bool {
+	if !c.flags.has(flagMore) || bufferSize-cap(frames)+len(frames) > holdLimit {
 		return false
 	}
-	c.out.held, c.out.heldLen = buf, int32(n)
+	if c.raw == nil && !c.deadlines.userWrite().IsZero() {
+		return false // crypto/tls could not go on after a deadline in the middle of them
+	}
+	c.out.keepPending(buf, frames)
+	if !c.flags.set(flagFlushDue) {
+		time.AfterFunc(pendingTime, c.flushDue)
+	}
 	return true
 }
 
-// writeHeldFailed deals with a write of buf, of which n octets were sent.
-// Before the first octet nothing is lost: what was held before is held again.
-func (c *Conn) writeHeldFailed(err error, n int, buf *[bufferSize]byte, held int) error {
-	if err = c.writeFailed(err, n > 0); c.out.err == nil && held > 0 {
-		c.out.held, c.out.heldLen = buf, int32(held)
+// flushDue has the pending answers sent after pendingTime.
+func (c *Conn) flushDue() {
+	c.flags.clear(flagFlushDue)
+	c.flags.clear(flagMore) // until the next message is looked at
+	c.leave()
+}
+
+// sendBehind sends frames, which lie in buf behind the pending ones. Of the
+// pending frames nothing is lost: if the deadline passes before the new frame was
+// begun, the rest of them is pending again.
+func (c *Conn) sendBehind(buf *[bufferSize]byte, pending, frames []byte) error {
+	n, err := c.send(frames)
+	if err == nil {
+		putBuffer(buf)
+		return nil
+	}
+	if err = c.writeFailed(err, n > len(pending)); c.out.err == nil && n < len(pending) {
+		c.out.keepPending(buf, pending[n:])
+		c.out.lock.leave() // for unlockWrite to go on with
 	} else {
 		putBuffer(buf)
 	}
 	return err
 }
 
-// flushHeld sends what is held. Its caller holds out.lock.
-func (c *Conn) flushHeld() error {
-	if c.out.held == nil {
+// sendPending sends the pending answers. Its caller holds out.lock.
+func (c *Conn) sendPending() error {
+	if c.out.pending == nil {
 		return nil
 	}
-	buf, held := c.out.takeHeld()
-	if n, err := c.nc.Write(buf[:held]); err != nil {
-		return c.writeHeldFailed(err, n, buf, held)
-	}
-	putBuffer(buf)
-	return nil
+	buf, pending := c.out.takePending()
+	return c.sendBehind(buf, pending, pending)
 }
 
-// writeBehind writes a whole frame behind what is held. Its caller holds out.lock.
+// writeBehind writes a whole frame behind the pending ones. Its caller holds
+// out.lock.
 func (c *Conn) writeBehind(frame []byte) error {
 	if len(frame) > bufferSize-holdLimit {
-		if err := c.flushHeld(); err != nil {
+		if err := c.sendPending(); err != nil {
 			return err
 		}
-		n, err := c.nc.Write(frame)
-		if err != nil {
-			return c.writeFailed(err, n > 0)
-		}
+		return c.sendFrame(frame)
+	}
+	buf, pending := c.out.takePending()
+	frames := append(pending, frame...)
+	if c.deferWrite(buf, frames) {
 		return nil
 	}
-	buf, held := c.out.takeHeld()
-	end := held + copy(buf[held:], frame)
-	if c.hold(buf, end) {
-		return nil
-	}
-	if n, err := c.nc.Write(buf[:end]); err != nil {
-		return c.writeHeldFailed(err, n, buf, held)
-	}
-	putBuffer(buf)
-	return nil
+	return c.sendBehind(buf, pending, frames)
 }
 
-// Flush sends what is held where CoalesceWrites or HandleMessages holds
-// messages back, for a program that will not read further for a while.
+// Flush sends the messages that CoalesceWrites or HandleMessages has deferred, for
+// a program that will not read further for a while. What is written from then on
+// goes out at once, until the next message is read.
 func (c *Conn) Flush() error {
+	c.flags.clear(flagMore)
 	if err := c.lockWrite(context.Background()); err != nil {
 		return err
 	}
-	defer c.out.lock.unlock()
-	if c.out.err != nil {
-		return c.out.err
+	defer c.unlockWrite()
+	if err := c.writable(); err != nil {
+		return err
 	}
-	return c.flushHeld()
+	return c.sendPending()
 }
 
 // lookAhead tells the writing half whether a further complete frame is there.
@@ -115,36 +136,39 @@ func (c *Conn) lookAhead() {
 			c.flags.clear(flagMore)
 		}
 	}
-	c.offered = c.offered || more
+	c.flushNeeded = c.flushNeeded || more
 }
 
-// flushOffered sends what is held because lookAhead saw more. The reading half
-// does so before it waits, and at its end. The order counts: who finds no more
-// there, under out.lock, does not hold.
-func (c *Conn) flushOffered() {
-	c.flags.clear(flagMore)
-	c.offered = false
-	defer c.busy()()
-	c.out.lock.lock(context.Background(), time.Time{})
-	defer c.out.lock.unlock()
-	if c.out.held == nil {
-		return
-	}
-	if err := c.flushHeld(); err != nil && c.out.err == nil {
-		// A deadline. Who wrote has been told that all is well, so it is now or never.
-		c.out.end(err)
+// flushIfNeeded has pending answers sent. The reading half does so before it
+// waits, and at its end. It does not wait for the transport.
+//
+// flagMore is cleared before the holder of out.lock is told: a writer that gets the
+// lock later sees it cleared and writes at once.
+func (c *Conn) flushIfNeeded() {
+	if c.flushNeeded {
+		c.flushNeeded = false
+		c.flags.clear(flagMore)
+		c.leave()
 	}
 }
 
-// flushLast gives what is held to the transport just before that is closed, if
-// it takes it at once.
+// flushLast gives the pending answers to the transport just before that is closed,
+// if it takes them at once.
 func (c *Conn) flushLast() {
 	const patience = 10 * time.Millisecond
-	if c.out.lock.tryLock() {
-		if c.out.held != nil {
-			c.nc.SetWriteDeadline(time.Now().Add(patience))
-			c.flushHeld()
-		}
-		c.out.lock.unlock()
+	if !c.out.lock.tryLock() {
+		return
+	}
+	defer c.unlockWrite()
+	switch buf, pending := c.out.takePending(); {
+	case len(pending) == 0:
+		putBuffer(buf)
+	case c.raw != nil:
+		c.tryWrite(pending)
+		putBuffer(buf)
+	default:
+		c.nc.SetWriteDeadline(time.Now().Add(patience))
+		c.nc.Write(pending)
+		putBuffer(buf)
 	}
 }

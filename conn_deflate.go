@@ -4,6 +4,8 @@ import (
 	"errors"
 	"sync"
 	"sync/atomic"
+
+	"github.com/plainsocket/websocket/internal/deflate"
 )
 
 // Compression on a Conn, RFC 7692 sections 6 and 7.2: the first frame of a
@@ -14,14 +16,14 @@ import (
 // beside the others.
 type connDeflate struct {
 	deflateParams
-	threshold int         // messages shorter than this go out as they are
-	off       atomic.Bool // EnableWriteCompression(false)
-	inflater  *inflater   // owned by the holder of in.lock
-	deflater  *deflater   // owned by the holder of out.lock; nil without context takeover
+	threshold int                   // messages shorter than this go out as they are
+	off       atomic.Bool           // EnableWriteCompression(false)
+	inflater  *deflate.Decompressor // owned by the holder of in.lock
+	deflater  *deflate.Compressor   // owned by the holder of out.lock; nil without context takeover
 }
 
 func newConnDeflate(p deflateParams, threshold int) *connDeflate {
-	d := &connDeflate{deflateParams: p, threshold: threshold, inflater: newInflater(p.receiveBits, p.receiveTakeover)}
+	d := &connDeflate{deflateParams: p, threshold: threshold, inflater: deflate.NewDecompressor(p.receiveBits, p.receiveTakeover)}
 	d.forget()
 	return d
 }
@@ -29,7 +31,7 @@ func newConnDeflate(p deflateParams, threshold int) *connDeflate {
 // forget makes the next message refer to nothing before it.
 func (d *connDeflate) forget() {
 	if d.sendTakeover {
-		d.deflater = newDeflater(d.sendBits)
+		d.deflater = deflate.NewCompressor(d.sendBits)
 	}
 }
 
@@ -77,20 +79,20 @@ func (c *Conn) inflateSome(dst []byte, max int) (_ []byte, done bool, err error)
 		max = int(min(int64(max), limit-min(in.inflated, limit)))
 	}
 	for {
-		var status inflateStatus
-		dst, status, err = c.deflate.inflater.inflate(dst, max)
+		var status deflate.Status
+		dst, status, err = c.deflate.inflater.Append(dst, max)
 		fresh := dst[before:]
 		in.inflated += int64(len(fresh))
 		switch {
-		case status == inflateFailed:
+		case status == deflate.Failed:
 			return dst, false, &ProtocolError{Code: CloseInvalidFramePayloadData, Reason: err.Error()}
 		case in.messageType == opText && !in.text.valid(fresh):
 			return dst, false, errInvalidUTF8
-		case status == inflateDone:
+		case status == deflate.Done:
 			return dst, true, c.endMessage()
 		case len(fresh) > 0:
 			return dst, false, nil
-		case status == inflateFull: // and no room: max has come down to 0
+		case status == deflate.Full: // and no room: max has come down to 0
 			return dst, false, ErrReadLimit
 		}
 		if err := c.feedInflater(); err != nil {
@@ -118,7 +120,7 @@ func (c *Conn) feedInflater() error {
 	p := in.unread[:n]
 	in.unread = in.unread[n:]
 	in.unmask(p)
-	c.deflate.inflater.feed(p, in.fin && in.left == 0)
+	c.deflate.inflater.Feed(p, in.fin && in.left == 0)
 	return nil
 }
 
@@ -162,57 +164,38 @@ func (d *connDeflate) wants(n int) bool {
 // writeDeflated writes a message in one compressed frame, or as it is if that
 // would not be shorter. Its caller holds out.lock.
 func (c *Conn) writeDeflated(op opcode, data []byte) error {
-	if c.out.err != nil {
-		return c.out.err
+	if err := c.writable(); err != nil {
+		return err
 	}
-	d, buf := c.deflate, getDeflateBuffer()
-	defer putDeflateBuffer(buf)
-	room := (*buf)[:maxHeaderLen]
-	var out []byte
-	var ok bool
-	if d.deflater != nil {
-		out, ok = d.deflater.appendMessage(room, data)
-	} else {
-		out, ok = appendDeflated(room, data, d.sendBits)
-	}
-	*buf = out[:0]
-	if !ok {
+	frame, buf := c.deflatedFrame(op, data)
+	if frame == nil {
 		return c.writeFrame(op, true, data)
 	}
-	err := c.writeSealed(c.seal(out, frameHeader{frameBits: frameBits{fin: true, rsv: rsv1}, opcode: op}))
+	defer putDeflateBuffer(buf)
+	err := c.writeFrameBytes(frame)
 	if err != nil {
-		d.forget() // the peer has not seen this message, so no later one may refer to it
+		c.deflate.forget() // the peer has not seen this message, so no later one may refer to it
 	}
 	return err
 }
 
-// seal turns b, which has room for a header in front of a payload, into a
-// frame. h lacks the length and the mask.
-func (c *Conn) seal(b []byte, h frameHeader) (frame []byte) {
-	payload := b[maxHeaderLen:]
-	h.length = int64(len(payload))
-	if c.client {
-		h.masked, h.key = true, newMaskingKey()
-		mask(payload, h.key)
+// deflatedFrame returns a message as one compressed frame, which lies in buf, or
+// nil if it would not be shorter. The next message may refer to this one then. Its
+// caller holds out.lock.
+func (c *Conn) deflatedFrame(op opcode, data []byte) (frame []byte, buf *[]byte) {
+	d, buf := c.deflate, getDeflateBuffer()
+	room := (*buf)[:maxHeaderLen]
+	var out []byte
+	var ok bool
+	if d.deflater != nil {
+		out, ok = d.deflater.Append(room, data)
+	} else {
+		out, ok = deflate.Append(room, data, d.sendBits)
 	}
-	var room [maxHeaderLen]byte
-	header := appendHeader(room[:0], h)
-	start := maxHeaderLen - len(header)
-	copy(b[start:], header)
-	return b[start:]
-}
-
-// writeSealed writes what seal returned. Its caller holds out.lock.
-func (c *Conn) writeSealed(frame []byte) error {
-	if c.settings.Load().isTraced() {
-		c.traceSealed(frame)
+	*buf = out[:0]
+	if !ok {
+		putDeflateBuffer(buf)
+		return nil, nil
 	}
-	if c.out.held != nil || c.flags.has(flagMore) {
-		return c.writeBehind(frame)
-	}
-	n, err := c.nc.Write(frame)
-	if err != nil {
-		return c.writeFailed(err, n > 0)
-	}
-	return nil
+	return c.buildFrame(out, frameHeader{frameBits: frameBits{fin: true, rsv: rsv1}, opcode: op}), buf
 }

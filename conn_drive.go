@@ -43,9 +43,7 @@ func (c *Conn) drive(f func(c *Conn, messageType int, data []byte), canMove bool
 		if err == errMove {
 			return
 		}
-		if c.offered { // f panicked
-			c.flushOffered()
-		}
+		c.flushIfNeeded() // f panicked
 		c.coalesce = coalesce
 		c.flags.clear(flagDriven)
 		c.readLock.unlock()

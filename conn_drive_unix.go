@@ -120,9 +120,7 @@ func (c *Conn) fillNow() error {
 	if c.hasInput() {
 		return nil
 	}
-	if c.offered {
-		c.flushOffered()
-	}
+	c.flushIfNeeded()
 	n, err := c.readNow(nil)
 	if err == nil {
 		c.in.unread = c.in.unread[:len(c.in.unread)+n]

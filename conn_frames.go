@@ -79,7 +79,7 @@ func (c *Conn) handleControl(h frameHeader) error {
 	case h.opcode == opPing && all.ping != nil:
 		err = all.ping(string(p))
 	case h.opcode == opPing:
-		c.pong(p)
+		c.leavePong(p)
 	}
 	if err != nil {
 		return handlerError{err}
@@ -124,9 +124,7 @@ func (c *Conn) readFailed(err error) error {
 	if already := c.readErr(); already != nil {
 		return already
 	}
-	if c.offered {
-		c.flushOffered()
-	}
+	c.flushIfNeeded()
 	broken, isBroken := errors.AsType[*ProtocolError](err)
 	_, isClose := errors.AsType[*CloseError](err)
 	handlers, isHandlers := err.(handlerError)
@@ -137,8 +135,8 @@ func (c *Conn) readFailed(err error) error {
 		return err
 	case isBroken:
 		c.fail(broken)
-	case c.flags.has(flagGaveUp):
-		err = ErrPongTimeout
+	case c.gaveUp() != nil:
+		err = c.gaveUp()
 	case isClose:
 		// It came, though a handler may have closed the transport since.
 	case c.flags.has(flagClosed) && !errors.Is(err, net.ErrClosed):

@@ -305,7 +305,7 @@ func TestReadLimit(t *testing.T) {
 	if e, ok := errors.AsType[*ProtocolError](err); !ok || e.Code != CloseMessageTooBig {
 		t.Errorf("ErrReadLimit is no ProtocolError with code 1009: %v", err)
 	}
-	if got := (<-peer).Error(); got != "websocket: close 1009 (message too big): message exceeds the limit of 10 octets" {
+	if got := (<-peer).Error(); got != "websocket: close 1009 (message too big): message exceeds the limit of 10 bytes" {
 		t.Errorf("the peer was told %q", got)
 	}
 }

@@ -12,7 +12,9 @@ const (
 	defaultMaxFragments     = 64 << 10
 	defaultHandshakeTimeout = 10 * time.Second
 	defaultCloseTimeout     = 5 * time.Second
-	controlTimeout          = 5 * time.Second // for the control frames that the library sends by itself
+	controlTimeout          = 5 * time.Second // for the last close frame of a handler that returned
+	defaultQueueLimit       = 256 << 10
+	defaultQueueTimeout     = 10 * time.Second
 )
 
 // settings are what a connection was told. They are not changed but replaced,
@@ -22,7 +24,9 @@ type settings struct {
 	limit        int64 // of a message's size; 0 or less for none
 	maxFragments int   // of a message; 0 or less for none
 	closeTimeout time.Duration
-	frameSize    int // of NextWriter's frames, if they are to be larger than usual
+	queueLimit   int           // bytes that may be queued; less than 0 for no limit
+	queueTimeout time.Duration // how long they may be; less than 0 for ever
+	frameSize    int           // of NextWriter's frames, if they are to be larger than usual
 	subprotocol  string
 	handlers     *handlers
 	trace        *Trace      // nil for none
@@ -33,6 +37,8 @@ var standardSettings = settings{
 	limit:        defaultReadLimit,
 	maxFragments: defaultMaxFragments,
 	closeTimeout: defaultCloseTimeout,
+	queueLimit:   defaultQueueLimit,
+	queueTimeout: defaultQueueTimeout,
 	handlers:     new(handlers),
 }
 
@@ -46,6 +52,8 @@ func (c *Conn) configure(s settings) {
 	s.limit = orDefault(s.limit, defaultReadLimit)
 	s.maxFragments = orDefault(s.maxFragments, defaultMaxFragments)
 	s.closeTimeout = orDefault(s.closeTimeout, defaultCloseTimeout)
+	s.queueLimit = orDefault(s.queueLimit, defaultQueueLimit)
+	s.queueTimeout = orDefault(s.queueTimeout, defaultQueueTimeout)
 	s.handlers = standardSettings.handlers
 	if latest := latestSettings.Load(); s == standardSettings {
 		c.settings.Store(&standardSettings)
@@ -129,7 +137,10 @@ func (c *Conn) PingHandler() func(appData string) error {
 	if h := c.loadHandlers().ping; h != nil {
 		return h
 	}
-	return func(data string) error { return c.pong([]byte(data)) }
+	return func(data string) error {
+		c.leavePong([]byte(data)[:min(len(data), maxControlPayload)])
+		return nil
+	}
 }
 
 // PongHandler returns the handler for pongs.
@@ -145,5 +156,8 @@ func (c *Conn) CloseHandler() func(code int, text string) error {
 	if h := c.loadHandlers().close; h != nil {
 		return h
 	}
-	return func(code int, _ string) error { return c.echoClose(code) }
+	return func(code int, _ string) error {
+		c.echoClose(code)
+		return nil
+	}
 }

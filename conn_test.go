@@ -179,8 +179,8 @@ func TestAccessors(t *testing.T) {
 	defer c.Close()
 	conn := newConn(s, false)
 	defer conn.Close()
-	if conn.NetConn() != s || conn.LocalAddr() != s.LocalAddr() || conn.RemoteAddr() != s.RemoteAddr() {
-		t.Error("NetConn, LocalAddr or RemoteAddr is not the transport's")
+	if conn.NetConn() != s || conn.UnderlyingConn() != s || conn.LocalAddr() != s.LocalAddr() || conn.RemoteAddr() != s.RemoteAddr() {
+		t.Error("NetConn, UnderlyingConn, LocalAddr or RemoteAddr is not the transport's")
 	}
 }
 

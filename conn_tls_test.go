@@ -29,7 +29,11 @@ func TestTLSWriteTimeoutIsFinal(t *testing.T) {
 	server := newConn(s, false)
 	defer server.Close()
 	server.SetWriteDeadline(longAgo)
-	first := server.WriteMessage(TextMessage, []byte("x"))
+	if err := server.WriteMessage(TextMessage, []byte("x")); !isTimeout(err) || server.out.err != nil {
+		t.Errorf("write after its deadline: %v, want a timeout that is not final", err)
+	}
+	server.SetWriteDeadline(time.Now().Add(50 * time.Millisecond))
+	first := server.WriteMessage(TextMessage, make([]byte, 32<<20)) // more than a socket takes
 	server.SetWriteDeadline(time.Time{})
 	if second := server.WriteMessage(TextMessage, []byte("x")); !isTimeout(first) || second != first {
 		t.Errorf("writes: %v, then %v; want a timeout, and the same again", first, second)

@@ -8,24 +8,32 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
-// The writing half of a Conn: the only code that writes to the transport.
+// Writing frames. The writing half of a Conn puts a header before a payload, masks
+// both sides' rules into the frame, and gives it to the transport:
 //
 //	the caller ─► appendHeader ─► mask ─► transport
 //
-// A frame is written while its writer holds out.lock, so that frames never
-// mix. A message of several frames (NextWriter) does not hold the lock between
-// them: control frames may slip in, other messages wait (RFC 6455 section 5.4).
+// A frame is written while its writer holds out.lock, so that frames never mix. A
+// message of several frames (NextWriter) does not hold the lock between them:
+// control frames may come between, and other messages wait (RFC 6455 section 5.4).
+// All writes after the opening handshake go through send, through writeVectored, or
+// through tryWrite, which does not wait.
 
-// writeHalf is owned by whoever holds lock.
+// writeHalf is owned by the goroutine that holds lock, except for its atomic fields.
 type writeHalf struct {
-	lock    lock
-	heldLen int32
-	held    *[bufferSize]byte // frames that were written and not sent yet; see conn_coalesce.go
-	err     error             // why nothing more can be sent; final
-	writer  *messageWriter    // the open one of NextWriter
+	lock        lock
+	messages    lock // held by the open NextWriter, and by the first of those who wait for its end
+	pendingFrom uint16
+	pendingTo   uint16
+	writing     bool                   // the transport's Write was called and has not returned
+	pending     *[bufferSize]byte      // answers that were reported as written; see conn_coalesce.go
+	err         error                  // why nothing more can be sent; final
+	writer      *messageWriter         // the open one of NextWriter
+	box         atomic.Pointer[outbox] // of those who do not wait for lock; see conn_outbox.go
 }
 
 // copyLimit is the largest payload that is copied behind its header, so that
@@ -44,9 +52,8 @@ func (c *Conn) WriteMessage(messageType int, data []byte) error {
 	if err := c.lockForMessage(context.Background()); err != nil {
 		return err
 	}
-	err := c.writeData(opcode(messageType), data)
-	c.out.lock.unlock()
-	return err
+	defer c.unlockWrite()
+	return c.writeData(opcode(messageType), data)
 }
 
 // writeData writes a message in one frame, compressed or not. Its caller holds
@@ -75,22 +82,28 @@ func dataOpcode(messageType int) (opcode, error) {
 	return opcode(messageType), nil
 }
 
-// lockForMessage locks out for the first frame of a message. Where a message
-// is open, that has to be closed first.
+// lockForMessage locks out for the first frame of a message. If another message is
+// open, that has to be closed first. Those who wait for it are served in the order
+// in which they came.
 func (c *Conn) lockForMessage(ctx context.Context) error {
-	for {
-		if err := c.lockWrite(ctx); err != nil {
-			return err
-		}
-		if c.out.writer == nil { // as it is when nothing can be written any more
-			return nil
-		}
-		done := c.out.writer.done
-		c.out.lock.unlock()
-		if err := waitFor(done, ctx, c.deadlines.userWrite()); err != nil {
-			return waitFailed(err, "another message is still open (was its NextWriter not closed?)")
-		}
+	if err := c.lockWrite(ctx); err != nil {
+		return err
 	}
+	if c.out.writer == nil { // as it is when nothing can be written any more
+		return nil
+	}
+	c.unlockWrite()
+	if err := c.waitForMessage(ctx); err != nil {
+		return err
+	}
+	defer c.out.messages.unlock()
+	return c.lockWrite(ctx)
+}
+
+// waitForMessage waits for the open message's end, and takes out.messages.
+func (c *Conn) waitForMessage(ctx context.Context) error {
+	err := c.out.messages.lock(ctx, c.deadlines.userWrite())
+	return waitFailed(err, "another message is still open (was its NextWriter not closed?)")
 }
 
 // lockWrite locks out until ctx or the user's deadline ends it.
@@ -118,7 +131,7 @@ func waitFailed(err error, what string) error {
 }
 
 // WriteControl sends a control message: CloseMessage, PingMessage or
-// PongMessage, with at most 125 octets of payload. It gives up when deadline
+// PongMessage, with at most 125 bytes of payload. It gives up when deadline
 // passes; the zero time means never, and SetWriteDeadline's does not count. It may be called while a message is open. After a close message, all writes
 // return ErrCloseSent.
 func (c *Conn) WriteControl(messageType int, data []byte, deadline time.Time) error {
@@ -128,7 +141,7 @@ func (c *Conn) WriteControl(messageType int, data []byte, deadline time.Time) er
 	if err := c.out.lock.lock(context.Background(), deadline); err != nil {
 		return waitFailed(err, "another write did not end")
 	}
-	defer c.out.lock.unlock()
+	defer c.unlockWrite()
 	if !deadline.IsZero() && !time.Now().Before(deadline) { // on TLS, trying would be the last write
 		return &timeoutError{what: "write"}
 	}
@@ -138,7 +151,7 @@ func (c *Conn) WriteControl(messageType int, data []byte, deadline time.Time) er
 	}
 	err := c.writeFrame(opcode(messageType), true, data)
 	if err == nil && messageType == CloseMessage {
-		c.out.end(ErrCloseSent)
+		c.endWriting(ErrCloseSent)
 	}
 	return err
 }
@@ -152,7 +165,7 @@ func checkControl(messageType int, data []byte) error {
 		return fmt.Errorf("websocket: bad message type %d, want CloseMessage, PingMessage or PongMessage", messageType)
 	}
 	if len(data) > maxControlPayload {
-		return fmt.Errorf("websocket: a control message has at most %d octets, not %d", maxControlPayload, len(data))
+		return fmt.Errorf("websocket: a control message has at most %d bytes, not %d", maxControlPayload, len(data))
 	}
 	if messageType == CloseMessage {
 		return checkClose(data)
@@ -160,22 +173,58 @@ func checkControl(messageType int, data []byte) error {
 	return nil
 }
 
-// pong answers a ping. That it could not be sent is no reason to stop reading:
-// what is wrong with the transport will show there, and the peer may have
-// closed its half.
-func (c *Conn) pong(data []byte) error {
-	c.WriteControl(PongMessage, data, time.Now().Add(controlTimeout))
+// writable returns why no frame can be begun, nil if one can. On TLS the first
+// write that times out is the last one that is possible, so a deadline that has
+// passed is noticed before.
+func (c *Conn) writable() error {
+	if c.out.err != nil {
+		return c.out.err
+	}
+	if c.raw == nil && c.deadlines.writeHasPassed() {
+		return &timeoutError{what: "write"}
+	}
 	return nil
+}
+
+// appendFrame appends a whole frame to dst.
+func (c *Conn) appendFrame(dst []byte, op opcode, payload []byte) []byte {
+	h := frameHeader{frameBits: frameBits{fin: true}, opcode: op, length: int64(len(payload))}
+	if c.client {
+		h.masked, h.key = true, newMaskingKey()
+	}
+	dst = appendHeader(dst, h)
+	n := len(dst)
+	dst = append(dst, payload...)
+	if h.masked {
+		mask(dst[n:], h.key)
+	}
+	return dst
+}
+
+// buildFrame turns b, which has room for a header in front of a payload, into a
+// frame. h lacks the length and the mask.
+func (c *Conn) buildFrame(b []byte, h frameHeader) (frame []byte) {
+	payload := b[maxHeaderLen:]
+	h.length = int64(len(payload))
+	if c.client {
+		h.masked, h.key = true, newMaskingKey()
+		mask(payload, h.key)
+	}
+	var room [maxHeaderLen]byte
+	header := appendHeader(room[:0], h)
+	start := maxHeaderLen - len(header)
+	copy(b[start:], header)
+	return b[start:]
 }
 
 // writeFrame writes one frame. Its caller holds out.lock.
 //
 // Most frames fit a pooled buffer: header and payload are put together there,
-// masked if need be, and written in one call, here and not in a function
-// further down, for the sake of a shallow stack (see wait_unix.go).
+// masked if need be, and written in one call, here and not in a function further
+// down, to keep the stack shallow (see wait_unix.go).
 func (c *Conn) writeFrame(op opcode, fin bool, payload []byte) error {
-	if c.out.err != nil {
-		return c.out.err
+	if err := c.writable(); err != nil {
+		return err
 	}
 	h := frameHeader{frameBits: frameBits{fin: fin}, opcode: op, length: int64(len(payload))}
 	if c.client {
@@ -187,27 +236,69 @@ func (c *Conn) writeFrame(op opcode, fin bool, payload []byte) error {
 	if len(payload) > copyLimit {
 		return c.writeLarge(h, payload)
 	}
-	buf, held := c.out.takeHeld()
-	b := appendHeader(buf[:held], h)
+	buf, pending := c.out.takePending()
+	b := appendHeader(pending, h)
 	n := len(b)
 	b = append(b, payload...)
 	if h.masked {
 		mask(b[n:], h.key)
 	}
-	if op != opClose && c.hold(buf, len(b)) {
+	if op != opClose && c.deferWrite(buf, b) {
 		return nil
 	}
-	n, err := c.nc.Write(b)
-	if err != nil {
-		return c.writeHeldFailed(err, n, buf, held)
+	return c.sendBehind(buf, pending, b)
+}
+
+// writeFrameBytes writes what buildFrame returned. Its caller holds out.lock.
+func (c *Conn) writeFrameBytes(frame []byte) error {
+	if err := c.writable(); err != nil {
+		return err
 	}
-	putBuffer(buf)
+	c.traceFrameBytes(frame)
+	if c.out.pending != nil || c.flags.has(flagMore) {
+		return c.writeBehind(frame)
+	}
+	return c.sendFrame(frame)
+}
+
+// send gives p to the transport, and waits until that has taken it.
+func (c *Conn) send(p []byte) (n int, err error) {
+	c.out.writing = true
+	n, err = c.nc.Write(p)
+	c.out.writing = false
+	if c.flags.has(flagWriteWaits) {
+		c.noteProgress(n)
+	}
+	return n, err
+}
+
+// sendPieces sends p, the rest of a frame, in pieces that are counted as signs of
+// life (see keepalive.go). The frame stays one: some peers take every frame for a
+// message.
+func (c *Conn) sendPieces(p []byte, size int) (n int, err error) {
+	for n < len(p) && err == nil {
+		var written int
+		written, err = c.send(p[n:min(len(p), n+size)])
+		n += written
+	}
+	return n, err
+}
+
+// sendFrame sends a whole frame that nothing is pending in front of.
+func (c *Conn) sendFrame(frame []byte) error {
+	n, err := c.sendPieces(frame, pieceSize)
+	if err != nil {
+		return c.writeFailed(err, n > 0)
+	}
 	return nil
 }
 
+// pieceSize is how much of a large frame is written before the progress is noted.
+const pieceSize = 128 << 10
+
 // writeLarge writes a frame that is not copied, or not at once.
 func (c *Conn) writeLarge(h frameHeader, payload []byte) error {
-	if err := c.flushHeld(); err != nil {
+	if err := c.sendPending(); err != nil {
 		return err
 	}
 	if c.raw != nil && !c.client {
@@ -217,7 +308,7 @@ func (c *Conn) writeLarge(h frameHeader, payload []byte) error {
 }
 
 // writePieces writes a frame by way of a pooled buffer, piece by piece: for
-// clients, who must not mask the caller's octets in place, and for TLS, which
+// clients, who must not mask the caller's bytes in place, and for TLS, which
 // would make a record of its own of the header.
 func (c *Conn) writePieces(h frameHeader, payload []byte) error {
 	buf := getBuffer()
@@ -232,7 +323,7 @@ func (c *Conn) writePieces(h frameHeader, payload []byte) error {
 		if h.masked {
 			h.key = mask(b[piece:], h.key)
 		}
-		written, err := c.nc.Write(b)
+		written, err := c.send(b)
 		if err != nil {
 			return c.writeFailed(err, begun || written > 0)
 		}
@@ -244,7 +335,7 @@ func (c *Conn) writePieces(h frameHeader, payload []byte) error {
 }
 
 // vector is the two slices of a large frame. It is pooled whole, for
-// net.Buffers escapes to the heap where it is written.
+// net.Buffers escapes to the heap when it is written.
 type vector struct {
 	header  [maxHeaderLen]byte
 	slices  [2][]byte
@@ -253,29 +344,21 @@ type vector struct {
 
 var vectorPool = sync.Pool{New: func() any { return new(vector) }}
 
-// A receiver on the same machine that waits is woken by what arrives first, and
-// while it runs no more needs to be spent on waking it. So a very large frame is
-// sent in two writes, of which the first is small: an echo of 1 MiB takes a tenth
-// less CPU time so. At 128 KiB nothing is left of that.
-const (
-	veryLarge  = 256 << 10
-	wakingSize = 4 << 10
-)
-
-// writeVectored writes a frame without copying its payload.
+// writeVectored writes a frame without copying its payload: the header and the
+// first piece in one call.
 func (c *Conn) writeVectored(h frameHeader, payload []byte) error {
-	first := len(payload)
-	if first >= veryLarge {
-		first = wakingSize
-	}
+	first := min(len(payload), pieceSize)
 	v := vectorPool.Get().(*vector)
 	v.slices[0], v.slices[1] = appendHeader(v.header[:0], h), payload[:first]
 	v.buffers = v.slices[:]
+	c.out.writing = true
 	written, err := v.buffers.WriteTo(c.nc)
+	c.out.writing = false
 	v.slices, v.buffers = [2][]byte{}, nil // keep nothing of the caller's
 	vectorPool.Put(v)
-	if err == nil && first < len(payload) {
-		_, err = c.nc.Write(payload[first:])
+	c.noteProgress(int(written))
+	if err == nil {
+		_, err = c.sendPieces(payload[first:], pieceSize)
 	}
 	if err != nil {
 		return c.writeFailed(err, written > 0)
@@ -285,19 +368,30 @@ func (c *Conn) writeVectored(h frameHeader, payload []byte) error {
 
 var errWriteClosed = fmt.Errorf("websocket: write: %w", net.ErrClosed)
 
-// writeFailed makes an error final if it is: where a part of a frame has gone
-// out, or is left in doubt, the peer could not make sense of anything after it.
+// writeFailed makes an error final if it is: if a part of a frame has gone out, or
+// may have, the peer could not make sense of anything after it.
 func (c *Conn) writeFailed(err error, begun bool) error {
 	switch {
-	case c.flags.has(flagGaveUp):
-		err = ErrPongTimeout
+	case c.gaveUp() != nil:
+		err = c.gaveUp()
 	case c.flags.has(flagClosed) && (err == net.ErrClosed || !errors.Is(err, net.ErrClosed)):
 		err = errWriteClosed
 	case !begun && isTimeout(err) && !isTLS(c.nc):
 		return err
 	}
-	c.out.end(err)
+	c.endWriting(err)
 	return err
+}
+
+// gaveUp returns why the library itself closed the transport, nil if it did not.
+func (c *Conn) gaveUp() error {
+	switch {
+	case c.flags.has(flagGaveUp):
+		return ErrPongTimeout
+	case c.flags.has(flagTooSlow):
+		return ErrQueueTimeout
+	}
+	return nil
 }
 
 // isTLS: crypto/tls refuses all writes after one that timed out.
@@ -306,16 +400,19 @@ func isTLS(nc net.Conn) bool {
 	return ok
 }
 
-// end makes err what all further writes return. Who waits for the open message
-// to be closed need not wait longer.
-func (out *writeHalf) end(err error) {
+// endWriting makes err what all further writes return, and drops all that waits.
+// Nobody need wait any longer for the open message to be closed. Its caller holds
+// out.lock.
+func (c *Conn) endWriting(err error) {
+	out := &c.out
 	out.err = err
-	if out.held != nil {
-		putBuffer(out.held)
-		out.held, out.heldLen = nil, 0
+	if out.pending != nil {
+		putBuffer(out.pending)
+		out.pending, out.pendingFrom, out.pendingTo = nil, 0, 0
 	}
 	if out.writer != nil {
-		close(out.writer.done)
 		out.writer = nil
+		out.messages.unlock()
 	}
+	c.dropOutbox()
 }

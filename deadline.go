@@ -75,6 +75,33 @@ func (ds *deadlines) userWrite() time.Time {
 	return ds.time(writeSide)
 }
 
+// writeHasPassed reports whether the user's deadline for writes has passed, unless
+// another one counts at this moment.
+func (ds *deadlines) writeHasPassed() bool {
+	ds.mu.Lock()
+	defer ds.mu.Unlock()
+	return !ds.overridden[writeSide] && ds.user[writeSide] != 0 && !time.Now().Before(ds.time(writeSide))
+}
+
+// lift makes the transport's deadline none until unlift, whatever the user's is.
+// If the user's is none too, the transport need not be told.
+func (ds *deadlines) lift(s side, apply func(time.Time) error) {
+	ds.mu.Lock()
+	defer ds.mu.Unlock()
+	ds.overridden[s] = true
+	if ds.user[s] != 0 {
+		apply(time.Time{})
+	}
+}
+
+func (ds *deadlines) unlift(s side, apply func(time.Time) error) {
+	ds.mu.Lock()
+	defer ds.mu.Unlock()
+	if ds.overridden[s] = false; ds.user[s] != 0 {
+		apply(ds.time(s))
+	}
+}
+
 // override sets the transport's deadline to t until restore, whatever the
 // user's is.
 func (ds *deadlines) override(s side, apply func(time.Time) error, t time.Time) {

@@ -72,8 +72,9 @@
 //
 // # Compression
 //
-// permessage-deflate (RFC 7692) is used where EnableCompression or Compression
-// turn it on, in an [Upgrader], [Server] or [Dialer], and the peer agrees.
+// permessage-deflate (RFC 7692) is used if [Compression] or EnableCompression
+// turn it on, in an [Upgrader], [Server] or [Dialer], and the peer agrees. The
+// former has context takeover, the latter is gorilla/websocket's and has none.
 //
 // # Limits
 //
@@ -85,7 +86,8 @@
 // # Security
 //
 // Pages from other origins are refused unless [Upgrader.AllowedOrigins] or
-// [Upgrader.CheckOrigin] allow them (RFC 6455 section 10.2).
+// [Upgrader.CheckOrigin] allow them (RFC 6455 section 10.2). [Upgrader.Admit]
+// says who may connect.
 //
 // # Logs and metrics
 //
@@ -97,6 +99,6 @@
 // The files are meant to be read, in this order: mask.go, frame.go, inbound.go,
 // close.go, utf8.go, header.go, handshake.go, origin.go, conn.go, conn_read.go,
 // conn_frames.go, conn_write.go, conn_close.go, server.go, upgrade.go,
-// client.go, proxy.go; then conn_drive.go and conn_coalesce.go for speed, and
-// compress.go and deflate.go for compression.
+// client.go, proxy.go; then conn_drive.go and conn_coalesce.go for speed,
+// compress.go for compression, and the packages in internal for DEFLATE and SOCKS5.
 package websocket

@@ -12,7 +12,8 @@ import (
 //     transport without one.
 //   - *ProtocolError: the peer broke a rule and this side closed, with the
 //     code that the error names.
-//   - HandshakeError: this side, a server, refused the opening handshake.
+//   - HandshakeError: this side, a server, refused the opening handshake. It
+//     wraps the error that Upgrader.Admit returned, if that was the reason.
 //   - ErrBadHandshake: the server did.
 //   - errors of the transport are passed on: a deadline that passed satisfies
 //     errors.Is(err, os.ErrDeadlineExceeded), reads and writes after this

@@ -82,6 +82,48 @@ func ExampleUpgrader_Upgrade() {
 	log.Fatal(http.ListenAndServe("localhost:8080", nil))
 }
 
+// Admit looks at each request before the response. It says who may connect,
+// sends a cookie along, and tells the handler who it is.
+func ExampleUpgrader_admit() {
+	type userKey struct{}
+	srv := &Server{Handler: func(c *Conn, r *http.Request) {
+		c.WriteMessage(TextMessage, []byte("hello "+r.Context().Value(userKey{}).(string)))
+	}}
+	srv.Admit = func(r *http.Request, header http.Header) (*http.Request, error) {
+		user, password, _ := r.BasicAuth()
+		if user != "ann" || password != "sesame" {
+			return nil, &Refusal{
+				Status:  http.StatusUnauthorized,
+				Message: "log in first",
+				Header:  http.Header{"WWW-Authenticate": {`Basic realm="chat"`}},
+			}
+		}
+		header.Add("Set-Cookie", "seen=1")
+		return r.WithContext(context.WithValue(r.Context(), userKey{}, user)), nil
+	}
+	l, err := net.Listen("tcp", "localhost:0")
+	if err != nil {
+		log.Fatal(err)
+	}
+	go srv.Serve(l)
+	defer srv.Close()
+
+	_, resp, err := DefaultDialer.Dial("ws://"+l.Addr().String(), nil)
+	body, _ := io.ReadAll(resp.Body)
+	fmt.Printf("%v: %s, %s, %s", err, resp.Status, resp.Header.Get("WWW-Authenticate"), body)
+
+	c, resp, err := DefaultDialer.Dial("ws://ann:sesame@"+l.Addr().String(), nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer c.Close()
+	_, p, _ := c.ReadMessage()
+	fmt.Printf("%s: %s\n", resp.Header.Get("Set-Cookie"), p)
+	// Output:
+	// websocket: bad handshake: 401 Unauthorized, Basic realm="chat", log in first
+	// seen=1: hello ann
+}
+
 // A read that times out loses nothing: the next one goes on.
 func ExampleConn_SetReadDeadline() {
 	handler := func(c *Conn, r *http.Request) {
@@ -110,7 +152,7 @@ func ExampleDialer() {
 	}})
 	defer hs.Close()
 
-	dialer := Dialer{HandshakeTimeout: 5 * time.Second, EnableCompression: true}
+	dialer := Dialer{HandshakeTimeout: 5 * time.Second, Compression: &Compression{}}
 	c, _, err := dialer.Dial("ws"+strings.TrimPrefix(hs.URL, "http"), http.Header{"Authorization": {"Bearer sesame"}})
 	if err != nil {
 		log.Fatal(err)

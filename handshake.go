@@ -54,17 +54,36 @@ func isKey(s string) bool {
 	return err == nil && n == 16
 }
 
-// A HandshakeError says why an opening handshake was refused. Its text is what
-// the client was told in the response's body.
+// A HandshakeError says why this side, a server, refused an opening handshake.
+// Its text is what the client was told in the response's body, unless Status is
+// 500: a failure of the server's own is no business of the client's.
 type HandshakeError struct {
 	Status  int // of the HTTP response, such as 403
 	message string
+	private bool          // the client is not told the message
+	own     *admitRefusal // nil unless Upgrader.Admit refused
+}
+
+// An admitRefusal is what Upgrader.Admit refused with. It is behind a pointer
+// because a HandshakeError can be compared.
+type admitRefusal struct {
+	err    error
+	header http.Header
 }
 
 func (e HandshakeError) Error() string { return "websocket: " + e.message }
 
+// Unwrap returns the error with which Upgrader.Admit refused, such as a
+// *Refusal, and nil if a rule was broken.
+func (e HandshakeError) Unwrap() error {
+	if e.own == nil {
+		return nil
+	}
+	return e.own.err
+}
+
 func refuse(status int, format string, args ...any) *HandshakeError {
-	return &HandshakeError{Status: status, message: fmt.Sprintf(format, args...)}
+	return &HandshakeError{Status: status, message: fmt.Sprintf(format, args...), private: status == http.StatusInternalServerError}
 }
 
 // IsWebSocketUpgrade reports whether r asks for an upgrade to WebSocket: a

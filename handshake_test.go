@@ -242,6 +242,19 @@ func TestHandshakeError(t *testing.T) {
 	}
 }
 
+// A HandshakeError can be compared, and be a key of a map, whatever Admit
+// refused with: a program may count errors.
+func TestHandshakeErrorIsComparable(t *testing.T) {
+	count := make(map[error]int)
+	refusal := refusalOf(&Refusal{Status: 429, Header: http.Header{"Retry-After": {"3"}}})
+	for _, e := range []*HandshakeError{refuse(403, "no"), refuse(403, "no"), refusal, refusal, refusalOf(errors.ErrUnsupported)} {
+		count[*e]++
+	}
+	if len(count) != 3 || count[*refusal] != 2 {
+		t.Errorf("counted %v", count)
+	}
+}
+
 // What a server may answer, and what fails the handshake (section 4.1).
 func TestCheckResponse(t *testing.T) {
 	request := &http.Request{Header: http.Header{"Sec-Websocket-Key": {sampleKey}, "Sec-Websocket-Protocol": {"chat, Superchat", "soap"}}}

@@ -2,14 +2,18 @@ package websocket
 
 import "time"
 
-// Keepalive: a peer that says nothing for PingInterval is sent a ping, and one
-// that still says nothing for PongTimeout is given up (RFC 6455 sections 5.5.2
-// and 5.5.3). Whatever arrives counts as life, not only the pong.
+// Keepalive: a peer that gives no sign of life for PingInterval is sent a ping, and
+// one that still gives none for PongTimeout is given up (RFC 6455 sections 5.5.2
+// and 5.5.3). Everything that arrives is a sign of life, not only the pong. So is
+// progress of a write that had to wait: the peer takes bytes then, and a ping or
+// its answer may be far behind them. A write that did not have to wait is none:
+// the kernel takes bytes for a peer that is gone.
 //
 // No connection has a goroutine for it, and none looks at the clock when it
-// reads. Time is counted in ticks of a quarter of PingInterval, by a Server for
-// all its connections, by a timer for one that an Upgrader made. A read resets
-// the count.
+// reads or writes. Time is counted in ticks of a quarter of PingInterval, by a
+// Server for all its connections, by a timer for one that an Upgrader made. A sign
+// of life resets the count. To see progress, a tick that finds a write under way
+// sets flagWriteWaits, and the next bytes that the transport takes clear it.
 
 // ticksToPing is how many ticks of silence bring a ping: a tick is
 // PingInterval divided by it, so a ping goes out after three to four quarters
@@ -39,29 +43,37 @@ func newPingSchedule(interval, timeout time.Duration) (s pingSchedule) {
 	return s
 }
 
-// heard is called for everything that is read: mostly one load.
+// heard is called for all bytes that are read: mostly one load.
 func (c *Conn) heard() {
 	if c.silent.Load() != 0 {
 		c.silent.Store(0)
 	}
 }
 
-// keepaliveTick counts one tick and returns what is to be done, nil for
-// nothing: it may take a while. Ticks in which nobody reads do not count, for
-// nothing could be heard in them.
-func (c *Conn) keepaliveTick(s pingSchedule) (action func()) {
-	if !c.readLock.isHeld() || c.flags.has(flagBusy) {
-		return nil
+// noteProgress is called when the transport has taken n bytes.
+func (c *Conn) noteProgress(n int) {
+	if n > 0 && c.flags.has(flagWriteWaits) {
+		c.flags.clear(flagWriteWaits)
+		c.heard()
 	}
-	switch n := c.silent.Add(1); {
-	case n == 1:
+}
+
+// keepaliveTick counts one tick, sends a ping if it is time, and reports whether
+// the peer is to be given up. Ticks in which nobody reads do not count, as nothing
+// could be heard in them, unless a write has made no progress since the last tick.
+func (c *Conn) keepaliveTick(s pingSchedule) (giveUp bool) {
+	stuck := c.out.lock.isHeld() && c.flags.set(flagWriteWaits)
+	if !stuck && (!c.readLock.isHeld() || c.flags.has(flagBusy)) {
+		return false
+	}
+	n := c.silent.Add(1)
+	switch n {
+	case 1:
 		c.flags.set(flagCold)
-	case n == ticksToPing:
-		return c.keepalivePing
-	case s.giveUp > 0 && n >= s.giveUp:
-		return c.keepaliveGiveUp
+	case ticksToPing:
+		c.leavePing()
 	}
-	return nil
+	return s.giveUp > 0 && n >= s.giveUp
 }
 
 // busy says that who reads is not waiting for the peer just now, until the
@@ -73,13 +85,9 @@ func (c *Conn) busy() (done func()) {
 	return func() { c.flags.clear(flagBusy) }
 }
 
-func (c *Conn) keepalivePing() {
-	c.WriteControl(PingMessage, nil, time.Now().Add(controlTimeout))
-}
-
 func (c *Conn) keepaliveGiveUp() {
 	c.flags.set(flagGaveUp)
-	c.Close()
+	c.closeNow()
 }
 
 // startKeepalive gives c a timer of its own, which Close stops.
@@ -89,8 +97,8 @@ func (c *Conn) startKeepalive(s pingSchedule) {
 	}
 	var t *time.Timer
 	t = time.AfterFunc(time.Hour, func() {
-		if action := c.keepaliveTick(s); action != nil {
-			action()
+		if c.keepaliveTick(s) {
+			c.keepaliveGiveUp()
 		}
 		if !c.flags.has(flagClosed) {
 			t.Reset(s.tick)

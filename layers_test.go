@@ -27,18 +27,15 @@ var layerRows = [][]string{
 	1: {"doc.go", "mask.go", "mask_key.go", "utf8.go", "lock.go"},
 	// An error's text names its close code, and a close code that is refused
 	// is an error.
-	2: {"frame.go", "close.go", "errors.go", "header.go", "extension.go",
-		"deflate.go", "deflate_block.go", "deflate_huffman.go", "deflate_match.go", "deflate_plan.go", "deflate_tables.go",
-		"inflate.go", "inflate_block.go", "inflate_history.go", "inflate_huffman.go", "inflate_symbols.go"},
-	3: {"inbound.go", "handshake.go", "origin.go", "request.go"},
+	2: {"frame.go", "close.go", "errors.go", "header.go", "extension.go"},
+	3: {"inbound.go", "handshake.go", "origin.go", "request.go", "response.go"},
 	4: {"deadline.go", "compress.go"},
 	5: {"conn.go", "conn_settings.go", "conn_close.go", "conn_read.go", "conn_whole.go", "conn_reader.go", "conn_frames.go", "conn_buffer.go", "conn_write.go", "conn_writer.go",
-		"wait_unix.go", "wait_other.go", "keepalive.go", "trace.go", "conn_deflate.go", "conn_coalesce.go",
+		"wait_unix.go", "wait_other.go", "keepalive.go", "trace.go", "conn_deflate.go", "conn_coalesce.go", "conn_outbox.go", "conn_queue.go", "prepared.go", "write_unix.go", "write_other.go",
 		"conn_drive.go", "conn_drive_unix.go", "receive_linux.go", "receive_unix.go"},
-	6: {"prepared.go", "json.go", "join.go"},
-	7: {"server.go", "server_accept.go", "server_handshake.go", "server_members.go", "upgrade.go",
-		"client.go", "client_request.go", "client_handshake.go", "proxy.go", "socks.go"},
-	8: {"compat.go"},
+	6: {"json.go", "join.go"},
+	7: {"server.go", "server_accept.go", "server_handshake.go", "server_members.go", "upgrade.go", "upgrade_admit.go",
+		"client.go", "client_request.go", "client_handshake.go", "proxy.go"},
 }
 
 // layerRow is a file's row, 0 where it has none.
@@ -65,7 +62,7 @@ func TestLayers(t *testing.T) {
 	}
 
 	// The table and the directory name the same files.
-	for _, name := range layersNonTestFiles(t) {
+	for _, name := range layersNonTestFiles(t, ".") {
 		if layerRow(name) == 0 {
 			t.Errorf("%s has no row in layerRows", name)
 		}
@@ -80,10 +77,28 @@ func TestLayers(t *testing.T) {
 	}
 }
 
-// A program may put this module in another's place, under the other's path
-// (a replace directive in go.mod). An import of a package of its own would
-// then not be found, and a module that it requires would be one more to have.
-func TestLayersStandardLibraryOnly(t *testing.T) {
+// layersModule is the path of this module.
+const layersModule = "github.com/plainsocket/websocket"
+
+// layersRooms are the packages of this module that the root may import. They solve problems of their
+// own and know nothing of WebSocket, so they import the standard library only.
+var layersRooms = []string{"internal/deflate", "internal/socks5"}
+
+// layersMayImport reports whether a file of the package in dir may import path.
+func layersMayImport(dir, path string) bool {
+	if path == "C" || path == "unsafe" {
+		return false
+	}
+	if room, ok := strings.CutPrefix(path, layersModule+"/"); ok {
+		return dir == "." && slices.Contains(layersRooms, room)
+	}
+	// Paths with a dot in their first element belong to modules.
+	first, _, _ := strings.Cut(path, "/")
+	return !strings.Contains(first, ".")
+}
+
+// Nothing is needed but the standard library, and the root stands on its two rooms only.
+func TestLayersImports(t *testing.T) {
 	mod, err := os.ReadFile("go.mod")
 	if err != nil {
 		t.Fatal(err)
@@ -93,39 +108,63 @@ func TestLayersStandardLibraryOnly(t *testing.T) {
 			t.Errorf("go.mod has %q", line)
 		}
 	}
-	for _, name := range layersNonTestFiles(t) {
-		f, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ImportsOnly)
-		if err != nil {
-			t.Fatal(err)
+	for _, dir := range append([]string{"."}, layersRooms...) {
+		names := layersNonTestFiles(t, dir)
+		if len(names) == 0 {
+			t.Errorf("%s has no files", dir)
 		}
-		for _, spec := range f.Imports {
-			path := strings.Trim(spec.Path.Value, `"`)
-			first, _, _ := strings.Cut(path, "/")
-			// Paths with a dot in their first element belong to modules.
-			if strings.Contains(first, ".") || path == "C" || path == "unsafe" {
-				t.Errorf("%s imports %s", name, path)
+		for _, name := range names {
+			f, err := parser.ParseFile(token.NewFileSet(), filepath.Join(dir, name), nil, parser.ImportsOnly)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, spec := range f.Imports {
+				if path := strings.Trim(spec.Path.Value, `"`); !layersMayImport(dir, path) {
+					t.Errorf("%s imports %s", filepath.Join(dir, name), path)
+				}
 			}
 		}
 	}
 }
 
-// Nor may a test of the package's: go mod tidy looks at the tests of packages
-// in other modules too, and would not find it under that path. Tests from outside
-// are in conformance/.
-func TestLayersTestsImportNothing(t *testing.T) {
-	names, err := filepath.Glob("*_test.go")
+// The README's reading order leads into the rooms: it names each of their files.
+func TestLayersReadme(t *testing.T) {
+	readme, err := os.ReadFile("README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range names {
-		f, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ImportsOnly)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, spec := range f.Imports {
-			if path := strings.Trim(spec.Path.Value, `"`); strings.Contains(strings.Split(path, "/")[0], ".") {
-				t.Errorf("%s imports %s", name, path)
+	for _, room := range layersRooms {
+		for _, name := range layersNonTestFiles(t, room) {
+			if link := "](" + room + "/" + name + ")"; !strings.Contains(string(readme), link) {
+				t.Errorf("README.md has no link to %s/%s", room, name)
 			}
+		}
+	}
+}
+
+func TestLayersMayImport(t *testing.T) {
+	for _, tt := range []struct {
+		dir, path string
+		want      bool
+	}{
+		{".", "net/http", true},
+		{".", layersModule + "/internal/deflate", true},
+		{".", layersModule + "/internal/socks5", true},
+		{".", layersModule + "/internal/other", false},
+		{".", layersModule + "/internal/deflate/more", false},
+		{".", layersModule + "/websockettest", false},
+		{".", layersModule + "/pubsub", false},
+		{".", layersModule + "/gorilla", false},
+		{".", layersModule, false},
+		{".", "golang.org/x/net/http2", false},
+		{".", "unsafe", false},
+		{".", "C", false},
+		{"internal/socks5", "net", true},
+		{"internal/socks5", layersModule, false},
+		{"internal/socks5", layersModule + "/internal/deflate", false},
+	} {
+		if got := layersMayImport(tt.dir, tt.path); got != tt.want {
+			t.Errorf("%s imports %s: %v, want %v", tt.dir, tt.path, got, tt.want)
 		}
 	}
 }
@@ -188,8 +227,8 @@ func layersViolations(fset *token.FileSet, files map[string]*ast.File, std types
 	return slices.Sorted(maps.Keys(found)), nil
 }
 
-// layersImporter imports the standard library as the go command, which every
-// machine that runs this test has, compiled it for the test itself.
+// layersImporter imports the standard library and the rooms as the go command, which every machine
+// that runs this test has, compiled them for the test itself.
 func layersImporter(t *testing.T, fset *token.FileSet) types.Importer {
 	list := exec.Command("go", "list", "-export", "-deps", "-f", "{{.ImportPath}} {{.Export}}", ".")
 	list.Stderr = os.Stderr
@@ -205,8 +244,8 @@ func layersImporter(t *testing.T, fset *token.FileSet) types.Importer {
 	return importer.ForCompiler(fset, "gc", func(path string) (io.ReadCloser, error) { return os.Open(exports[path]) })
 }
 
-// layersSystems take all files between them. The standard library is this
-// system's: what the package needs of it, every system has.
+// layersSystems take all files between them. The imported packages are those of this system, for
+// every system has the names that this package needs.
 var layersSystems = []string{"linux", "darwin", "windows"}
 
 // layersParse parses the package's files for a system.
@@ -214,7 +253,7 @@ func layersParse(t *testing.T, fset *token.FileSet, goos string) map[string]*ast
 	context := build.Default
 	context.GOOS = goos
 	files := make(map[string]*ast.File)
-	for _, name := range layersNonTestFiles(t) {
+	for _, name := range layersNonTestFiles(t, ".") {
 		if match, err := context.MatchFile(".", name); err != nil || !match {
 			continue
 		}
@@ -227,8 +266,8 @@ func layersParse(t *testing.T, fset *token.FileSet, goos string) map[string]*ast
 	return files
 }
 
-func layersNonTestFiles(t *testing.T) []string {
-	names, err := fs.Glob(os.DirFS("."), "*.go")
+func layersNonTestFiles(t *testing.T, dir string) []string {
+	names, err := fs.Glob(os.DirFS(dir), "*.go")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,18 +10,29 @@ import (
 )
 
 // lock is a mutex that can be waited for with a deadline or a context, which
-// sync.Mutex cannot. While nobody waits, taking and releasing it is one
-// compare-and-swap each; a channel of capacity one would do the same job at
+// sync.Mutex cannot. If nobody waits, taking and releasing it is one
+// compare-and-swap each. A channel of capacity one would do the same job at
 // three times the price, on every message.
 //
 // Waiters get it in the order in which they came. Their queue is not in the
-// lock: most locks never have one, and every connection has two locks.
+// lock: most locks never have one, and every connection has three locks.
+//
+// Somebody who must not wait can leave something for the holder instead (see
+// conn_outbox.go). One more bit says so:
+//
+//	leave:    free ─► held        the caller is the holder now
+//	          held ─► held|left   the holder was told
+//	release:  left is set ─► clear it, and the holder keeps the lock to look
+//
+// So nothing that was left is forgotten: left is never set on a free lock, and
+// the holder clears it before it looks.
 type lock struct{ state atomic.Int32 }
 
 const (
+	lockHeld      = 1 << iota
+	lockContended // held, and has a queue
+	lockLeft      // held, and something was left for the holder
 	lockFree      = 0
-	lockHeld      = 1
-	lockContended = 2 // held, and has a queue
 )
 
 // lockQueues has the queue of each contended lock.
@@ -30,13 +41,16 @@ var lockQueues sync.Map // *lock to *lockQueue
 type lockQueue struct {
 	mu      sync.Mutex
 	gone    bool            // no longer in lockQueues
-	waiters []chan struct{} // one each; closed when its owner has been given the lock
+	waiters []chan struct{} // one each, closed when its owner has been given the lock
 }
 
 func (l *lock) tryLock() bool { return l.state.CompareAndSwap(lockFree, lockHeld) }
 
-// isHeld reports whether somebody has the lock just now.
+// isHeld reports whether somebody has the lock at this moment.
 func (l *lock) isHeld() bool { return l.state.Load() != lockFree }
+
+// isContended reports whether somebody waits for the lock.
+func (l *lock) isContended() bool { return l.state.Load()&lockContended != 0 }
 
 // lock waits for the lock until ctx ends or the deadline passes, and returns
 // why it stopped waiting. A zero deadline is none.
@@ -47,9 +61,44 @@ func (l *lock) lock(ctx context.Context, deadline time.Time) error {
 	return l.lockSlow(ctx, deadline)
 }
 
+// unlock releases a lock for whose holder nothing is ever left.
 func (l *lock) unlock() {
 	if !l.state.CompareAndSwap(lockHeld, lockFree) {
-		l.handOver()
+		l.release()
+	}
+}
+
+// leave tells the holder that something was left for it. It reports true if
+// there was none: then the caller has the lock, and has to look itself.
+func (l *lock) leave() (holder bool) {
+	for {
+		switch s := l.state.Load(); {
+		case s == lockFree:
+			if l.tryLock() {
+				return true
+			}
+		case s&lockLeft != 0 || l.state.CompareAndSwap(s, s|lockLeft):
+			return false
+		}
+	}
+}
+
+// release gives the lock to the first waiter, or sets it free. It reports false
+// if something was left for the holder meanwhile. The caller still has the lock
+// then, and has to look before it tries again.
+func (l *lock) release() bool {
+	for {
+		switch s := l.state.Load(); {
+		case s&lockLeft != 0:
+			l.state.And(^lockLeft)
+			return false
+		case s&lockContended != 0:
+			if l.handOver(false) {
+				return true
+			}
+		case l.state.CompareAndSwap(lockHeld, lockFree):
+			return true
+		}
 	}
 }
 
@@ -71,9 +120,9 @@ func (l *lock) lockQueue() *lockQueue {
 
 func (l *lock) lockSlow(ctx context.Context, deadline time.Time) error {
 	q := l.lockQueue()
-	// From here on the holder's unlock takes the slow way and waits for q.mu,
+	// From here on the holder's release takes the slow way and waits for q.mu,
 	// unless it came first: then the lock is ours.
-	if l.state.Swap(lockContended) == lockFree {
+	if l.state.Or(lockHeld|lockContended)&lockHeld == 0 {
 		q.mu.Unlock()
 		return nil
 	}
@@ -88,7 +137,7 @@ func (l *lock) lockSlow(ctx context.Context, deadline time.Time) error {
 	return err
 }
 
-// leave takes a waiter out of the queue. It reports false where it is too late
+// leave takes a waiter out of the queue. It reports false if it is too late
 // because the waiter has been given the lock.
 func (q *lockQueue) leave(waiter chan struct{}) bool {
 	q.mu.Lock()
@@ -102,18 +151,30 @@ func (q *lockQueue) leave(waiter chan struct{}) bool {
 }
 
 // handOver gives the lock to the first waiter without setting it free between,
-// so that nobody can overtake.
-func (l *lock) handOver() {
+// so that nobody can overtake. It does nothing, and reports false, if something
+// was left for the holder, unless the holder passes that on.
+//
+// It has to ask for that under q.mu. A goroutine that first leaves something and
+// then waits for the lock would else find its two messages in the wrong order.
+func (l *lock) handOver(passOn bool) bool {
 	q := l.lockQueue()
 	defer q.mu.Unlock()
-	if len(q.waiters) == 0 {
-		l.state.Store(lockFree) // first: who makes the next queue has to find it so
-		q.gone = true
-		lockQueues.Delete(l)
-		return
+	if !passOn && l.state.Load()&lockLeft != 0 {
+		return false
 	}
-	close(q.waiters[0])
-	q.waiters = slices.Delete(q.waiters, 0, 1)
+	if len(q.waiters) > 0 {
+		close(q.waiters[0])
+		q.waiters = slices.Delete(q.waiters, 0, 1)
+		return true
+	}
+	// Free the lock before dropping the queue: a waiter that makes a new queue
+	// must find it free.
+	if !l.state.CompareAndSwap(lockHeld|lockContended, lockFree) {
+		return false
+	}
+	q.gone = true
+	lockQueues.Delete(l)
+	return true
 }
 
 // waitFor waits until done is closed, ctx ends, or the deadline passes, and

@@ -15,7 +15,7 @@ import (
 // the server who must refuse.
 
 // checkOrigin applies the default rule: a page may connect to the host that it
-// came from. Programs that are not browsers send no Origin and may connect;
+// came from, whichever scheme it came by. Programs that are not browsers send no Origin and may connect;
 // they could write any.
 func checkOrigin(r *http.Request, allowed []string) *HandshakeError {
 	origins := r.Header["Origin"]
@@ -45,10 +45,9 @@ func checkOrigin(r *http.Request, allowed []string) *HandshakeError {
 		return crossOrigin(r, origin, "it names no host")
 	case !equalFold(withoutDefaultPort(u.Scheme, u.Host), withoutDefaultPort(u.Scheme, r.Host)):
 		return crossOrigin(r, origin, "the hosts differ")
-	case r.TLS != nil && equalFold(u.Scheme, "http"):
-		// Whoever is on the path can write into a page fetched without TLS.
-		return crossOrigin(r, origin, "the page was not fetched over TLS")
 	}
+	// The schemes are not compared. What the browser spoke is known to the first
+	// proxy that it met: r.TLS tells of the last hop only, with TLS or without.
 	return nil
 }
 

@@ -20,7 +20,7 @@ func originRequest(host string, secure bool, origins ...string) *http.Request {
 }
 
 func TestCheckOrigin(t *testing.T) {
-	const differ, noHost, noTLS = "the hosts differ", "it names no host", "not fetched over TLS"
+	const differ, noHost = "the hosts differ", "it names no host"
 	for _, tt := range []struct {
 		name    string
 		host    string
@@ -55,8 +55,14 @@ func TestCheckOrigin(t *testing.T) {
 		{"the host as a user name", "example.com", false, []string{"http://example.com@evil.com"}, differ},
 		{"the host in a path", "example.com", false, []string{"http://evil.com/example.com"}, differ},
 
-		{"page without TLS", "example.com", true, []string{"http://example.com"}, noTLS},
-		{"page without TLS, in capitals", "example.com", true, []string{"HTTP://example.com"}, noTLS},
+		// A proxy may take http, and speak TLS to this server, or the other way round.
+		{"TLS begins at a proxy", "example.com", true, []string{"http://example.com"}, ""},
+		{"TLS begins at a proxy, in capitals", "example.com", true, []string{"HTTP://example.com"}, ""},
+		{"TLS begins at a proxy, default ports", "example.com:80", true, []string{"http://example.com"}, ""},
+		{"TLS begins at a proxy, a port", "example.com:8080", true, []string{"http://example.com:8080"}, ""},
+		{"TLS begins at a proxy, the backend's port", "example.com:443", true, []string{"http://example.com"}, differ},
+		{"TLS ends at a proxy, default ports", "example.com:443", false, []string{"https://example.com"}, ""},
+		{"TLS begins at a proxy, another host", "example.com", true, []string{"http://evil.com"}, differ},
 
 		{"null", "example.com", false, []string{"null"}, noHost},
 		{"empty", "example.com", false, []string{""}, noHost},

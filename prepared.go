@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync/atomic"
 	"time"
+
+	"github.com/plainsocket/websocket/internal/deflate"
 )
 
 // A PreparedMessage is a message that was encoded once, to be sent on many
@@ -43,31 +45,35 @@ func (c *Conn) WritePreparedMessage(pm *PreparedMessage) error {
 	if err := c.lockForMessage(context.Background()); err != nil {
 		return err
 	}
-	defer c.out.lock.unlock()
+	defer c.unlockWrite()
 	if c.client {
 		return c.writeData(pm.op, pm.payload)
 	}
-	if c.out.err != nil {
-		return c.out.err
+	if err := c.writable(); err != nil {
+		return err
 	}
-	if c.deflate.wants(len(pm.payload)) {
-		return c.writePreparedDeflated(pm)
-	}
-	return c.writeSealed(pm.frame)
-}
-
-// writePreparedDeflated sends the compressed frame, which refers to nothing
-// before it. Where later messages may refer to this one, the window takes it in.
-func (c *Conn) writePreparedDeflated(pm *PreparedMessage) error {
-	frame := pm.deflatedFrame(c.deflate.sendBits)
-	if len(frame) == 0 {
-		return c.writeSealed(pm.frame)
-	}
-	err := c.writeSealed(frame)
-	if err == nil && c.deflate.deflater != nil {
-		c.deflate.deflater.remember(pm.payload)
+	err := c.writeFrameBytes(c.preparedFrame(pm))
+	if err != nil && c.deflate != nil {
+		c.deflate.forget() // the peer has not seen this message
 	}
 	return err
+}
+
+// preparedFrame returns the frame that c's peer gets: the compressed one, if that
+// was agreed on, which refers to nothing before it. Later messages may refer to this
+// one, so the window takes it in. Its caller holds out.lock.
+func (c *Conn) preparedFrame(pm *PreparedMessage) []byte {
+	if !c.deflate.wants(len(pm.payload)) {
+		return pm.frame
+	}
+	frame := pm.deflatedFrame(c.deflate.sendBits)
+	if len(frame) == 0 {
+		return pm.frame
+	}
+	if c.deflate.deflater != nil {
+		c.deflate.deflater.Remember(pm.payload)
+	}
+	return frame
 }
 
 // deflatedFrame returns the compressed frame for a window, made by whoever
@@ -77,7 +83,7 @@ func (pm *PreparedMessage) deflatedFrame(bits int) []byte {
 		return *frame
 	}
 	var frame []byte
-	if out, ok := appendDeflated(nil, pm.payload, bits); ok {
+	if out, ok := deflate.Append(nil, pm.payload, bits); ok {
 		h := frameHeader{frameBits: frameBits{fin: true, rsv: rsv1}, opcode: pm.op, length: int64(len(out))}
 		frame = append(appendHeader(make([]byte, 0, maxHeaderLen+len(out)), h), out...)
 	}

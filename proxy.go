@@ -11,10 +11,12 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+
+	"github.com/plainsocket/websocket/internal/socks5"
 )
 
 // Proxies: an HTTP proxy is asked for a tunnel by the method CONNECT (RFC 9110
-// section 9.3.6), a SOCKS5 proxy by a protocol of its own (socks.go). Behind
+// section 9.3.6), a SOCKS5 proxy by a protocol of its own (internal/socks5). Behind
 // either the transport is as good as a direct one.
 
 // dialThrough connects to addr through a proxy.
@@ -23,7 +25,7 @@ func (d *Dialer) dialThrough(ctx context.Context, proxy *url.URL, addr string) (
 	switch proxy.Scheme {
 	case "http", "https":
 	case "socks5", "socks5h":
-		open = openSOCKS
+		open = socks5.Connect
 	default:
 		return nil, fmt.Errorf("websocket: proxy %s: want a scheme of http, https, socks5 or socks5h", proxy.Redacted())
 	}
@@ -42,13 +44,7 @@ func (d *Dialer) dialThrough(ctx context.Context, proxy *url.URL, addr string) (
 	if err != nil {
 		return nil, fmt.Errorf("websocket: proxy %s: %w", proxyAddr, err)
 	}
-	stop := closeWhenDone(ctx, nc)
-	err = open(nc, proxy.User, addr)
-	if !stop() && err == nil {
-		err = ctx.Err()
-	}
-	if err != nil {
-		closeAtOnce(nc)
+	if err = step(ctx, nc, func() error { return open(nc, proxy.User, addr) }); err != nil {
 		return nil, fmt.Errorf("websocket: proxy %s: %w", proxyAddr, err)
 	}
 	return nc, nil

@@ -2,6 +2,7 @@ package websocket
 
 import (
 	"context"
+	"io"
 	"net"
 	"strings"
 	"testing"
@@ -46,3 +47,13 @@ func TestDialReturnsNothing(t *testing.T) {
 		t.Errorf("Dial: %v", err)
 	}
 }
+
+// A scriptedConn reads from a script, and keeps the bytes that are written to it.
+type scriptedConn struct {
+	net.Conn
+	io.Reader
+	io.Writer
+}
+
+func (c *scriptedConn) Read(p []byte) (int, error)  { return c.Reader.Read(p) }
+func (c *scriptedConn) Write(p []byte) (int, error) { return c.Writer.Write(p) }

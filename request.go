@@ -56,14 +56,21 @@ func parseRequest(b []byte) (*http.Request, *HandshakeError) {
 	if r.Header, r.Host, hosts, refusal = parseFields(rest); refusal != nil {
 		return nil, refusal
 	}
-	if hosts != 1 || !isHost(r.Host) {
-		// "A server MUST respond with a 400 […] to any HTTP/1.1 request
-		// message that lacks a Host header field and to any request message
-		// that contains more than one" (RFC 9112 section 3.2).
+	// "A server MUST respond with a 400 […] to any HTTP/1.1 request message that
+	// lacks a Host header field and to any request message that contains more
+	// than one Host header field line or a Host header field with an invalid
+	// field value" (RFC 9112 section 3.2).
+	switch {
+	case hosts != 1:
 		return nil, refuse(http.StatusBadRequest, "the request must have one Host header field, not %d", hosts)
+	case !isHost(r.Host):
+		return nil, refuse(http.StatusBadRequest, "the request's Host header field is %.100q, which names no host", r.Host)
 	}
 	if r.URL.Host != "" {
 		r.Host = r.URL.Host // the absolute form goes before the field (section 3.2.2)
+	}
+	if !isHost(r.Host) {
+		return nil, refuse(http.StatusBadRequest, "the request's target names the host %.100q, which is none", r.Host)
 	}
 	if r.Header["Transfer-Encoding"] != nil || slices.ContainsFunc(r.Header["Content-Length"], func(s string) bool { return s != "0" }) {
 		r.ContentLength = -1 // a body is announced; how long, is of no interest

@@ -179,9 +179,13 @@ func TestParseRequestRefuses(t *testing.T) {
 		// "A server MUST respond with a 400 […] to any request message that
 		// contains […] a Host header field with an invalid field value" (RFC
 		// 9112 section 3.2).
-		{"Host with a space", line + "Host: a b\r\n\r\n", "Host"},
-		{"Host with a slash", line + "Host: a/b\r\n\r\n", "Host"},
-		{"Host in quotes", line + "Host: \"a\"\r\n\r\n", "Host"},
+		{"Host with a space", line + "Host: a b\r\n\r\n", `Host header field is "a b", which names no host`},
+		{"Host with a slash", line + "Host: a/b\r\n\r\n", `Host header field is "a/b", which names no host`},
+		{"Host in quotes", line + "Host: \"a\"\r\n\r\n", `Host header field is "\"a\"", which names no host`},
+		{"Host with a letter beyond ASCII", line + "Host: \u00fc\r\n\r\n", `Host header field is "ü", which names no host`},
+		{"empty Host", line + "Host:\r\n\r\n", `Host header field is "", which names no host`},
+		{"invalid Host, absolute form", "GET http://h/ HTTP/1.1\r\nHost: a b\r\n\r\n", `Host header field is "a b", which names no host`},
+		{"invalid host in the absolute form", "GET http://\"h\"/ HTTP/1.1\r\n" + host + "\r\n", `names the host "\"h\"", which is none`},
 	} {
 		r, refusal := parseRequest([]byte(tt.header))
 		if refusal == nil {

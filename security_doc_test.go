@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/plainsocket/websocket/internal/deflate"
 )
 
 // docs/security.md shows that lengths give a secret away. Its table has to be
@@ -24,7 +26,7 @@ func TestSecurityDocLengths(t *testing.T) {
 		if want := "and " + strconv.Itoa(len(message)) + " octets of"; !strings.Contains(string(doc), want) {
 			t.Errorf("the message has %d octets; the text lacks %q", len(message), want)
 		}
-		z, ok := appendDeflated(nil, []byte(message), defaultWindowBits)
+		z, ok := deflate.Append(nil, []byte(message), defaultWindowBits)
 		if !ok || strconv.Itoa(len(z)) != row[2] {
 			t.Errorf("%s compresses to %d octets (%v), the table says %s", row[1], len(z), ok, row[2])
 		}

@@ -73,9 +73,9 @@ type Server struct {
 	Logger *slog.Logger
 
 	members   members
-	mu        sync.Mutex // guards what follows
-	listeners map[net.Listener]struct{}
-	closing   bool
+	mu        sync.Mutex // guards the fields below
+	listeners map[*trackedListener]struct{}
+	closing   chan struct{} // closed by Shutdown and Close; made by closed
 }
 
 const (
@@ -129,27 +129,10 @@ func (s *Server) ServeTLS(l net.Listener, certFile, keyFile string) error {
 	return s.Serve(tls.NewListener(l, config))
 }
 
-// track keeps the list of listeners. It reports false when the server is closed.
-func (s *Server) track(l net.Listener, add bool) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !add {
-		delete(s.listeners, l)
-		return true
-	}
-	if s.listeners == nil {
-		s.listeners = make(map[net.Listener]struct{})
-	}
-	if !s.closing {
-		s.listeners[l] = struct{}{}
-	}
-	return !s.closing
-}
-
 // ServeHTTP upgrades a request to a connection and returns; the handler runs
 // on. Requests that ask for no upgrade, or wrongly, are refused as by Upgrader.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	c, err := s.upgradeMember(w, r)
+	c, r, err := s.upgradeMember(w, r)
 	if err != nil {
 		s.log(slog.LevelWarn, "websocket: opening handshake failed", "remote", r.RemoteAddr, "error", err)
 		return
@@ -158,23 +141,24 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.start(c, r.WithContext(context.WithoutCancel(r.Context())))
 }
 
-func (s *Server) upgradeMember(w http.ResponseWriter, r *http.Request) (*Conn, error) {
+// upgradeMember returns the connection, and the request for its handler.
+func (s *Server) upgradeMember(w http.ResponseWriter, r *http.Request) (*Conn, *http.Request, error) {
 	switch {
 	case s.Handler == nil && s.OnMessage == nil:
-		return nil, s.refuse(w, r, refuse(http.StatusInternalServerError, noHandler))
+		return nil, r, s.refuse(w, r, refuse(http.StatusInternalServerError, noHandler))
 	case s.members.isClosed():
-		return nil, s.refuse(w, r, refuse(http.StatusServiceUnavailable, "the server is shutting down"))
+		return nil, r, s.refuse(w, r, refuse(http.StatusServiceUnavailable, "the server is shutting down"))
 	}
-	c, key, err := s.take(w, r, nil)
+	c, a, err := s.take(w, r, nil)
 	if err != nil {
-		return nil, err
+		return nil, r, err
 	}
-	return c, s.answerMember(c, r, key)
+	return c, a.r, s.answerMember(c, a)
 }
 
 // answerMember makes c a member before its client knows that it has a
 // connection: then Shutdown misses none that is in use.
-func (s *Server) answerMember(c *Conn, r *http.Request, key string) error {
+func (s *Server) answerMember(c *Conn, a admission) error {
 	if !s.join(c) {
 		c.unreserve()
 		c.Close()
@@ -187,7 +171,7 @@ func (s *Server) answerMember(c *Conn, r *http.Request, key string) error {
 			s.members.remove(c)
 		}
 	}()
-	err := s.answer(c, r, key, nil)
+	err := s.answer(c, a)
 	answered = err == nil
 	return err
 }
@@ -242,6 +226,7 @@ func (s *Server) drive(c *Conn, moved bool) {
 // just went away it needs no more stack than the handler did: a stack that
 // grows for its last call costs 4 µs.
 func (s *Server) finish(c *Conn, code int, panicked any) {
+	defer s.members.remove(c) // even if Logger or Trace end the goroutine
 	if panicked != nil && panicked != http.ErrAbortHandler {
 		s.logPanic(c, panicked)
 	}
@@ -250,7 +235,6 @@ func (s *Server) finish(c *Conn, code int, panicked any) {
 	} else {
 		c.Shutdown(context.Background(), code, "")
 	}
-	s.members.remove(c)
 }
 
 func (s *Server) logPanic(c *Conn, panicked any) {
@@ -298,17 +282,9 @@ func (s *Server) Close() error {
 	return nil
 }
 
-func (s *Server) closeListeners() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.closing = true
-	for l := range s.listeners {
-		l.Close()
-	}
-}
-
 func (s *Server) log(level slog.Level, msg string, args ...any) {
 	if s.Logger != nil {
+		defer func() { recover() }() // a Logger that panics: there is nobody else to be told
 		s.Logger.Log(context.Background(), level, msg, args...)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"time"
@@ -25,23 +26,32 @@ func (s *Server) openingHandshake(c *Conn) (*http.Request, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.release() // before the application is asked, which may take its time
 	if refusal != nil {
 		r = unreadable()
 	}
-	r.RemoteAddr, r.TLS = c.RemoteAddr().String(), state
+	r.RemoteAddr, r.TLS = addrString(c.RemoteAddr()), state
 	if refusal != nil {
 		return nil, s.refuseRaw(c, r, refusal)
 	}
-	key, refusal := s.check(r, nil)
+	a, refusal := s.check(r, nil)
 	if refusal != nil {
 		return nil, s.refuseRaw(c, r, refusal)
 	}
 	s.members.ready(c) // for a close frame, say; that has to wait for this answer
-	if err := s.respond(c, r, key, nil); err != nil {
+	if err := s.respond(c, a); err != nil {
 		return nil, err
 	}
-	c.release()
-	return r, nil
+	return a.r, nil
+}
+
+// addrString returns an address as text, "" for none: a transport that is no
+// socket may have no address.
+func addrString(a net.Addr) string {
+	if a == nil {
+		return ""
+	}
+	return a.String()
 }
 
 // unreadable stands for a request that could not be read, for Upgrader.Error.

@@ -113,8 +113,9 @@ func (m *members) keepAlive(schedule pingSchedule, empty <-chan struct{}) {
 			if !ready {
 				return // HandshakeTimeout watches over it
 			}
-			if action := c.keepaliveTick(schedule); action != nil {
-				go action() // a peer that reads nothing may hold up the ping
+			if c.keepaliveTick(schedule) {
+				c.flags.set(flagGaveUp)
+				c.closeInTurn()
 			}
 		})
 	}
@@ -136,19 +137,18 @@ func (m *members) close() (empty <-chan struct{}) {
 	return empty
 }
 
-// dismiss sends every member a close frame with code 1001. Who is still in the
-// opening handshake is cut off. Each has a goroutine of its own, for a peer
-// that reads nothing, or a CheckOrigin that takes its time, must not hold up
-// the others. Most have nothing to wait for: letting them run from time to
-// time keeps a large server from having all of them at once.
+// dismiss sends every member a close frame with code 1001, behind its queued
+// messages. A connection that is still in the opening handshake is cut off. Some
+// need a goroutine, which most have nothing to wait in: letting them run from time
+// to time keeps a large server from having all of them at once.
 func (m *members) dismiss() {
 	const burst = 64
 	begun := 0
 	m.each(func(c *Conn, ready bool) {
 		if ready {
-			go c.goAway()
+			c.goAway()
 		} else {
-			go c.Close()
+			go c.Close() // which a CheckOrigin may hold up
 		}
 		if begun++; begun%burst == 0 {
 			runtime.Gosched()
@@ -156,11 +156,11 @@ func (m *members) dismiss() {
 	})
 }
 
-// goAway begins the closing handshake. Whoever reads meets the peer's answer;
-// where nobody does, Shutdown has to, but not in the middle of a message that
-// somebody has begun to read.
+// goAway begins the closing handshake. The goroutine that reads meets the peer's
+// answer. If there is none, Shutdown has to read, but not in the middle of a message
+// that somebody has begun to read.
 func (c *Conn) goAway() {
-	c.sendClose(CloseGoingAway, "", time.Now().Add(controlTimeout))
+	c.enqueueCloseLast(FormatCloseMessage(CloseGoingAway, ""))
 	if c.readLock.tryLock() {
 		begun := c.in != nil && c.in.open
 		c.readLock.unlock()
@@ -173,12 +173,20 @@ func (c *Conn) goAway() {
 // cutOff closes every member's transport.
 func (m *members) cutOff() {
 	m.each(func(c *Conn, ready bool) {
-		if c.raw == nil || !ready {
-			// TLS says goodbye first, which may take its time; so may a
-			// CheckOrigin, which Close waits for.
+		if ready {
+			c.closeInTurn()
+		} else {
 			go c.Close()
-			return
 		}
-		c.Close()
 	})
+}
+
+// closeInTurn is closeNow for one of many connections: TLS says goodbye first, which
+// may take its time.
+func (c *Conn) closeInTurn() {
+	if c.raw == nil {
+		go c.closeNow()
+	} else {
+		c.closeNow()
+	}
 }

@@ -33,6 +33,11 @@ type Trace struct {
 	// it is received. It belongs to the latest Frame in the same direction.
 	Payload func(c *Conn, sent bool, p []byte)
 
+	// Dropped is called when messages are dropped that Enqueue or its kin had
+	// accepted, with their number and their bytes of payload: once for all that were
+	// still queued when the connection ended, and for those that MakeRoom drops.
+	Dropped func(c *Conn, messages, bytes int)
+
 	// Closed is called when a connection has ended. err is what reads return:
 	// a *CloseError where the peer closed or answered this side's close frame,
 	// net.ErrClosed where this side closed the transport.
@@ -81,15 +86,28 @@ func (c *Conn) traceFrame(h frameHeader, sent bool, payload []byte) {
 	}
 }
 
-// traceSealed tells of a whole frame that was sent.
-func (c *Conn) traceSealed(frame []byte) {
-	h, n, _ := consumeHeader(frame)
-	payload := frame[n:]
+// traceFrameBytes tells of the whole frame that frames begins with, which is about
+// to be sent, and returns its length.
+func (c *Conn) traceFrameBytes(frames []byte) int {
+	h, n, _ := consumeHeader(frames)
+	end := n + int(h.length)
+	if !c.settings.Load().isTraced() {
+		return end
+	}
+	payload := frames[n:end]
 	if h.masked {
 		payload = slices.Clone(payload)
 		mask(payload, h.key)
 	}
 	c.traceFrame(h, true, payload)
+	return end
+}
+
+// traceDropped tells of queued messages that will not be sent.
+func (c *Conn) traceDropped(messages, bytes int) {
+	if t := c.trace(); t.Dropped != nil && messages > 0 {
+		t.Dropped(c, messages, bytes)
+	}
 }
 
 // tracePiece tells of a piece of payload that was received.

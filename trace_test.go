@@ -95,10 +95,10 @@ func (c *tappedConn) Write(p []byte) (int, error) {
 // Everything that both sides send and receive, in all ways of sending it, is
 // told of, to the last octet.
 func TestTrace(t *testing.T) {
-	for _, compress := range []bool{false, true} {
+	for _, with := range []*Compression{nil, {}} {
 		var ours, theirs traced
 		srv := &Server{
-			Upgrader: Upgrader{Trace: theirs.trace(), EnableCompression: compress},
+			Upgrader: Upgrader{Trace: theirs.trace(), Compression: with},
 			Handler: func(c *Conn, r *http.Request) {
 				for m := range c.Messages() {
 					c.WriteMessage(m.Type, m.Data)
@@ -108,7 +108,7 @@ func TestTrace(t *testing.T) {
 		l := newListener()
 		go srv.Serve(l)
 		var tap *tappedConn
-		d := Dialer{Trace: ours.trace(), EnableCompression: compress, NetDial: func(string, string) (net.Conn, error) {
+		d := Dialer{Trace: ours.trace(), Compression: with, NetDial: func(string, string) (net.Conn, error) {
 			s, c := tcpPair(t)
 			l.conns <- s
 			tap = &tappedConn{Conn: c}
@@ -134,7 +134,7 @@ func TestTrace(t *testing.T) {
 		} {
 			if !bytes.Equal(pair[0], pair[1]) {
 				t.Errorf("compression %v, %s: %d octets were told of, and %d were there; the first: %.80q and %.80q",
-					compress, name, len(pair[0]), len(pair[1]), pair[0], pair[1])
+					with != nil, name, len(pair[0]), len(pair[1]), pair[0], pair[1])
 			}
 		}
 		for name, w := range map[string]*traced{"client": &ours, "server": &theirs} {

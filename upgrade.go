@@ -31,20 +31,48 @@ type Upgrader struct {
 
 	// CheckOrigin decides about origins that AllowedOrigins does not list. Nil
 	// means the rule of RFC 6455 section 10.2: a page may connect to the host
-	// that it came from, over TLS if the server speaks TLS itself. Requests
-	// without an Origin are not from pages, and may connect. A function that
-	// always returns true lets every page on the web act as its visitor.
+	// that it came from. The scheme does not count in this rule, as a proxy in
+	// front may change it. It counts in AllowedOrigins. Requests without an
+	// Origin are not from pages, and may connect. A function that always
+	// returns true lets every page on the web act as its visitor.
 	CheckOrigin func(r *http.Request) bool
 
-	// Error writes the response that refuses a handshake. Nil means
-	// http.Error with the reason.
+	// Admit, if not nil, is asked about each request that has kept the rules of
+	// RFC 6455 and passed the check of its origin, before the response: who is
+	// it, and may they connect? All of Upgrade, Server.ServeHTTP and a Server's
+	// own listener ask.
+	//
+	// header is empty, or holds what Upgrade was given as responseHeader. Fields
+	// that Admit adds go out with the response that agrees: cookies, for instance.
+	//
+	// The request that Admit returns takes r's place, and nil stands for r. So a
+	// value gets to a Server's Handler: by
+	// r.WithContext(context.WithValue(r.Context(), key, value)). With Upgrade,
+	// whose caller has the request already, *r becomes the returned one.
+	//
+	// An error refuses the request. A *Refusal has the response's status, text and
+	// fields. Any other error is answered with status 500 and without its text,
+	// as a failure of the server. The HandshakeError that Upgrade returns, and
+	// that Trace is told, wraps either.
+	//
+	// On a Server's own listener HandshakeTimeout goes on while Admit runs.
+	Admit func(r *http.Request, header http.Header) (*http.Request, error)
+
+	// Error writes the response that refuses a handshake. The fields of Admit's
+	// Refusal are set before. Nil means http.Error with the reason, which is a
+	// HandshakeError.
 	Error func(w http.ResponseWriter, r *http.Request, status int, reason error)
 
-	// EnableCompression agrees to permessage-deflate (RFC 7692) where the client
-	// offers it, with Compression's settings.
+	// EnableCompression agrees to permessage-deflate (RFC 7692) if the client
+	// offers it, without context takeover: no message refers to an earlier one,
+	// which costs no memory between messages, but small messages hardly get
+	// shorter. That is what gorilla/websocket does, down to the answer:
+	// "permessage-deflate; server_no_context_takeover; client_no_context_takeover".
 	EnableCompression bool
 
-	// Compression, if not nil, is EnableCompression with settings of one's own.
+	// Compression, if not nil, agrees to permessage-deflate with these settings,
+	// whatever EnableCompression says. &Compression{} has context takeover: small
+	// messages get shorter too, for up to 13.8 KB a connection.
 	Compression *Compression
 
 	// ReadLimit is where SetReadLimit starts: 0 means 32 MiB, less than 0 no limit.
@@ -68,6 +96,16 @@ type Upgrader struct {
 	// connection is closed and reads return ErrPongTimeout. 0 means
 	// PingInterval, less than 0 never.
 	PongTimeout time.Duration
+
+	// QueueLimit is how many bytes of messages that Enqueue and its kin were given
+	// may wait for a slow peer, each message counting as 64 at the least: 0 means
+	// 256 KiB, less than 0 no limit. One message may pass it if no other waits.
+	QueueLimit int
+
+	// QueueTimeout is how long the oldest of these messages may wait, or a control
+	// frame that the library sends by itself, before the transport is closed and
+	// reads and writes return ErrQueueTimeout: 0 means 10 s, less than 0 for ever.
+	QueueTimeout time.Duration
 
 	// Trace, if not nil, is told of handshakes, frames and ends.
 	Trace *Trace
@@ -101,11 +139,14 @@ type Upgrader struct {
 // middleware, if the wrapper has the method Unwrap() http.ResponseWriter (see
 // http.ResponseController).
 func (u *Upgrader) Upgrade(w http.ResponseWriter, r *http.Request, responseHeader http.Header) (*Conn, error) {
-	c, key, err := u.take(w, r, responseHeader)
+	c, a, err := u.take(w, r, responseHeader)
 	if err != nil {
 		return nil, err
 	}
-	if err := u.answer(c, r, key, responseHeader); err != nil {
+	if a.r != r {
+		*r = *a.r
+	}
+	if err := u.answer(c, a); err != nil {
 		return nil, err
 	}
 	c.startKeepalive(newPingSchedule(u.PingInterval, u.PongTimeout))
@@ -114,14 +155,14 @@ func (u *Upgrader) Upgrade(w http.ResponseWriter, r *http.Request, responseHeade
 
 // take takes the connection of a good request over from net/http. It is
 // reserved until answer.
-func (u *Upgrader) take(w http.ResponseWriter, r *http.Request, extra http.Header) (c *Conn, key string, err error) {
-	key, refusal := u.check(r, extra)
+func (u *Upgrader) take(w http.ResponseWriter, r *http.Request, extra http.Header) (c *Conn, a admission, err error) {
+	a, refusal := u.check(r, extra)
 	if refusal != nil {
-		return nil, "", u.refuse(w, r, refusal)
+		return nil, a, u.refuse(w, r, refusal)
 	}
 	nc, rw, err := http.NewResponseController(w).Hijack()
 	if err != nil {
-		return nil, "", u.refuse(w, r, cannotHijack(w, err))
+		return nil, a, u.refuse(w, r, cannotHijack(w, err))
 	}
 	c = newConn(nc, false)
 	c.reserve()
@@ -131,23 +172,23 @@ func (u *Upgrader) take(w http.ResponseWriter, r *http.Request, extra http.Heade
 		c.in.unread = make([]byte, n)
 		rw.Reader.Read(c.in.unread)
 	}
-	return c, key, nil
+	return c, a, nil
 }
 
 // answer sends the response that agrees, within HandshakeTimeout.
-func (u *Upgrader) answer(c *Conn, r *http.Request, key string, extra http.Header) error {
-	if timeout := orDefault(u.HandshakeTimeout, defaultHandshakeTimeout); timeout > 0 {
-		c.nc.SetDeadline(time.Now().Add(timeout))
-	}
+func (u *Upgrader) answer(c *Conn, a admission) error {
 	answered := false
 	defer func() {
 		c.unreserve()
-		if !answered { // Trace may have panicked
+		if !answered { // code of the application's, such as Trace, may have panicked
 			c.Close()
 		}
 	}()
-	if err := u.respond(c, r, key, extra); err != nil {
-		u.Trace.traceHandshake(nil, r, nil, err)
+	if timeout := orDefault(u.HandshakeTimeout, defaultHandshakeTimeout); timeout > 0 {
+		c.nc.SetDeadline(time.Now().Add(timeout))
+	}
+	if err := u.respond(c, a); err != nil {
+		u.Trace.traceHandshake(nil, a.r, nil, err)
 		return err
 	}
 	answered = true
@@ -163,13 +204,15 @@ func (c *Conn) reserve() {
 
 func (c *Conn) unreserve() {
 	c.readLock.unlock()
-	c.out.lock.unlock()
+	c.unlockWrite()
 }
 
-// check decides about a request, with all rules of RFC 6455 section 4.2.
-func (u *Upgrader) check(r *http.Request, extra http.Header) (key string, refusal *HandshakeError) {
-	if key, refusal = checkRequest(r); refusal != nil {
-		return "", refusal
+// check decides about a request, with all rules of RFC 6455 section 4.2, and
+// the application's.
+func (u *Upgrader) check(r *http.Request, extra http.Header) (a admission, refusal *HandshakeError) {
+	key, refusal := checkRequest(r)
+	if refusal != nil {
+		return a, refusal
 	}
 	if u.CheckOrigin == nil {
 		refusal = checkOrigin(r, u.AllowedOrigins)
@@ -178,19 +221,15 @@ func (u *Upgrader) check(r *http.Request, extra http.Header) (key string, refusa
 			"request origin not allowed by Upgrader.CheckOrigin: Origin %q, Host %q", origin, r.Host)
 	}
 	if refusal != nil {
-		return "", refusal
+		return a, refusal
 	}
-	if err := checkExtraHeader(extra, "Upgrade", "Connection", "Sec-WebSocket-Accept", "Sec-WebSocket-Extensions",
-		"Content-Length", "Transfer-Encoding"); err != nil {
-		// Not the client's fault, and none of its business.
-		return "", &HandshakeError{Status: http.StatusInternalServerError, message: err.Error()[len("websocket: "):]}
-	}
-	return key, nil
+	return u.admit(r, key, extra)
 }
 
 // refuse answers a request that cannot be upgraded.
 func (u *Upgrader) refuse(w http.ResponseWriter, r *http.Request, e *HandshakeError) error {
 	h := w.Header()
+	e.setFields(h)
 	switch e.Status {
 	case http.StatusUpgradeRequired:
 		// "A server that sends a 426 response MUST send an Upgrade header field
@@ -202,13 +241,10 @@ func (u *Upgrader) refuse(w http.ResponseWriter, r *http.Request, e *HandshakeEr
 	case http.StatusMethodNotAllowed:
 		h.Set("Allow", http.MethodGet)
 	}
-	switch {
-	case u.Error != nil:
+	if u.Error != nil {
 		u.Error(w, r, e.Status, *e)
-	case e.Status == http.StatusInternalServerError:
-		http.Error(w, http.StatusText(e.Status), e.Status)
-	default:
-		http.Error(w, e.message, e.Status)
+	} else {
+		e.write(w)
 	}
 	u.Trace.traceHandshake(nil, r, nil, *e)
 	return *e
@@ -232,34 +268,31 @@ func cannotHijack(w http.ResponseWriter, err error) *HandshakeError {
 }
 
 // respond sends the response that agrees, and applies u's settings.
-func (u *Upgrader) respond(c *Conn, r *http.Request, key string, extra http.Header) error {
-	subprotocol := u.subprotocol(r, extra)
-	extensions := u.agreeOnDeflate(c, r)
+func (u *Upgrader) respond(c *Conn, a admission) error {
+	subprotocol := u.subprotocol(a.r, a.header)
+	extensions := u.agreeOnDeflate(c, a.r)
 	c.configure(settings{limit: u.ReadLimit, maxFragments: u.MaxFragments, closeTimeout: u.CloseTimeout, subprotocol: subprotocol,
-		frameSize: u.WriteBufferSize, trace: u.Trace})
+		queueLimit: u.QueueLimit, queueTimeout: u.QueueTimeout, frameSize: u.WriteBufferSize, trace: u.Trace})
 	c.coalesce = u.CoalesceWrites
 	buf := getBuffer()
 	defer putBuffer(buf)
-	response := appendSwitching(buf[:0], key, subprotocol, extensions, extra)
+	response := appendSwitching(buf[:0], a.key, subprotocol, extensions, a.header)
 	_, err := c.nc.Write(response)
 	if err != nil {
 		c.flags.set(flagTold) // there was no connection that could end
 		return fmt.Errorf("websocket: opening handshake: %w", err)
 	}
 	c.nc.SetDeadline(time.Time{})
-	u.Trace.traceHandshake(c, r, response, nil)
+	u.Trace.traceHandshake(c, a.r, response, nil)
 	return nil
 }
 
 // agreeOnDeflate returns the answer to the client's offers, and makes c ready
 // for it.
 func (u *Upgrader) agreeOnDeflate(c *Conn, r *http.Request) (answer string) {
-	offers, want := r.Header["Sec-Websocket-Extensions"], u.Compression
-	if len(offers) == 0 || want == nil && !u.EnableCompression {
+	offers, want := r.Header["Sec-Websocket-Extensions"], compression(u.EnableCompression, u.Compression)
+	if len(offers) == 0 || want == nil {
 		return ""
-	}
-	if want == nil {
-		want = new(Compression)
 	}
 	params, answer := agreeDeflate(offers, want)
 	if answer != "" {

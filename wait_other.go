@@ -5,9 +5,7 @@ package websocket
 func (c *Conn) initWait() {}
 
 func (c *Conn) readTransport(direct []byte) (int, error) {
-	if c.offered {
-		c.flushOffered()
-	}
+	c.flushIfNeeded()
 	return c.readPlain(direct)
 }
 

@@ -69,9 +69,7 @@ func (c *Conn) tryRead(fd uintptr) bool {
 // readTransport reads into direct, or behind c.in.unread where that is nil. It
 // returns at least one octet or an error.
 func (c *Conn) readTransport(direct []byte) (int, error) {
-	if c.offered {
-		c.flushOffered()
-	}
+	c.flushIfNeeded()
 	if c.raw == nil {
 		return c.readPlain(direct)
 	}
@@ -115,6 +113,14 @@ func (c *Conn) socketError(err error) error {
 	if c.in.gotErr == nil {
 		return io.EOF
 	}
-	return &net.OpError{Op: "read", Net: c.nc.LocalAddr().Network(), Source: c.nc.LocalAddr(), Addr: c.nc.RemoteAddr(),
-		Err: os.NewSyscallError("read", c.in.gotErr)}
+	return c.opError("read", os.NewSyscallError("read", c.in.gotErr))
+}
+
+// opError gives an error of the socket the form that it has from net.Conn.
+func (c *Conn) opError(op string, err error) error {
+	e := &net.OpError{Op: op, Source: c.nc.LocalAddr(), Addr: c.nc.RemoteAddr(), Err: err}
+	if e.Source != nil { // a socket that was made from a descriptor may have no address
+		e.Net = e.Source.Network()
+	}
+	return e
 }

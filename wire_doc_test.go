@@ -55,11 +55,11 @@ func (w *wireTap) Read(p []byte) (int, error) {
 func wireTalk(t *testing.T) *wireTap {
 	nc, far := tcpPair(t)
 	l, tap := newListener(), &wireTap{Conn: far}
-	server := &Server{Upgrader: Upgrader{Subprotocols: []string{"chat"}, EnableCompression: true}, Handler: echo}
+	server := &Server{Upgrader: Upgrader{Subprotocols: []string{"chat"}, Compression: &Compression{}}, Handler: echo}
 	go server.Serve(l)
 	defer server.Close()
 	l.conns <- nc
-	d := Dialer{Subprotocols: []string{"chat"}, EnableCompression: true,
+	d := Dialer{Subprotocols: []string{"chat"}, Compression: &Compression{},
 		NetDial: func(string, string) (net.Conn, error) { return tap, nil }}
 	c, _, err := d.Dial("ws://server.example.com/chat", http.Header{"Origin": {"http://server.example.com"}})
 	if err != nil {

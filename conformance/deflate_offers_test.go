@@ -62,6 +62,16 @@ var offerTests = []offerTest{
 	{offer: `foo; bar="a,b", pmd`}, // what is quoted must be a token too
 }
 
+// contextless is the answer of EnableCompression by itself: gorilla/websocket's,
+// and the windows that the client named itself.
+func (o offerTest) contextless() string {
+	if o.with15 == "" {
+		return ""
+	}
+	windows := strings.NewReplacer("pmd", "", "; snct", "", "; cnct", "").Replace(o.with15)
+	return "pmd; snct; cnct" + windows
+}
+
 func TestConformanceDeflateOffers(t *testing.T) {
 	t.Parallel()
 	for _, setting := range []struct {
@@ -70,7 +80,9 @@ func TestConformanceDeflateOffers(t *testing.T) {
 		enable bool
 		want   func(offerTest) string
 	}{
-		{"EnableCompression", nil, true, func(o offerTest) string { return o.with12 }},
+		{"EnableCompression", nil, true, offerTest.contextless},
+		{"EnableCompression beside Compression", &websocket.Compression{}, true, func(o offerTest) string { return o.with12 }},
+		{"15 bits without takeover", &websocket.Compression{WindowBits: 15, NoContextTakeover: true}, false, offerTest.contextless},
 		{"12 bits", &websocket.Compression{}, false, func(o offerTest) string { return o.with12 }},
 		{"9 bits", &websocket.Compression{WindowBits: 9}, false, func(o offerTest) string { return o.with9 }},
 		{"15 bits", &websocket.Compression{WindowBits: 15}, true, func(o offerTest) string { return o.with15 }},

@@ -30,7 +30,7 @@ func refuseDeflated(t *testing.T, vs []violation) {
 		s.checkHealth(t)
 	})
 	t.Run("Dialer", func(t *testing.T) {
-		c := startClient(t, websocket.Dialer{EnableCompression: true})
+		c := startClient(t, websocket.Dialer{Compression: &websocket.Compression{}})
 		refuseOn(t, func(t testing.TB) *peer { return c.connectDeflate(t, "").peer }, vs)
 	})
 }
@@ -175,7 +175,7 @@ func TestConformanceDeflateBomb(t *testing.T) {
 		}
 		thousand = f.append(thousand)
 	}
-	configure := func(u *websocket.Upgrader) { u.EnableCompression, u.ReadLimit = true, limit }
+	configure := func(u *websocket.Upgrader) { u.Compression, u.ReadLimit = &websocket.Compression{}, limit }
 	forEachTarget(t, configure, func(t *testing.T, s *server) {
 		p := s.connectDeflate(t, takeoverOffer)
 		for range 2 { // each starts from nothing

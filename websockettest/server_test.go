@@ -165,7 +165,7 @@ func TestServerCloseReports(t *testing.T) {
 func TestServerSettings(t *testing.T) {
 	mux := http.NewServeMux()
 	mux.Handle("/ws", &websocket.Server{
-		Upgrader: websocket.Upgrader{Subprotocols: []string{"v2", "v1"}, EnableCompression: true},
+		Upgrader: websocket.Upgrader{Subprotocols: []string{"v2", "v1"}, Compression: &websocket.Compression{}},
 		Handler: func(c *websocket.Conn, r *http.Request) {
 			host, port, err := net.SplitHostPort(r.RemoteAddr)
 			c.WriteJSON([]any{r.Host, r.Header.Get("X"), host, port != "", err})
@@ -176,7 +176,7 @@ func TestServerSettings(t *testing.T) {
 	defer srv.Close()
 
 	d := srv.Dialer()
-	d.Subprotocols, d.EnableCompression = []string{"v1"}, true
+	d.Subprotocols, d.Compression = []string{"v1"}, &websocket.Compression{}
 	c, resp, err := d.Dial("ws://any.example:81/ws", http.Header{"X": {"y"}})
 	if err != nil {
 		t.Fatal(err)

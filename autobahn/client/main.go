@@ -35,7 +35,7 @@ import (
 //
 // The suite answers /updateReports only when it has written the reports, and on
 // a busy machine that may take longer than the 10 s of other handshakes.
-var dialer = websocket.Dialer{EnableCompression: true, HandshakeTimeout: 2 * time.Minute}
+var dialer = websocket.Dialer{Compression: &websocket.Compression{}, HandshakeTimeout: 2 * time.Minute}
 
 func main() {
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))

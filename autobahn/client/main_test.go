@@ -26,7 +26,7 @@ type fuzzingServer struct {
 
 func newFuzzingServer(t *testing.T) (f *fuzzingServer, url string) {
 	f = new(fuzzingServer)
-	f.EnableCompression = true
+	f.Compression = &websocket.Compression{}
 	f.Handler = f.serve
 	s := httptest.NewServer(f)
 	t.Cleanup(s.Close)

@@ -27,7 +27,7 @@ import (
 const shutdownTimeout = 5 * time.Second
 
 // The suite's sections 12 and 13 are about compression.
-var upgrader = websocket.Upgrader{EnableCompression: true}
+var upgrader = websocket.Upgrader{Compression: &websocket.Compression{}}
 
 func main() {
 	addr := flag.String("addr", "localhost:9001", "`host:port` to listen on; port 0 takes a free one")

@@ -48,7 +48,7 @@ func main() {
 func run(ctx context.Context, ln net.Listener, r *room) error {
 	ws := &websocket.Server{
 		// Nobody may send more than a line. (The room is stricter, and polite.)
-		Upgrader: websocket.Upgrader{ReadLimit: 8 << 10, EnableCompression: true},
+		Upgrader: websocket.Upgrader{ReadLimit: 8 << 10, Compression: &websocket.Compression{}},
 		Handler:  r.serve,
 	}
 	mux := http.NewServeMux()

@@ -94,7 +94,7 @@ func parseFlags(args []string, stderr io.Writer) (o options, err error) {
 		return nil
 	})
 	insecure := flags.Bool("insecure", false, "accept any certificate")
-	flags.BoolVar(&o.dialer.EnableCompression, "compress", false, "offer permessage-deflate")
+	compress := flags.Bool("compress", false, "offer permessage-deflate")
 	flags.DurationVar(&o.wait, "wait", time.Second, "at the end of the input, close when nothing has come for so `long`; -1s leaves closing to the server")
 	if err := flags.Parse(args); err != nil {
 		return o, err
@@ -105,6 +105,9 @@ func parseFlags(args []string, stderr io.Writer) (o options, err error) {
 		return o, errors.New("usage")
 	}
 	o.url = flags.Arg(0)
+	if *compress {
+		o.dialer.Compression = &websocket.Compression{}
+	}
 	o.dialer.TLSClientConfig = &tls.Config{InsecureSkipVerify: *insecure}
 	return o, nil
 }

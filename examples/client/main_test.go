@@ -24,7 +24,7 @@ import (
 func serve(t *testing.T, handler func(*websocket.Conn, *http.Request)) string {
 	t.Helper()
 	s := httptest.NewServer(&websocket.Server{
-		Upgrader: websocket.Upgrader{EnableCompression: true, Subprotocols: []string{"v2", "v1"}},
+		Upgrader: websocket.Upgrader{Compression: &websocket.Compression{}, Subprotocols: []string{"v2", "v1"}},
 		Handler:  handler,
 	})
 	t.Cleanup(s.Close)
@@ -446,7 +446,7 @@ func TestGreeting(t *testing.T) {
 	for want, d := range map[string]websocket.Dialer{
 		"connected to " + url + "; ":                        {},
 		"connected to " + url + ", subprotocol v1; ":        {Subprotocols: []string{"v1"}},
-		"connected to " + url + ", permessage-deflate; ser": {EnableCompression: true},
+		"connected to " + url + ", permessage-deflate; ser": {Compression: &websocket.Compression{}},
 	} {
 		c, resp, err := d.Dial(url, nil)
 		if err != nil {

@@ -34,7 +34,7 @@ const pause = 100 * time.Millisecond
 func newPage(g *registry) *page {
 	p := &page{registry: g}
 	p.live = &websocket.Server{
-		Upgrader: websocket.Upgrader{EnableCompression: true, ReadLimit: messageLimit},
+		Upgrader: websocket.Upgrader{Compression: &websocket.Compression{}, ReadLimit: messageLimit},
 		Handler:  p.watch,
 	}
 	static := http.FileServerFS(files)

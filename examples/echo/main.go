@@ -51,7 +51,7 @@ func main() {
 // run serves the page and the WebSocket until ctx ends.
 func run(ctx context.Context, ln net.Listener) error {
 	ws := &websocket.Server{
-		Upgrader: websocket.Upgrader{EnableCompression: true}, // for browsers that offer it, as all do
+		Upgrader: websocket.Upgrader{Compression: &websocket.Compression{}}, // for browsers that offer it, as all do
 		Handler:  echo,
 	}
 	files := http.FileServerFS(page)

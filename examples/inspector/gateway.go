@@ -23,11 +23,14 @@ type gateway struct {
 func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	n := g.hub.number()
 	defer g.hub.remove(n)
-	compress := r.URL.Query().Get("compress") == "1"
+	var compress *websocket.Compression
+	if r.URL.Query().Get("compress") == "1" {
+		compress = &websocket.Compression{}
+	}
 	up := websocket.Upgrader{
-		Trace:             (&recorder{hub: g.hub, conn: n, side: clientSide}).trace(),
-		EnableCompression: compress,
-		Subprotocols:      websocket.Subprotocols(r), // an echo speaks them all
+		Trace:        (&recorder{hub: g.hub, conn: n, side: clientSide}).trace(),
+		Compression:  compress,
+		Subprotocols: websocket.Subprotocols(r), // an echo speaks them all
 	}
 	var target *websocket.Conn
 	var unreachable error
@@ -84,12 +87,12 @@ func welcome(r *http.Request) bool {
 }
 
 // dial connects to the target with what the client offers.
-func (g *gateway) dial(r *http.Request, number int, compress bool) (*websocket.Conn, error) {
+func (g *gateway) dial(r *http.Request, number int, compress *websocket.Compression) (*websocket.Conn, error) {
 	d := websocket.Dialer{
-		Trace:             (&recorder{hub: g.hub, conn: number, side: targetSide}).trace(),
-		EnableCompression: compress,
-		Subprotocols:      websocket.Subprotocols(r),
-		Proxy:             http.ProxyFromEnvironment,
+		Trace:        (&recorder{hub: g.hub, conn: number, side: targetSide}).trace(),
+		Compression:  compress,
+		Subprotocols: websocket.Subprotocols(r),
+		Proxy:        http.ProxyFromEnvironment,
 	}
 	c, resp, err := d.DialContext(r.Context(), g.target, nil)
 	if resp != nil && errors.Is(err, websocket.ErrBadHandshake) {

@@ -30,7 +30,7 @@ func behind(t *testing.T) (url string, ends <-chan error) {
 	}
 	ended := make(chan error, 1)
 	srv := &websocket.Server{
-		Upgrader: websocket.Upgrader{Subprotocols: []string{"chat.v2"}, EnableCompression: true},
+		Upgrader: websocket.Upgrader{Subprotocols: []string{"chat.v2"}, Compression: &websocket.Compression{}},
 		Handler: func(c *websocket.Conn, _ *http.Request) {
 			for {
 				messageType, p, err := c.ReadMessage()
@@ -97,7 +97,7 @@ func TestCompressionToTarget(t *testing.T) {
 	target, _ := behind(t)
 	addr, _ := start(t, target)
 	w := watch(t, addr)
-	d := websocket.Dialer{EnableCompression: true}
+	d := websocket.Dialer{Compression: &websocket.Compression{}}
 	for path, want := range map[string]bool{"/ws": false, "/ws?compress=1": true} {
 		dial(t, d, "ws://"+addr+path)
 		for _, side := range []string{targetSide, clientSide} {

@@ -124,7 +124,7 @@ func (w watcher) fragments(first *frame) (parts []*frame, pings int) {
 func TestCompression(t *testing.T) {
 	addr, _ := start(t, "")
 	w := watch(t, addr)
-	d := websocket.Dialer{EnableCompression: true}
+	d := websocket.Dialer{Compression: &websocket.Compression{}}
 	plain := dial(t, d, "ws://"+addr+"/ws")
 	if h := w.until("handshake", clientSide).Handshake; strings.Contains(h.Response, "permessage-deflate") {
 		t.Error("/ws agreed to compression")

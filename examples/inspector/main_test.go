@@ -212,7 +212,7 @@ func TestCommandErrors(t *testing.T) {
 	for sent, want := range map[string]string{
 		`{"do":"ping","tab":"other"}`:                                          "not connected",
 		`{"do":"dance","tab":"mine"}`:                                          `"dance"`,
-		`{"do":"ping","tab":"mine","text":"` + strings.Repeat("x", 126) + `"}`: "125 octets",
+		`{"do":"ping","tab":"mine","text":"` + strings.Repeat("x", 126) + `"}`: "125 bytes",
 		`{"do":"close","tab":"mine","code":1004}`:                              "1004",
 		`no JSON`: "not a command",
 	} {

@@ -28,7 +28,7 @@ var differences = []difference{
 	// The read limit.
 	{program: ".*[lL]imit.*", gorilla: `"websocket: read limit exceeded", == ErrReadLimit`,
 		ours: `"websocket: read limit exceeded \(closed with 1009 \(message too big\)\)", == ErrReadLimit`, why: "a ProtocolError says the code that was sent"},
-	{program: "SetReadLimit", what: ".*, the peer is sent", gorilla: `0x88 "\\x03\\xf1"`, ours: `0x88 "\\x03\\xf1message exceeds the limit of 10 octets"`,
+	{program: "SetReadLimit", what: ".*, the peer is sent", gorilla: `0x88 "\\x03\\xf1"`, ours: `0x88 "\\x03\\xf1message exceeds the limit of 10 bytes"`,
 		why: "the close frame names the limit"},
 	{program: "SetReadLimit, not called", what: "33 MiB", gorilla: "<nil>", ours: ".*== ErrReadLimit", why: "on by default"},
 	{program: "compression, and a read limit", what: "above.*", gorilla: "<nil>", ours: ".*== ErrReadLimit", why: "what counts is what the application receives"},
@@ -49,7 +49,7 @@ var differences = []difference{
 
 	// Arguments that are wrong: another text.
 	{gorilla: `"websocket: bad write message type"`, ours: `"websocket: bad message type -?\d+, want .*"`, why: "it says which"},
-	{gorilla: `"websocket: invalid control frame"`, ours: `"websocket: a control message has at most 125 octets, not 126"`, why: "it says why"},
+	{gorilla: `"websocket: invalid control frame"`, ours: `"websocket: a control message has at most 125 bytes, not 126"`, why: "it says why"},
 	{gorilla: `"websocket: invalid compression level"`, ours: `"websocket: invalid compression level, want -2 to 9"`, why: "it says which are valid"},
 
 	// Closing.

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Other people's programs, at fixed versions, with this checkout in the place of
-# github.com/gorilla/websocket: their own tests have to pass. An argument
-# chooses some of them, by a part of their names.
+# Runs the tests of other people's programs, at fixed versions, with gorilla/ of
+# this checkout in the place of github.com/gorilla/websocket. They have to pass.
+# An argument chooses some of the programs, by a part of their names.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
 
@@ -32,10 +32,12 @@ run() {
 	chmod -R u+w "$work/program"
 	(
 		cd "$work/program"
-		go mod edit -go="$(sed -n 's/^go //p' "$root/go.mod")" -replace="github.com/gorilla/websocket=$root"
+		go mod edit -go="$(sed -n 's/^go //p' "$root/go.mod")" \
+			-replace="github.com/gorilla/websocket=$root/gorilla" -replace="github.com/plainsocket/websocket=$root"
 		go test -count=1 -timeout 2m "$@" || go test -count=1 -timeout 2m "$@" || go test -count=1 -timeout 2m "$@"
-		# It was ours that they ran with.
-		test "$(go list -f '{{.Dir}}' github.com/gorilla/websocket)" = "$root"
+		# They ran with this checkout.
+		test "$(go list -f '{{.Dir}}' github.com/gorilla/websocket)" = "$root/gorilla"
+		test "$(go list -f '{{.Dir}}' github.com/plainsocket/websocket)" = "$root"
 	)
 	chmod -R u+w "$work/program"
 	rm -rf "$work/program"

@@ -13,9 +13,8 @@ import (
 	"testing"
 )
 
-// TestPrograms runs the programs with gorilla/websocket, and with this library
-// put in its place by one line in go.mod. What they see has to be the same, or
-// to be in the table of differences_test.go.
+// TestPrograms runs the programs with gorilla/websocket, and with gorilla/ put in its place by two
+// lines in go.mod. They have to see the same, apart from the differences in differences_test.go.
 func TestPrograms(t *testing.T) {
 	root, err := filepath.Abs("../..")
 	if err != nil {
@@ -23,7 +22,8 @@ func TestPrograms(t *testing.T) {
 	}
 	dir := t.TempDir()
 	gorilla := start(t, build(t, dir, "gorilla"))
-	ours := start(t, build(t, dir, "ours", "-replace=github.com/gorilla/websocket="+root))
+	ours := start(t, build(t, dir, "ours", "-replace=github.com/gorilla/websocket="+root+"/gorilla",
+		"-replace=github.com/plainsocket/websocket="+root))
 	compare(t, gorilla(), ours(), differences)
 }
 
@@ -101,7 +101,7 @@ func build(t *testing.T, dir, name string, edits ...string) (binary string) {
 		run(t, "go", slices.Concat([]string{"mod", "edit"}, edits, []string{mod})...)
 	}
 	binary = filepath.Join(dir, name)
-	run(t, "go", "build", "-modfile", mod, "-o", binary, "./programs")
+	run(t, "go", "build", "-mod=mod", "-modfile", mod, "-o", binary, "./programs")
 	return binary
 }
 

@@ -1,7 +1,7 @@
-// Package compat compares this library with github.com/gorilla/websocket, whose
-// programs it is to take over unchanged: by type checker in surface.go, by what
-// programs see in programs/, and by the test suites of other people's programs in
-// programs.sh.
+// Package compat compares the module in gorilla/ with github.com/gorilla/websocket, whose place it
+// takes under programs that stay as they are. It compares the exported names (surface.go), the
+// behaviour that programs see (programs/), and runs the test suites of other people's programs
+// (programs.sh).
 package compat
 
 import (
@@ -48,7 +48,7 @@ func (s Surface) Missing(other Surface) []string {
 }
 
 func (s Surface) add(pkg *types.Package, obj types.Object) {
-	text := func(t types.Type) string { return types.TypeString(unnamed(t), types.RelativeTo(pkg)) }
+	text := func(t types.Type) string { return types.TypeString(unnamed(t), qualifier(pkg)) }
 	switch obj := obj.(type) {
 	case *types.Const:
 		s[obj.Name()] = "const " + text(obj.Type()) + " = " + obj.Val().ExactString()
@@ -59,6 +59,25 @@ func (s Surface) add(pkg *types.Package, obj types.Object) {
 	case *types.TypeName:
 		s[obj.Name()] = kind(obj, text)
 		s.addMembers(obj, text)
+	}
+}
+
+// qualifier leaves out the names of pkg and of packages whose types pkg has aliases for. A program
+// that names a type by its alias does not see where the type is declared.
+func qualifier(pkg *types.Package) types.Qualifier {
+	own := map[*types.Package]bool{pkg: true}
+	for _, name := range pkg.Scope().Names() {
+		if alias, ok := pkg.Scope().Lookup(name).Type().(*types.Alias); ok {
+			if named, ok := types.Unalias(alias).(*types.Named); ok && named.Obj().Name() == name {
+				own[named.Obj().Pkg()] = true
+			}
+		}
+	}
+	return func(p *types.Package) string {
+		if own[p] {
+			return ""
+		}
+		return p.Path()
 	}
 }
 

@@ -1,6 +1,7 @@
 package compat
 
 import (
+	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -15,11 +16,11 @@ import (
 // otherOnPurpose are the lines of Missing that are meant so. There are none.
 var otherOnPurpose = map[string]string{}
 
-// Every program that compiles with gorilla/websocket has to compile with this
-// library: every name, every signature, every constant's value.
+// Every program that compiles with gorilla/websocket has to compile with the module in gorilla/. It
+// has all names, all signatures and all constants' values.
 func TestSurface(t *testing.T) {
 	gorilla := SurfaceOf(load(t, ".", "github.com/gorilla/websocket"))
-	ours := SurfaceOf(load(t, "../..", "."))
+	ours := SurfaceOf(load(t, "../../gorilla", "."))
 	if len(gorilla) < 80 {
 		t.Fatalf("only %d names in gorilla/websocket: was it loaded?", len(gorilla))
 	}
@@ -97,17 +98,43 @@ func TestMissing(t *testing.T) {
 	}
 }
 
-// check type-checks a package that imports nothing. Functions may lack a body.
-func check(t *testing.T, src string) *types.Package {
+// An alias is as good as the type if it has the type's name. Under another name it is another type.
+func TestMissingAliases(t *testing.T) {
+	const src = "type T struct{ F func(*T) U }; func (*T) M(U) {}; type U int; func F(T, ...*U) {}"
+	want := SurfaceOf(check(t, src))
+	q := check(t, src)
+	same := check(t, `import q "q"; type T = q.T; type U = q.U; func F(T, ...*U) {}`, q)
+	if lines := want.Missing(SurfaceOf(same)); len(lines) > 0 {
+		t.Errorf("aliases of the same names: %q", lines)
+	}
+	other := check(t, `import q "q"; type T = q.T; type U = int; func F(T, ...*U) {}`, q)
+	lines := want.Missing(SurfaceOf(other))
+	if !slices.Equal(lines, []string{"F: func(T, ...*int), want func(T, ...*U)"}) {
+		t.Errorf("an alias of another type: %q", lines)
+	}
+}
+
+// check type-checks a package that imports nothing but the ones given. Functions may lack a body.
+func check(t *testing.T, src string, imports ...*types.Package) *types.Package {
 	t.Helper()
 	fset := token.NewFileSet()
 	file, err := parser.ParseFile(fset, "p.go", "package p; "+src, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	pkg, err := new(types.Config).Check("p", fset, []*ast.File{file}, nil)
+	pkg, err := (&types.Config{Importer: importer(imports)}).Check("p", fset, []*ast.File{file}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return pkg
+}
+
+// An importer has packages that were checked before, the first under the path "q".
+type importer []*types.Package
+
+func (m importer) Import(path string) (*types.Package, error) {
+	if path != "q" || len(m) == 0 {
+		return nil, fmt.Errorf("no package %q", path)
+	}
+	return m[0], nil
 }

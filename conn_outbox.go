@@ -1,0 +1,539 @@
+package websocket
+
+import (
+	"fmt"
+	"net"
+	"sync"
+	"time"
+)
+
+// The outbox: sending without waiting for the peer.
+//
+// Only one goroutine at a time can write to the transport, and it may be stuck
+// there for as long as the peer does not read. Some goroutines must not wait for
+// it. The one that reads has to answer a ping or a close frame: if it waited, a
+// peer that sends and does not read would stop both directions, and no deadline
+// for reading would end that. Keepalive has to go on with its other connections.
+// A broadcast has to reach the next member.
+//
+// So they leave the frame in the outbox instead, and whoever holds out.lock sends
+// it before it gives the lock back:
+//
+//	a frame ──► outbox ──► lock.leave ──► free: the caller is the holder, and sends
+//	                                └───► held: the holder was told, and will send
+//
+// lock.go says why none is forgotten: a free lock means an empty outbox, except for
+// messages that wait for the end of a message of NextWriter's.
+//
+// Sending what was left is nobody's own call, so it must not take anybody's time.
+// The holder makes one attempt that does not wait. What the transport does not take
+// goes to a goroutine, together with the lock. That goroutine ends when the outbox
+// is empty. A connection that keeps up costs no goroutine, and one that is slow
+// costs one while it is slow.
+//
+// Frames leave the outbox in this order: the pending answers, which were reported
+// as written long ago (see conn_coalesce.go), one pong, control frames, a close
+// frame, then the queued messages as they came. After a close frame nothing is sent.
+
+// outbox holds the frames that were left for the holder of a Conn's out.lock. A
+// Conn has one only while there is something in it.
+type outbox struct {
+	mu sync.Mutex // guards all below; the only lock that is taken after out.lock
+
+	c     *Conn // whose outbox it is, nil in the pool
+	pong  controlFrame
+	ping  bool         // keepalive's
+	close controlFrame // the answer to the peer's, or to what the peer did wrong
+	queue messageQueue
+
+	// What the holder has taken out and the transport has not taken yet.
+	sendingMessages int
+	sendingBytes    int
+	sendingClose    bool
+	draining        bool      // by a goroutine
+	moved           time.Time // when the transport took some of it, while draining
+
+	timer *time.Timer // calls queueExpired; nil if it need not
+}
+
+// A controlFrame is a control frame's payload, if there is one.
+type controlFrame struct {
+	present bool
+	length  uint8
+	payload [maxControlPayload]byte
+}
+
+func (f *controlFrame) set(payload []byte) {
+	f.present, f.length = true, uint8(copy(f.payload[:], payload))
+}
+
+var outboxes = sync.Pool{New: func() any { return new(outbox) }}
+
+// lockOutbox returns c's outbox, locked. If c has none, it gets one, or nil is
+// returned if make is false.
+func (c *Conn) lockOutbox(make bool) *outbox {
+	for {
+		box := c.out.box.Load()
+		if box == nil {
+			if !make {
+				return nil
+			}
+			box = outboxes.Get().(*outbox)
+			box.mu.Lock()
+			box.c = c
+			if c.out.box.CompareAndSwap(nil, box) {
+				return box
+			}
+			box.c = nil
+			box.mu.Unlock()
+			outboxes.Put(box)
+			continue
+		}
+		box.mu.Lock()
+		if c.out.box.Load() == box {
+			return box
+		}
+		box.mu.Unlock() // it went back to the pool meanwhile
+	}
+}
+
+// unlock unlocks the outbox, and takes it from its Conn if nothing is in it.
+func (box *outbox) unlock() {
+	if box.pong.present || box.ping || box.close.present || box.queue.len() > 0 || box.draining {
+		box.mu.Unlock()
+		return
+	}
+	if box.timer != nil {
+		box.timer.Stop()
+		box.timer = nil
+	}
+	box.c.out.box.Store(nil)
+	box.c = nil
+	box.sendingMessages, box.sendingBytes, box.sendingClose = 0, 0, false
+	box.queue.reset()
+	box.mu.Unlock()
+	outboxes.Put(box)
+}
+
+// leavePong answers a ping. Only the latest ping needs an answer (RFC 6455
+// section 5.5.3).
+func (c *Conn) leavePong(payload []byte) {
+	box := c.lockOutbox(true)
+	box.pong.set(payload)
+	box.mu.Unlock()
+	c.leave()
+}
+
+// leavePing sends keepalive's ping.
+func (c *Conn) leavePing() {
+	box := c.lockOutbox(true)
+	box.ping = true
+	box.mu.Unlock()
+	c.leave()
+}
+
+// leaveClose sends a close frame as soon as the frame under way is sent. If one
+// was left before, that one counts.
+func (c *Conn) leaveClose(payload []byte) {
+	box := c.lockOutbox(true)
+	if !box.close.present && !box.sendingClose {
+		box.close.set(payload)
+	}
+	box.mu.Unlock()
+	c.leave()
+}
+
+// leave has the outbox sent: by the holder of out.lock, or by the caller if
+// there is none. It waits for neither the holder nor the peer.
+func (c *Conn) leave() {
+	if c.out.lock.leave() {
+		c.emptyAndUnlock()
+	}
+}
+
+// unlockWrite gives out.lock back. Everything that was left for its holder is sent
+// first, or is given to a goroutine together with the lock.
+func (c *Conn) unlockWrite() {
+	if c.out.writing || !c.out.lock.state.CompareAndSwap(lockHeld, lockFree) {
+		c.unlockSlow()
+	}
+}
+
+func (c *Conn) unlockSlow() {
+	if c.out.writing {
+		c.out.writing = false
+		c.endWriting(fmt.Errorf("websocket: write: %T panicked", c.nc))
+	}
+	for !c.out.lock.release() {
+		if !c.empty() {
+			return
+		}
+	}
+}
+
+// emptyAndUnlock is unlockWrite for a holder that knows of something in the
+// outbox.
+func (c *Conn) emptyAndUnlock() {
+	if c.empty() {
+		c.unlockWrite()
+	}
+}
+
+// empty sends one buffer from the outbox, as far as the transport takes it at
+// once. It reports false if the rest went to a goroutine, together with
+// out.lock. Its caller holds that lock.
+func (c *Conn) empty() (stillHolder bool) {
+	if c.out.err == nil && c.flags.has(flagClosed) {
+		c.writeFailed(net.ErrClosed, true)
+	}
+	if c.out.err != nil {
+		c.dropOutbox()
+		return true
+	}
+	return c.dispatch(c.gather())
+}
+
+// A batch is what is sent in one go.
+type batch struct {
+	buf      *[bufferSize]byte // in which small lies
+	small    []byte            // frames that were put together
+	large    []byte            // a frame behind them that was not copied
+	deflated *[]byte           // in which large lies, if that was compressed
+
+	closing bool // the last frame is a close frame
+	more    bool // something is left in the outbox
+}
+
+// gather takes a batch out of the outbox. Its caller holds out.lock.
+func (c *Conn) gather() batch {
+	b := c.newBatch()
+	c.takeControls(&b)
+	for !b.closing && b.large == nil && len(b.small) <= holdLimit {
+		m, more, ok := c.takeMessage()
+		if !ok {
+			break
+		}
+		b.more, b.closing = more, m.op == opClose
+		c.addFrame(&b, m)
+	}
+	return b
+}
+
+// newBatch begins a batch with the pending answers.
+func (c *Conn) newBatch() (b batch) {
+	if c.out.pending != nil {
+		b.buf, b.small = c.out.takePending()
+	}
+	return b
+}
+
+// takeControls puts the control frames that were left behind the pending answers.
+func (c *Conn) takeControls(b *batch) {
+	box := c.lockOutbox(false)
+	if box == nil {
+		return
+	}
+	start := len(b.small)
+	if box.pong.present {
+		c.addControl(b, opPong, box.pong.payload[:box.pong.length])
+	}
+	if box.ping {
+		c.addControl(b, opPing, nil)
+	}
+	if box.close.present {
+		c.addControl(b, opClose, box.close.payload[:box.close.length])
+		b.closing, box.sendingClose = true, true
+	}
+	box.pong.present, box.ping, box.close.present = false, false, false
+	box.mu.Unlock()
+	for frames := b.small[start:]; len(frames) > 0; { // a Trace may use the outbox
+		frames = frames[c.traceFrameBytes(frames):]
+	}
+}
+
+func (c *Conn) addControl(b *batch, op opcode, payload []byte) {
+	b.useBuffer()
+	b.small = c.appendFrame(b.small, op, payload)
+}
+
+// takeMessage takes the next message from the queue, and reports whether it was
+// not the last.
+func (c *Conn) takeMessage() (m queuedMessage, more, ok bool) {
+	box := c.lockOutbox(false)
+	if box == nil {
+		return m, false, false
+	}
+	defer box.mu.Unlock()
+	messageOpen := c.out.writer != nil
+	if m, ok = box.queue.take(messageOpen); !ok {
+		return m, false, false
+	}
+	box.sendingClose = m.op == opClose
+	if !m.op.isControl() {
+		box.sendingMessages++
+		box.sendingBytes += m.size()
+	}
+	return m, box.queue.ready(messageOpen), true
+}
+
+// addFrame puts m's frame behind the others of b: into the buffer if it fits,
+// and if more is to come.
+func (c *Conn) addFrame(b *batch, m queuedMessage) {
+	frame, deflated := c.frameOf(m)
+	c.traceFrameBytes(frame)
+	if b.buf == nil && !b.more {
+		b.large, b.deflated = frame, deflated
+		return
+	}
+	if b.useBuffer(); len(frame) > cap(b.small)-len(b.small) {
+		b.large, b.deflated = frame, deflated
+		return
+	}
+	b.small = append(b.small, frame...)
+	if deflated != nil {
+		putDeflateBuffer(deflated)
+	}
+}
+
+func (b *batch) useBuffer() {
+	if b.buf == nil {
+		b.buf = getBuffer()
+		b.small = b.buf[:0]
+	}
+}
+
+// dispatch sends b without waiting. It reports false if the rest went to a
+// goroutine, together with out.lock.
+func (c *Conn) dispatch(b batch) (stillHolder bool) {
+	if len(b.small)+len(b.large) == 0 {
+		c.batchSent(b)
+		return true
+	}
+	if c.raw != nil {
+		done, err := c.attempt(&b)
+		if err != nil {
+			b.recycle()
+			c.writeFailed(err, true)
+			return true
+		}
+		if done {
+			if c.batchSent(b); !b.more || c.out.err != nil {
+				return true
+			}
+			b = batch{}
+		}
+	}
+	c.startDraining(c.lockOutbox(true), b)
+	return false
+}
+
+// startDraining gives b and out.lock to a goroutine, and unlocks box.
+func (c *Conn) startDraining(box *outbox, b batch) {
+	box.draining, box.moved = true, time.Now()
+	box.watch()
+	box.mu.Unlock()
+	go c.drain(b)
+}
+
+// attempt writes b as far as the socket takes it at once, and takes that from b.
+func (c *Conn) attempt(b *batch) (done bool, err error) {
+	for _, p := range []*[]byte{&b.small, &b.large} {
+		if len(*p) == 0 {
+			continue
+		}
+		n, err := c.tryWrite(*p)
+		*p = (*p)[n:]
+		if err != nil || len(*p) > 0 {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// batchSent ends b, all of which the transport has taken.
+func (c *Conn) batchSent(b batch) {
+	b.recycle()
+	if box := c.lockOutbox(false); box != nil {
+		box.sendingMessages, box.sendingBytes = 0, 0
+		box.unlock()
+	}
+	if b.closing {
+		c.endWriting(ErrCloseSent)
+	}
+}
+
+func (b *batch) recycle() {
+	if b.buf != nil {
+		putBuffer(b.buf)
+	}
+	if b.deflated != nil {
+		putDeflateBuffer(b.deflated)
+	}
+}
+
+// drain sends b and then everything that lies in the outbox. It has got out.lock
+// from its caller, and gives it back.
+//
+// The user's deadline for writes does not count here: nobody's call is under way.
+// QueueTimeout bounds the wait instead, and keepalive.
+func (c *Conn) drain(b batch) {
+	defer func() {
+		if v := recover(); v != nil { // a Trace function's, or the transport's
+			c.out.writing = false
+			c.endWriting(fmt.Errorf("websocket: panic while writing: %v", v))
+			c.stopDraining()
+			c.unlockWrite()
+			c.Close()
+		}
+	}()
+	c.deadlines.lift(writeSide, c.nc.SetWriteDeadline)
+	behind := c.queueEnd()
+	for c.out.err == nil {
+		if err := c.sendBatch(b); err != nil {
+			b.recycle()
+			c.writeFailed(err, true)
+			break
+		}
+		c.batchSent(b)
+		if c.out.lock.isContended() && c.passedOn(behind) {
+			return
+		}
+		if !c.out.lock.isContended() {
+			behind = c.queueEnd()
+		}
+		if b = c.gather(); len(b.small)+len(b.large) == 0 {
+			break
+		}
+	}
+	c.stopDraining()
+	c.unlockWrite()
+}
+
+// stopDraining ends the time in which a goroutine has out.lock.
+func (c *Conn) stopDraining() {
+	c.deadlines.unlift(writeSide, c.nc.SetWriteDeadline)
+	if c.out.err != nil {
+		c.dropOutbox()
+	}
+	if box := c.lockOutbox(false); box != nil {
+		box.draining = false
+		box.unlock()
+	}
+}
+
+// queueEnd returns the number of the message that will be queued next.
+func (c *Conn) queueEnd() (next uint64) {
+	if box := c.lockOutbox(false); box != nil {
+		next = box.queue.end()
+		box.mu.Unlock()
+	}
+	return next
+}
+
+// passedOn gives out.lock to the first of those who wait for it, if all messages
+// before number behind were sent: these came first. Else messages that are queued
+// all the time could hold up a call of WriteMessage for ever. It passes on, too,
+// that there is something left.
+func (c *Conn) passedOn(behind uint64) bool {
+	box := c.lockOutbox(false)
+	if box == nil {
+		return false
+	}
+	urgent := box.pong.present || box.ping || box.close.present
+	sent := box.queue.len() == 0 || box.queue.first >= behind
+	box.mu.Unlock()
+	if urgent || !sent {
+		return false
+	}
+	c.stopDraining()
+	c.out.lock.leave() // held, so this sets the mark
+	if c.out.lock.handOver(true) {
+		return true
+	}
+	// Whoever waited has given up.
+	if box := c.lockOutbox(false); box != nil {
+		box.draining = true
+		box.mu.Unlock()
+	}
+	c.deadlines.lift(writeSide, c.nc.SetWriteDeadline)
+	return false
+}
+
+// drainPiece is how much is written before the progress is noted.
+const drainPiece = 64 << 10
+
+// sendBatch writes b, waiting for the transport.
+func (c *Conn) sendBatch(b batch) error {
+	for _, p := range [][]byte{b.small, b.large} {
+		for len(p) > 0 {
+			n, err := c.send(p[:min(len(p), drainPiece)])
+			if err != nil {
+				return err
+			}
+			p = p[n:]
+			if box := c.lockOutbox(false); box != nil {
+				box.moved = time.Now()
+				box.mu.Unlock()
+			}
+		}
+	}
+	return nil
+}
+
+// watch has queueExpired called in time.
+func (box *outbox) watch() {
+	if timeout := box.c.settings.Load().queueTimeout; timeout > 0 && box.timer == nil {
+		box.timer = time.AfterFunc(timeout, box.c.queueExpired)
+	}
+}
+
+// queueExpired gives the peer up if something in the outbox has waited for
+// QueueTimeout.
+func (c *Conn) queueExpired() {
+	box := c.lockOutbox(false)
+	if box == nil {
+		return // it was emptied meanwhile
+	}
+	since := box.queue.since()
+	if box.draining && (since.IsZero() || box.moved.Before(since)) {
+		since = box.moved
+	}
+	wait := time.Until(since.Add(c.settings.Load().queueTimeout))
+	switch {
+	case since.IsZero():
+		box.timer = nil
+	case wait > 0 && box.timer != nil:
+		box.timer.Reset(wait)
+	}
+	box.mu.Unlock()
+	if !since.IsZero() && wait <= 0 {
+		c.flags.set(flagTooSlow)
+		c.closeNow()
+	}
+}
+
+// dropOutbox empties the outbox of a connection that can send nothing more, and
+// reports the messages. Its caller holds out.lock.
+func (c *Conn) dropOutbox() {
+	box := c.lockOutbox(false)
+	if box == nil {
+		return
+	}
+	messages, bytes := box.queue.len()+box.sendingMessages, box.queue.bytes+box.sendingBytes
+	messages -= box.queue.controls
+	box.pong.present, box.ping, box.close.present = false, false, false
+	box.sendingMessages, box.sendingBytes = 0, 0
+	box.queue.reset()
+	box.unlock()
+	c.traceDropped(messages, bytes)
+}
+
+// isSendingClose reports whether a goroutine is sending a close frame, or will.
+func (c *Conn) isSendingClose() bool {
+	box := c.lockOutbox(false)
+	if box == nil {
+		return false
+	}
+	defer box.mu.Unlock()
+	return box.draining && (box.close.present || box.sendingClose)
+}

@@ -1,0 +1,370 @@
+package websocket
+
+import (
+	"errors"
+	"time"
+)
+
+// Queued messages: writing without waiting for the peer. A server that sends the
+// same to many peers, or a goroutine that has other things to do, must not be held
+// up by one peer that does not read. Enqueue sends what the transport takes at
+// once and keeps the rest in the outbox, in order with all other writes.
+//
+// What waits is bounded twice: by QueueLimit in bytes, as memory is what a slow
+// peer costs, and by QueueTimeout in age, as a peer that is too far behind is
+// better off when it connects again. A limit in messages would cut off healthy
+// peers in a burst of small ones.
+
+// ErrQueueFull is returned by Enqueue and its kin if the message would make more
+// wait for the peer than QueueLimit allows. Nothing of the message is sent, and
+// the connection can be used further.
+var ErrQueueFull = errors.New("websocket: the queue for a slow peer is full (see QueueLimit)")
+
+// ErrQueueTimeout is returned by reads and writes after the peer did not take what
+// was queued for it within QueueTimeout. The transport is closed then. It is a
+// net.Error whose Timeout is true, and final.
+var ErrQueueTimeout error = queueTimeoutError{}
+
+type queueTimeoutError struct{}
+
+func (queueTimeoutError) Error() string {
+	return "websocket: the peer did not take queued messages in time (see QueueTimeout)"
+}
+func (queueTimeoutError) Timeout() bool   { return true }
+func (queueTimeoutError) Temporary() bool { return false }
+
+// A queuedMessage is a message that waits to be sent. It is compressed when it is
+// sent: messages may refer to those before them.
+type queuedMessage struct {
+	op       opcode
+	frame    []byte           // the payload, with room for a header in front
+	prepared *PreparedMessage // or this
+	key      any              // of EnqueueLatest, nil for none
+	at       time.Time        // when it was queued
+}
+
+// size returns the bytes of payload.
+func (m *queuedMessage) size() int {
+	if m.prepared != nil {
+		return len(m.prepared.payload)
+	}
+	return len(m.frame) - maxHeaderLen
+}
+
+// leastCost is what a message counts at the least for QueueLimit: the memory of a
+// queuedMessage, rounded.
+const leastCost = 64
+
+func cost(size int) int { return max(size, leastCost) }
+
+// withRoom returns a copy of payload with room for a header in front.
+func withRoom(payload []byte) []byte {
+	return append(make([]byte, maxHeaderLen, maxHeaderLen+len(payload)), payload...)
+}
+
+// messageQueue holds the messages that wait. Numbers count all messages that were
+// ever in it.
+type messageQueue struct {
+	waiting  []queuedMessage
+	first    uint64         // the number of waiting[0]
+	bytes    int            // of payload in waiting
+	cost     int            // of waiting, for QueueLimit
+	controls int            // control frames in waiting
+	latest   map[any]uint64 // key to number of the messages in waiting that have one
+}
+
+func (q *messageQueue) len() int    { return len(q.waiting) }
+func (q *messageQueue) end() uint64 { return q.first + uint64(len(q.waiting)) }
+
+// since returns when the oldest message was queued, or the zero time.
+func (q *messageQueue) since() (t time.Time) {
+	if len(q.waiting) > 0 {
+		t = q.waiting[0].at
+	}
+	return t
+}
+
+// ready reports whether take has something to take. Only control frames may come
+// between the frames of an open message (RFC 6455 section 5.4).
+func (q *messageQueue) ready(messageOpen bool) bool {
+	return len(q.waiting) > 0 && (!messageOpen || q.waiting[0].op.isControl())
+}
+
+func (q *messageQueue) take(messageOpen bool) (m queuedMessage, ok bool) {
+	if !q.ready(messageOpen) {
+		return m, false
+	}
+	return q.removeFirst(), true
+}
+
+func (q *messageQueue) removeFirst() queuedMessage {
+	m := q.waiting[0]
+	q.waiting[0] = queuedMessage{} // keep nothing of it
+	q.waiting = q.waiting[1:]
+	q.first++
+	q.bytes -= m.size()
+	q.cost -= cost(m.size())
+	if m.op.isControl() {
+		q.controls--
+	}
+	if m.key != nil {
+		delete(q.latest, m.key)
+	}
+	return m
+}
+
+func (q *messageQueue) add(m queuedMessage) {
+	if m.key != nil {
+		if q.latest == nil {
+			q.latest = make(map[any]uint64)
+		}
+		q.latest[m.key] = q.end()
+	}
+	if m.op.isControl() {
+		q.controls++
+	}
+	q.bytes += m.size()
+	q.cost += cost(m.size())
+	q.waiting = append(q.waiting, m)
+}
+
+// replace puts m in the place of the waiting message with the same key, if there
+// is one. Its age stays: the peer is not less slow for it.
+func (q *messageQueue) replace(m queuedMessage) bool {
+	number, ok := q.latest[m.key]
+	if !ok {
+		return false
+	}
+	old := &q.waiting[number-q.first]
+	q.bytes += m.size() - old.size()
+	q.cost += cost(m.size()) - cost(old.size())
+	m.at = old.at
+	*old = m
+	return true
+}
+
+func (q *messageQueue) reset() { *q = messageQueue{} }
+
+// Enqueue sends a message without waiting for the peer. It sends at once what the
+// transport takes, and queues the rest: in order with all other writes, and
+// compressed when it is sent. A call of WriteMessage goes behind what is queued,
+// and waits for it.
+//
+// It copies data if it has to keep it. It may be called by any number of
+// goroutines, also while a message of NextWriter is open: what is queued then
+// waits for its end. A nil error does not mean that the message was sent. What is
+// still queued when the connection ends is reported once to Trace.Dropped.
+//
+// If more than QueueLimit bytes would wait, Enqueue returns ErrQueueFull and has
+// done nothing. One message may pass the limit if no other waits. If the oldest
+// message waits for longer than QueueTimeout, the transport is closed, and reads
+// and writes return ErrQueueTimeout. After the connection's end the error is that
+// of the other writes.
+//
+// messageType is as in WriteMessage. Control messages are not counted: a ping or
+// a pong takes its turn in the queue, and a close message goes out before what is
+// queued, as soon as the frame under way is sent. What is queued is dropped then.
+func (c *Conn) Enqueue(messageType int, data []byte) error {
+	op := opcode(messageType)
+	switch {
+	case op == opClose:
+		return c.enqueueClose(data)
+	case op.isControl():
+		if err := checkControl(messageType, data); err != nil {
+			return err
+		}
+		return c.enqueue(queuedMessage{op: op, frame: withRoom(data)})
+	}
+	if _, err := dataOpcode(messageType); err != nil {
+		return err
+	}
+	if done, err := c.enqueueNow(op, data); done {
+		return err
+	}
+	return c.enqueue(queuedMessage{op: op, frame: withRoom(data)})
+}
+
+// EnqueuePrepared is Enqueue for a prepared message, which is shared and not
+// copied.
+func (c *Conn) EnqueuePrepared(pm *PreparedMessage) error {
+	switch {
+	case pm.op == opClose:
+		return c.enqueueClose(pm.payload)
+	case pm.op.isControl():
+		return c.Enqueue(int(pm.op), pm.payload)
+	}
+	return c.enqueue(queuedMessage{op: pm.op, prepared: pm})
+}
+
+// EnqueueLatest is EnqueuePrepared for state that supersedes the state before,
+// such as a price. If a message with the same key still waits, pm takes its place
+// in the queue, and the limit does not count. It reports whether that was so. The
+// key must be comparable, and not nil.
+func (c *Conn) EnqueueLatest(key any, pm *PreparedMessage) (replaced bool, err error) {
+	if pm.op.isControl() {
+		return false, errors.New("websocket: EnqueueLatest is for TextMessage and BinaryMessage")
+	}
+	m := queuedMessage{op: pm.op, prepared: pm, key: key}
+	if box := c.lockOutbox(false); box != nil {
+		replaced = box.queue.replace(m)
+		box.mu.Unlock()
+	}
+	if replaced {
+		return true, nil
+	}
+	return false, c.enqueue(m)
+}
+
+// MakeRoom drops the oldest queued messages, as many as it takes for one of size
+// bytes to be queued within QueueLimit, and reports how many these were. Trace.Dropped
+// is told of them.
+func (c *Conn) MakeRoom(size int) (dropped int) {
+	box := c.lockOutbox(false)
+	if box == nil {
+		return 0
+	}
+	limit, bytes := c.queueLimit(), 0
+	for box.queue.len() > 0 && !box.hasRoom(size, limit) {
+		if m := box.queue.removeFirst(); !m.op.isControl() {
+			dropped++
+			bytes += m.size()
+		}
+	}
+	box.mu.Unlock()
+	c.traceDropped(dropped, bytes)
+	return dropped
+}
+
+// Queued returns how many messages wait for the peer, with how many bytes of
+// payload, and for how long the oldest has waited. Messages that the transport has
+// taken a part of count whole.
+func (c *Conn) Queued() (messages, bytes int, age time.Duration) {
+	box := c.lockOutbox(false)
+	if box == nil {
+		return 0, 0, 0
+	}
+	defer box.mu.Unlock()
+	messages = box.queue.len() - box.queue.controls + box.sendingMessages
+	if since := box.queue.since(); !since.IsZero() {
+		age = time.Since(since)
+	}
+	return messages, box.queue.bytes + box.sendingBytes, age
+}
+
+func (c *Conn) queueLimit() int {
+	return c.settings.Load().queueLimit
+}
+
+// hasRoom reports whether a message of size bytes may be queued.
+func (box *outbox) hasRoom(size, limit int) bool {
+	waiting := box.queue.cost + box.sendingBytes
+	return waiting == 0 || limit < 0 || cost(size) <= limit-waiting
+}
+
+// enqueueNow sends an uncompressed message that nothing is in front of. It reports
+// false if the message has to be queued.
+func (c *Conn) enqueueNow(op opcode, data []byte) (done bool, err error) {
+	if c.raw == nil || len(data) > copyLimit || !c.out.lock.tryLock() {
+		return false, nil
+	}
+	if c.out.err != nil || c.out.writer != nil || c.deflate.wants(len(data)) {
+		err = c.out.err
+		c.unlockWrite()
+		return err != nil, err
+	}
+	b := c.newBatch()
+	b.useBuffer()
+	start := len(b.small)
+	b.small = c.appendFrame(b.small, op, data)
+	c.traceFrameBytes(b.small[start:])
+	return true, c.sendNow(b, len(data))
+}
+
+// sendNow sends b, in which a message of size bytes is the last one, and gives
+// out.lock back.
+func (c *Conn) sendNow(b batch, size int) error {
+	rest := b
+	if done, err := c.attempt(&rest); err != nil || done {
+		b.recycle()
+		if err != nil {
+			err = c.writeFailed(err, true)
+		}
+		c.unlockWrite()
+		return err
+	}
+	box := c.lockOutbox(true)
+	box.sendingMessages, box.sendingBytes = 1, size
+	c.startDraining(box, rest)
+	return nil
+}
+
+// enqueue sends m, or queues it.
+func (c *Conn) enqueue(m queuedMessage) error {
+	if c.out.lock.tryLock() {
+		if err := c.out.err; err != nil {
+			c.unlockWrite()
+			return err
+		}
+		if c.raw != nil && c.out.writer == nil && !m.op.isControl() {
+			b := c.newBatch()
+			c.addFrame(&b, m)
+			return c.sendNow(b, m.size())
+		}
+		err := c.put(m)
+		c.emptyAndUnlock()
+		return err
+	}
+	if err := c.put(m); err != nil {
+		return err
+	}
+	c.leave()
+	return nil
+}
+
+// put queues m if there is room for it.
+func (c *Conn) put(m queuedMessage) error {
+	box := c.lockOutbox(true)
+	defer box.unlock()
+	if box.close.present || box.sendingClose {
+		return ErrCloseSent
+	}
+	if !m.op.isControl() && !box.hasRoom(m.size(), c.queueLimit()) {
+		return ErrQueueFull
+	}
+	m.at = time.Now()
+	box.queue.add(m)
+	box.watch()
+	return nil
+}
+
+// enqueueClose is Enqueue for a close message.
+func (c *Conn) enqueueClose(payload []byte) error {
+	if err := checkControl(CloseMessage, payload); err != nil {
+		return err
+	}
+	c.leaveClose(payload)
+	return nil
+}
+
+// enqueueCloseLast sends a close frame behind what is queued.
+func (c *Conn) enqueueCloseLast(payload []byte) {
+	c.enqueue(queuedMessage{op: opClose, frame: withRoom(payload)})
+}
+
+// frameOf returns m's frame, and the buffer in which it lies if that is to go back
+// to deflateBuffers. Its caller holds out.lock.
+func (c *Conn) frameOf(m queuedMessage) (frame []byte, deflated *[]byte) {
+	if m.prepared != nil && !c.client {
+		return c.preparedFrame(m.prepared), nil
+	}
+	payload := m.frame
+	if m.prepared != nil {
+		payload = withRoom(m.prepared.payload)
+	}
+	if !m.op.isControl() && c.deflate.wants(len(payload)-maxHeaderLen) {
+		if frame, deflated = c.deflatedFrame(m.op, payload[maxHeaderLen:]); frame != nil {
+			return frame, deflated
+		}
+	}
+	return c.buildFrame(payload, frameHeader{frameBits: frameBits{fin: true}, opcode: m.op}), nil
+}
