@@ -1,7 +1,3 @@
-//go:build outbox
-
-// The line above goes once Enqueue is there.
-
 package websocket
 
 import (
