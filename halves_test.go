@@ -81,6 +81,7 @@ type halfCase struct {
 	stuck  chan error     // the result of what is blocked; nil if nothing is
 	open   io.WriteCloser // the message that is not closed
 	first  []string       // what the peer reads first
+	may    []string       // what may come behind that, or its beginning
 	filled int            // messages that fill has sent
 	retry  bool           // the state could not be reached
 	later  chan error     // the result of a write after the end
@@ -348,7 +349,11 @@ func (h *halfCase) flood(longer int) (n int) {
 // (section 5.5.1).
 func (h *halfCase) wantLast(frame string) {
 	if h.open == nil {
-		h.wantWire(append(slices.Clone(h.first), frame))
+		var ways [][]string
+		for n := range len(h.may) + 1 {
+			ways = append(ways, append(slices.Concat(h.first, h.may[:n]), frame))
+		}
+		h.wantWire(ways...)
 		return
 	}
 	result := make(chan error, 1)
@@ -374,7 +379,7 @@ type halfEvent struct {
 	run     func(h *halfCase)
 }
 
-// pulls are the styles in which the program reads, and so is told of timeouts.
+// halfPulls is for the styles in which the program reads, and so is told of timeouts.
 func halfPulls(k halfKind) bool { return k.style != "OnMessage" }
 
 func halfContext(k halfKind) bool { return k.style == "ReadMessageContext" }
