@@ -459,3 +459,42 @@ func TestEnqueueWithoutGoroutine(t *testing.T) {
 		t.Errorf("%d goroutines, %d before", most, before)
 	}
 }
+
+// WriteMessage and Shutdown go behind what is queued, also if that is just being handed over to a
+// goroutine, because the socket takes nothing. Luck decides about it, so it is tried many times.
+func TestEnqueueOrder(t *testing.T) {
+	write := func(h *halfCase) error { return h.c.WriteMessage(TextMessage, []byte("last")) }
+	for _, tt := range []struct {
+		name string
+		last func(h *halfCase) error
+		wire string
+	}{
+		{"WriteMessage", write, "text last"},
+		{"NextWriter", func(h *halfCase) error { return writeInPieces(h.c, []byte("last")) }, "text last"},
+		{"close frame", func(h *halfCase) error {
+			return h.c.Shutdown(context.Background(), CloseNormalClosure, "")
+		}, "close 1000"},
+	} {
+		row := halfRow{run: func(h *halfCase) {
+			if h.fill(); h.retry {
+				return
+			}
+			h.enqueue("q1", "q2")
+			go tt.last(h)
+			time.Sleep(halfSettle / 5)
+			h.wantWire(append(slices.Clone(h.first), "text q1", "text q2", tt.wire))
+		}}
+		t.Run(tt.name, func(t *testing.T) {
+			var wg sync.WaitGroup
+			defer wg.Wait()
+			for i := range 100 {
+				kind := halfKind{"tcp", i%2 == 0, "ReadMessage"}
+				wg.Go(func() {
+					for _, err := range row.try(kind) {
+						t.Errorf("%v: %s", kind, err)
+					}
+				})
+			}
+		})
+	}
+}

@@ -278,8 +278,12 @@ func TestFault7FirstComeFirstServed(t *testing.T) {
 		var got []string
 		read := make(chan bool)
 		go func() {
-			for m := range client.Messages() {
-				got = append(got, string(m.Data))
+			for {
+				_, p, err := client.ReadMessage()
+				if err != nil {
+					break
+				}
+				got = append(got, string(p))
 			}
 			close(read)
 		}()
