@@ -30,10 +30,17 @@ func atOnce() time.Duration {
 }
 
 const (
-	halfSettle  = 50 * time.Millisecond // enough for a write to fill the kernel's buffers
-	halfAtLast  = 10 * time.Second      // bounds what is not about time
-	halfGoodbye = time.Second           // that crypto/tls takes to close, if the peer does not read
+	halfAtLast  = 10 * time.Second // bounds what is not about time
+	halfGoodbye = time.Second      // that crypto/tls takes to close, if the peer does not read
 )
+
+// halfSettle is enough for what happens without waiting to be over.
+var halfSettle = func() time.Duration {
+	if raceEnabled() {
+		return 200 * time.Millisecond
+	}
+	return 50 * time.Millisecond
+}()
 
 // A halfKind is a kind of connection: a column of the matrix.
 type halfKind struct {
@@ -273,6 +280,10 @@ var halfStates = []halfState{
 func (h *halfCase) block(data []byte) {
 	h.stuck = make(chan error, 1)
 	go func() { h.stuck <- h.c.WriteMessage(BinaryMessage, data) }()
+	if h.kind.transport != "pipe" {
+		h.peer.nc.SetReadDeadline(time.Now().Add(halfAtLast))
+		h.peer.r.Peek(1) // it has begun
+	}
 	time.Sleep(halfSettle)
 	h.first = []string{rawMessage(opBinary, nil, int64(len(data)))}
 }
@@ -386,7 +397,7 @@ func halfContext(k halfKind) bool { return k.style == "ReadMessageContext" }
 
 func halfServes(k halfKind) bool { return !k.client }
 
-func halfKeepalive(o *rawOptions) { o.ping, o.pong = 200*time.Millisecond, 200*time.Millisecond }
+func halfKeepalive(o *rawOptions) { o.ping, o.pong = 4*halfSettle, 4*halfSettle }
 
 var halfEvents = []halfEvent{
 	{name: "message", run: func(h *halfCase) {
@@ -426,14 +437,14 @@ var halfEvents = []halfEvent{
 			return
 		}
 		h.wantGot("a")
-		h.wantPongs(h.first, "pong 99", 3)
+		h.wantPongs(h.first, "pong 99", 10)
 		h.first = nil
 		h.goesOn()
 	}},
 	{name: "close", run: func(h *halfCase) {
 		h.peer.sendClose(4000)
 		h.wantEnd("a CloseError with 4000", func(err error) bool { return IsCloseError(err, 4000) })
-		time.Sleep(halfSettle / 5) // with OnMessage nobody tells when it was read
+		h.letRead()
 		h.isOver("close 4000")
 	}},
 	{name: "violation", run: func(h *halfCase) {
@@ -442,7 +453,7 @@ var halfEvents = []halfEvent{
 			e, ok := errors.AsType[*ProtocolError](err)
 			return ok && e.Code == CloseProtocolError
 		})
-		time.Sleep(halfSettle / 5)
+		h.letRead()
 		h.isOver("close 1002")
 	}},
 	{name: "read deadline", only: halfPulls, run: func(h *halfCase) {
@@ -488,7 +499,7 @@ var halfEvents = []halfEvent{
 		for i := 0; i < 20 && len(h.errs) == 0; i++ {
 			h.peer.sendText("a", "b")
 			h.wantGot("a", "b")
-			time.Sleep(30 * time.Millisecond)
+			time.Sleep(halfSettle / 2)
 		}
 	}},
 	{name: "Shutdown, its context ends", run: func(h *halfCase) {
@@ -549,6 +560,13 @@ func (h *halfCase) write(what string, f func() error, wire ...string) {
 	}
 }
 
+// letRead waits until the peer's last frame was read: with OnMessage, nobody tells.
+func (h *halfCase) letRead() {
+	if h.kind.style == "OnMessage" {
+		time.Sleep(halfSettle)
+	}
+}
+
 // isOver says that the connection ends with this close frame of ours.
 func (h *halfCase) isOver(frame string) {
 	if h.open == nil {
@@ -596,8 +614,7 @@ func (h *halfCase) answersClose(what, frame string, result <-chan error) {
 func (h *halfCase) acceptsClose(what string, result <-chan error) {
 	h.peer.sendClose(CloseNormalClosure)
 	if h.kind.client {
-		time.Sleep(halfSettle / 5)
-		h.peer.socket.Close() // the server closes first (section 7.1.1)
+		h.peer.finish() // the server closes first (section 7.1.1)
 	}
 	if h.kind.style != "OnMessage" {
 		within(h.ends, atOnce())
@@ -695,10 +712,15 @@ func runHalves(t *testing.T, rows []halfRow) {
 				return
 			}
 			t.Parallel()
+			together := make(chan bool, 16)
+			if raceEnabled() {
+				together = make(chan bool, 6)
+			}
 			var wg sync.WaitGroup
 			for _, row := range rows {
 				if row.appliesTo(kind) {
-					wg.Go(func() { row.report(t, kind) })
+					together <- true
+					wg.Go(func() { row.report(t, kind); <-together })
 				}
 			}
 			wg.Wait()

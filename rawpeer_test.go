@@ -44,7 +44,9 @@ func newRawPeer(nc, socket net.Conn, masks bool) *rawPeer {
 	go func() {
 		defer close(p.sent)
 		for b := range p.sending {
-			if _, err := nc.Write(b); err != nil {
+			if b == nil {
+				p.endSending()
+			} else if _, err := nc.Write(b); err != nil {
 				for range p.sending {
 				}
 				return
@@ -76,6 +78,17 @@ func (p *rawPeer) sendText(texts ...string) {
 
 func (p *rawPeer) sendClose(code int) {
 	p.send(p.frame(opClose, true, string(FormatCloseMessage(code, ""))))
+}
+
+// finish ends the transport behind what is to be sent.
+func (p *rawPeer) finish() { p.sending <- nil }
+
+func (p *rawPeer) endSending() {
+	if half, ok := p.socket.(interface{ CloseWrite() error }); ok {
+		half.CloseWrite() // Close would send a RST if there is something to be read
+	} else {
+		p.socket.Close()
+	}
 }
 
 // close ends the transport at once, and the goroutine that writes.
