@@ -186,7 +186,7 @@ func (c *Conn) awaitClose(ctx context.Context) error {
 		return err
 	}
 	defer c.unlockRead()
-	c.SetReadDeadline(time.Time{})
+	c.overrideRead(time.Time{})
 	err := c.readToEnd()
 	peer, closed := errors.AsType[*CloseError](err)
 	if closed && peer.Code != CloseAbnormalClosure {
@@ -236,7 +236,7 @@ func (c *Conn) linger() {
 		}
 		half.CloseWrite()
 	}
-	c.nc.SetReadDeadline(time.Now().Add(lingerTimeout))
+	c.overrideRead(time.Now().Add(lingerTimeout))
 	buf := getBuffer()
 	defer putBuffer(buf)
 	for {

@@ -501,14 +501,11 @@ func (c *Conn) passOn(turn *writersTurn) bool {
 	return false
 }
 
-// drainPiece is how much is written before the progress is noted.
-const drainPiece = 64 << 10
-
 // sendBatch writes b, waiting for the transport.
 func (c *Conn) sendBatch(b batch) error {
 	for _, p := range [][]byte{b.small, b.large} {
 		for len(p) > 0 {
-			n, err := c.send(p[:min(len(p), drainPiece)])
+			n, err := c.send(p[:min(len(p), pieceSize)])
 			if err != nil {
 				return err
 			}

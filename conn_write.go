@@ -289,13 +289,19 @@ func (c *Conn) send(p []byte) (n int, err error) {
 	return n, err
 }
 
-// sendPieces sends p, the rest of a frame, in pieces that are counted as signs of
-// life (see keepalive.go). The frame stays one: some peers take every frame for a
-// message.
-func (c *Conn) sendPieces(p []byte, size int) (n int, err error) {
+// sendPieces sends p, the rest of a frame. A socket takes as much as it can at once.
+// The bytes that have to wait go in pieces, each of which is counted as a sign of life
+// (see keepalive.go). The frame stays one: some peers take every frame for a message.
+func (c *Conn) sendPieces(p []byte) (n int, err error) {
 	for n < len(p) && err == nil {
 		var written int
-		written, err = c.send(p[n:min(len(p), n+size)])
+		if c.raw != nil {
+			written, err = c.tryWrite(p[n:])
+			if n += written; err != nil || n == len(p) {
+				break
+			}
+		}
+		written, err = c.send(p[n:min(len(p), n+pieceSize)])
 		n += written
 	}
 	return n, err
@@ -303,15 +309,22 @@ func (c *Conn) sendPieces(p []byte, size int) (n int, err error) {
 
 // sendFrame sends a whole frame that nothing is pending in front of.
 func (c *Conn) sendFrame(frame []byte) error {
-	n, err := c.sendPieces(frame, pieceSize)
+	var n int
+	var err error
+	if len(frame) <= pieceSize {
+		n, err = c.send(frame)
+	} else {
+		n, err = c.sendPieces(frame)
+	}
 	if err != nil {
 		return c.writeFailed(err, n > 0)
 	}
 	return nil
 }
 
-// pieceSize is how much of a large frame is written before the progress is noted.
-const pieceSize = 128 << 10
+// pieceSize is how much of a large frame is written before the progress is noted, if
+// the transport makes a writer wait.
+const pieceSize = 32 << 10
 
 // writeLarge writes a frame that is not copied, or not at once.
 func (c *Conn) writeLarge(h frameHeader, payload []byte) error {
@@ -359,12 +372,15 @@ type vector struct {
 	buffers net.Buffers
 }
 
+// vectorSize is how much payload goes out in one call with the header.
+const vectorSize = 128 << 10
+
 var vectorPool = sync.Pool{New: func() any { return new(vector) }}
 
 // writeVectored writes a frame without copying its payload: the header and the
 // first piece in one call.
 func (c *Conn) writeVectored(h frameHeader, payload []byte) error {
-	first := min(len(payload), pieceSize)
+	first := min(len(payload), vectorSize)
 	v := vectorPool.Get().(*vector)
 	v.slices[0], v.slices[1] = appendHeader(v.header[:0], h), payload[:first]
 	v.buffers = v.slices[:]
@@ -375,7 +391,7 @@ func (c *Conn) writeVectored(h frameHeader, payload []byte) error {
 	vectorPool.Put(v)
 	c.took(int(written))
 	if err == nil {
-		_, err = c.sendPieces(payload[first:], pieceSize)
+		_, err = c.sendPieces(payload[first:])
 	}
 	if err != nil {
 		return c.writeFailed(err, written > 0)

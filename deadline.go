@@ -126,6 +126,15 @@ func (c *Conn) overrideWrite(t time.Time) (restoreWrite func()) {
 	}
 }
 
+// overrideRead makes t the transport's deadline for reads for good, whatever the
+// user's is: nobody else will read.
+func (c *Conn) overrideRead(t time.Time) {
+	c.deadlines.mu.Lock()
+	defer c.deadlines.mu.Unlock()
+	c.deadlines.override(readSide)
+	c.nc.SetReadDeadline(t)
+}
+
 // liftWrite makes the transport's deadline for writes none until unliftWrite,
 // whatever the user's is. If the user's is none too, the transport need not be told.
 func (c *Conn) liftWrite() {
