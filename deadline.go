@@ -126,6 +126,16 @@ func (c *Conn) overrideWrite(t time.Time) (restoreWrite func()) {
 	}
 }
 
+// boundHandshake gives the opening handshake a time, until done is called. A transport
+// without deadlines is closed then.
+func (c *Conn) boundHandshake(timeout time.Duration) (done func()) {
+	if c.nc.SetDeadline(time.Now().Add(timeout)) == nil {
+		return func() {}
+	}
+	timer := time.AfterFunc(timeout, func() { c.closeNow() })
+	return func() { timer.Stop() }
+}
+
 // overrideRead makes t the transport's deadline for reads for good, whatever the
 // user's is: nobody else will read.
 func (c *Conn) overrideRead(t time.Time) {

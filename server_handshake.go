@@ -9,14 +9,13 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"time"
 )
 
 // openingHandshake reads the request on an accepted connection, and answers
 // it. All of it together, TLS included, has HandshakeTimeout.
 func (s *Server) openingHandshake(c *Conn) (*http.Request, error) {
 	if timeout := orDefault(s.HandshakeTimeout, defaultHandshakeTimeout); timeout > 0 {
-		c.nc.SetDeadline(time.Now().Add(timeout))
+		defer c.boundHandshake(timeout)()
 	}
 	state, err := handshakeTLS(c)
 	if err != nil {

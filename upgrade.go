@@ -184,7 +184,7 @@ func (u *Upgrader) answer(c *Conn, a admission) error {
 		}
 	}()
 	if timeout := orDefault(u.HandshakeTimeout, defaultHandshakeTimeout); timeout > 0 {
-		c.nc.SetDeadline(time.Now().Add(timeout))
+		defer c.boundHandshake(timeout)()
 	}
 	if err := u.respond(c, a); err != nil {
 		u.Trace.traceHandshake(nil, a.r, nil, err)
