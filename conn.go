@@ -43,6 +43,7 @@ type Conn struct {
 	deadlines deadlines
 	settings  atomic.Pointer[settings] // replaced, never changed
 	deflate   *connDeflate             // nil unless permessage-deflate was agreed on; constant
+	extras    atomic.Pointer[extras]   // nil until one of them is needed; see conn_context.go
 
 	readLock lock
 	flags    flags
@@ -57,7 +58,7 @@ type Conn struct {
 
 // flags are what all goroutines may ask and say. One word of them is shorter
 // than an atomic.Bool each, and a server has many connections that are silent:
-// a Conn is 160 octets.
+// a Conn is 184 bytes.
 type flags struct{ word atomic.Uint32 }
 
 const (

@@ -151,6 +151,6 @@ func (c *Conn) readFailed(err error) error {
 		c.in.recycle()
 	}
 	c.in = &readHalf{err: err, dead: !isHandlers && !isBroken && !isClose}
-	c.traceClosed(err)
+	c.end(err)
 	return err
 }

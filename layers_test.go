@@ -31,10 +31,10 @@ var layerRows = [][]string{
 	3: {"inbound.go", "handshake.go", "origin.go", "request.go", "response.go"},
 	4: {"deadline.go", "compress.go"},
 	5: {"conn.go", "conn_settings.go", "conn_close.go", "conn_read.go", "conn_whole.go", "conn_reader.go", "conn_frames.go", "conn_buffer.go", "conn_write.go", "conn_writer.go",
-		"wait_unix.go", "wait_other.go", "keepalive.go", "trace.go", "conn_deflate.go", "conn_coalesce.go", "conn_outbox.go", "conn_queue.go", "prepared.go", "write_unix.go", "write_other.go",
+		"wait_unix.go", "wait_other.go", "keepalive.go", "trace.go", "conn_deflate.go", "conn_coalesce.go", "conn_outbox.go", "conn_queue.go", "prepared.go", "conn_context.go", "write_unix.go", "write_other.go",
 		"conn_drive.go", "conn_drive_unix.go", "receive_linux.go", "receive_unix.go"},
 	6: {"json.go", "join.go"},
-	7: {"server.go", "server_accept.go", "server_handshake.go", "server_members.go", "upgrade.go", "upgrade_admit.go",
+	7: {"server.go", "server_accept.go", "server_handshake.go", "server_members.go", "server_events.go", "upgrade.go", "upgrade_admit.go",
 		"client.go", "client_request.go", "client_handshake.go", "proxy.go"},
 }
 

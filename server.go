@@ -47,14 +47,29 @@ type Server struct {
 	// net/http's values, but does not end.
 	Handler func(c *Conn, r *http.Request)
 
-	// OnMessage, where Handler is nil, is called for each message of each
+	// OnMessage, if Handler is nil, is called for each message of each
 	// connection, as by Conn.HandleMessages, whose rules it has to keep: data is
 	// valid until it returns, and it must not read. It is the cheapest style,
 	// for servers that answer messages: in CPU time, and in memory, as a
 	// connection that falls silent waits on a fresh goroutine (but over TLS, or
-	// where keepalive is off). A Handler that has something to do before and
-	// after calls c.HandleMessages itself.
+	// if keepalive is off).
 	OnMessage func(c *Conn, messageType int, data []byte)
+
+	// OnOpen, if not nil, is called once for each connection, before Handler or
+	// the first OnMessage, with the request that opened it. The Server does not
+	// keep the request, so what is needed of it later goes into c.SetValue. OnOpen
+	// may read and write, and may take its time. If it closes the connection by
+	// Close or Shutdown, or panics, which the peer is told by code 1011, neither
+	// Handler nor OnMessage is called.
+	OnOpen func(c *Conn, r *http.Request)
+
+	// OnClose, if not nil, is called once for each connection that OnOpen was or
+	// would have been called for, whatever ended it, a panic included. It comes
+	// last, when Handler or OnMessage have returned and the transport is closed.
+	// err is what reads return, and context.Cause of c.Context(): a *CloseError if
+	// the peer closed or answered this side's close frame. Server.Shutdown waits for
+	// OnClose.
+	OnClose func(c *Conn, err error)
 
 	// Addr is where ListenAndServe listens, "host:port". "" means ":80", for
 	// ListenAndServeTLS ":443".
@@ -182,11 +197,14 @@ func (s *Server) join(c *Conn) bool {
 	return s.members.add(c, newPingSchedule(orDefault(s.PingInterval, defaultPingInterval), s.PongTimeout))
 }
 
-// start begins with c's messages, and returns.
+// start begins with c's messages, and returns. OnOpen is called here: this
+// goroutine's stack has grown already, and ends.
 func (s *Server) start(c *Conn, r *http.Request) {
-	if s.Handler != nil {
+	switch {
+	case !s.open(c, r):
+	case s.Handler != nil:
 		go s.run(c, r)
-	} else {
+	default:
 		go s.drive(c, false)
 	}
 }
@@ -227,6 +245,7 @@ func (s *Server) drive(c *Conn, moved bool) {
 // grows for its last call costs 4 µs.
 func (s *Server) finish(c *Conn, code int, panicked any) {
 	defer s.members.remove(c) // even if Logger or Trace end the goroutine
+	defer s.tellClose(c)
 	if panicked != nil && panicked != http.ErrAbortHandler {
 		s.logPanic(c, panicked)
 	}
