@@ -92,7 +92,10 @@ func TestServerEvents(t *testing.T) {
 					c := dial(t, s)
 					defer c.Close()
 					server := <-log.opened
-					go c.HandleMessages(func(*Conn, int, []byte) {})
+					go func() {
+						c.HandleMessages(func(*Conn, int, []byte) {})
+						c.Close()
+					}()
 					tt.end(s, c, server)
 					err := log.wait(t)
 					if !tt.want(err) {
