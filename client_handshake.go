@@ -212,11 +212,8 @@ func (d *Dialer) openingHandshake(ctx context.Context, nc net.Conn, r *http.Requ
 		if agreed { // and came too late
 			resp = nil
 		}
-		c.flags.set(flagTold) // there was no connection that could end
-		if c.in != nil {
-			c.in.recycle()
-			c.in = nil
-		}
+		c.flags.set(flagCloseTraced) // there was no connection that could end
+		c.drop()
 		c.Close()
 		return nil, resp, err
 	}
@@ -258,7 +255,7 @@ func (d *Dialer) exchange(c *Conn, r *http.Request, offers []deflateOffer) (resp
 	if err == nil {
 		err = d.takeDeflate(c, resp.Header["Sec-Websocket-Extensions"], offers)
 	}
-	c.configure(settings{limit: d.ReadLimit, maxFragments: d.MaxFragments, closeTimeout: d.CloseTimeout, subprotocol: subprotocol,
+	c.configure(settings{limit: d.ReadLimit, maxFragments: clampInt32(d.MaxFragments), closeTimeout: d.CloseTimeout, subprotocol: subprotocol,
 		queueLimit: d.QueueLimit, queueTimeout: d.QueueTimeout,
 		frameSize: d.WriteBufferSize, trace: d.Trace})
 	c.coalesce = d.CoalesceWrites

@@ -197,7 +197,7 @@ func (p deflateParams) append(b []byte, o deflateOffer) []byte {
 }
 
 // orDefault reads a setting of which 0 means the default.
-func orDefault[T int | int64 | time.Duration](v, standard T) T {
+func orDefault[T int | int32 | int64 | time.Duration](v, standard T) T {
 	if v == 0 {
 		return standard
 	}

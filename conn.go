@@ -1,7 +1,6 @@
 package websocket
 
 import (
-	"context"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -34,44 +33,51 @@ const (
 // The Conn that a Server's handler gets is closed when the handler returns.
 // The one that an Upgrader returns must be closed by the caller.
 type Conn struct {
-	nc    net.Conn
-	raw   syscall.RawConn       // where nc is a socket that can be waited for; see wait_unix.go
-	ready func(fd uintptr) bool // c.tryRead, made once
+	// The transport, constant.
+	nc          net.Conn
+	raw         syscall.RawConn       // nc's, if nc is a socket that can be waited for; see conn_wait_unix.go
+	tryReadFunc func(fd uintptr) bool // c.tryRead, made once
 
-	in        *readHalf // owned by the holder of readLock; nil while nothing is in progress
-	out       writeHalf // owned by the holder of out.lock
+	// Reading: owned by the holder of readLock.
+	readLock    lock
+	client      bool       // this side is the client: it masks; constant
+	coalesce    bool       // answers may be deferred
+	flushNeeded bool       // a complete frame was there since the last flush
+	in          *readState // noInput while nothing is in progress
+	readErr     error      // why nothing more will be read; final
+
+	// Writing: owned by the holder of out.lock.
+	out writeHalf
+
+	// For both halves. Each says in its type who may change it.
 	deadlines deadlines
 	settings  atomic.Pointer[settings] // replaced, never changed
 	deflate   *connDeflate             // nil unless permessage-deflate was agreed on; constant
 	extras    atomic.Pointer[extras]   // nil until one of them is needed; see conn_context.go
+	flags     flags
+	idleTicks atomic.Int32 // keepalive's ticks since the last sign of life; see keepalive.go
 
-	readLock lock
-	flags    flags
-	silent   atomic.Int32 // ticks since something was read; see keepalive.go
-	member   member       // of a Server's list
-
-	client      bool // this side is the client: it masks; constant
-	coalesce    bool // answers may be held; owned by the holder of readLock
-	flushNeeded bool // a complete frame was there since the last flush; owned by the holder of readLock
-	discarding  bool // Shutdown reads: the application's handlers are not called any more; owned by the holder of readLock
+	// In a Server's list of connections, which owns it.
+	member member
 }
 
-// flags are what all goroutines may ask and say. One word of them is shorter
-// than an atomic.Bool each, and a server has many connections that are silent:
-// a Conn is 184 bytes.
+// flags holds booleans that any goroutine may read or set. One atomic word keeps Conn
+// small: a server has many connections, and most of them are idle.
 type flags struct{ word atomic.Uint32 }
 
 const (
-	flagClosed     uint32 = 1 << iota // Close was called
-	flagDriven                        // HandleMessages runs
-	flagMore                          // a complete frame is there to be read: writes may be deferred
-	flagFlushDue                      // a timer will send what is pending
-	flagWriteWaits                    // a write was under way at the last keepalive tick, and made no progress since
-	flagBusy                          // who reads is in a handler, or answers for itself: keepalive does not count
-	flagGaveUp                        // keepalive gave the peer up
-	flagTooSlow                       // what was queued for the peer waited for too long
-	flagTold                          // Trace.Closed was called
-	flagCold                          // before what comes next there was a silence; see conn_drive_unix.go
+	flagClosed        uint32 = 1 << iota // Close was called
+	flagTransportDead                    // reading has found the transport's end
+	flagGaveUp                           // keepalive gave the peer up
+	flagTooSlow                          // messages for the peer were queued for too long
+	flagCloseTraced                      // Trace.Closed was called
+	flagDiscarding                       // Shutdown reads: the application's handlers are not called any more
+	flagDriven                           // HandleMessages runs
+	flagBusy                             // the reader runs a handler or writes; keepalive's ticks do not count
+	flagWasIdle                          // no data arrived for at least one keepalive tick; see conn_handle_unix.go
+	flagMore                             // a complete frame is there to be read: writes may be deferred
+	flagFlushDue                         // a timer will send the pending answers
+	flagWriteWaits                       // a write was under way at the last keepalive tick, without progress since
 )
 
 // flagWrite counts, from this bit up and modulo 256, the writes that the transport
@@ -96,7 +102,7 @@ func (c *Conn) noteWrite() {
 	}
 	if c.flags.has(flagWriteWaits) {
 		c.flags.clear(flagWriteWaits)
-		c.heard()
+		c.noteActivity()
 	}
 }
 
@@ -108,8 +114,8 @@ func (f *flags) set(flag uint32) (before bool) { return f.word.Or(flag)&flag != 
 
 // member is a connection's place in the list of its Server, which owns it.
 type member struct {
-	index int32
-	ready bool // the opening handshake is done
+	index         int32
+	handshakeDone bool
 }
 
 // bufferSize is the size of all pooled buffers: one read takes several frames
@@ -124,7 +130,7 @@ func putBuffer(b *[bufferSize]byte) { bufferPool.Put(b) }
 // newConn makes a connection of a transport whose opening handshake is, or is
 // about to be, done.
 func newConn(nc net.Conn, client bool) *Conn {
-	c := &Conn{nc: nc, client: client}
+	c := &Conn{nc: nc, client: client, in: noInput}
 	c.settings.Store(&standardSettings)
 	c.initWait()
 	return c
@@ -161,44 +167,3 @@ func (c *Conn) SetReadDeadline(t time.Time) error { return c.deadlines.setRead(c
 // be repeated; after a frame was cut short no further one can be sent, and all
 // writes return the same error. On TLS every write that gave up is the last.
 func (c *Conn) SetWriteDeadline(t time.Time) error { return c.deadlines.setWrite(c.nc, t) }
-
-// ReadMessageContext is ReadMessage for as long as ctx lasts. When ctx ends
-// first, it returns ctx's error and nothing is lost: the next read goes on.
-func (c *Conn) ReadMessageContext(ctx context.Context) (messageType int, p []byte, err error) {
-	if err := c.readLock.lock(ctx, time.Time{}); err != nil {
-		return noMessage, nil, err
-	}
-	defer c.readLock.unlock()
-	if err := ctx.Err(); err != nil {
-		return noMessage, nil, err
-	}
-	restore := c.deadlines.untilDone(ctx, readSide, c.nc.SetReadDeadline)
-	messageType, p, err = c.appendMessage(nil, c.await())
-	if restore() && isTimeout(err) {
-		err = ctx.Err()
-	}
-	return messageType, p, err
-}
-
-// WriteMessageContext is WriteMessage for as long as ctx lasts, for TextMessage
-// and BinaryMessage. When ctx ends before the first octet is sent, the
-// connection remains usable.
-func (c *Conn) WriteMessageContext(ctx context.Context, messageType int, data []byte) error {
-	op, err := dataOpcode(messageType)
-	if err != nil {
-		return err
-	}
-	if err := c.lockForMessage(ctx); err != nil {
-		return err
-	}
-	defer c.unlockWrite()
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	restore := c.deadlines.untilDone(ctx, writeSide, c.nc.SetWriteDeadline)
-	err = c.writeData(op, data)
-	if restore() && isTimeout(err) {
-		err = ctx.Err()
-	}
-	return err
-}

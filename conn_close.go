@@ -145,8 +145,8 @@ func (c *Conn) readEnded() (err error, dead bool) {
 	if !c.readLock.tryLock() {
 		return nil, false // somebody reads
 	}
-	defer c.readLock.unlock()
-	return c.readErr(), c.in != nil && c.in.dead
+	defer c.unlockRead()
+	return c.readErr, c.flags.has(flagTransportDead)
 }
 
 // finishClosed is Shutdown for a server whose peer is done: the usual end of a
@@ -189,7 +189,7 @@ func (c *Conn) awaitClose(ctx context.Context) error {
 	if err := c.readLock.lock(ctx, time.Time{}); err != nil {
 		return err
 	}
-	defer c.readLock.unlock()
+	defer c.unlockRead()
 	c.SetReadDeadline(time.Time{})
 	err := c.readToEnd()
 	peer, closed := errors.AsType[*CloseError](err)
@@ -208,12 +208,12 @@ func (c *Conn) awaitClose(ctx context.Context) error {
 
 // readToEnd reads for nobody until there is nothing more to come, and returns why.
 func (c *Conn) readToEnd() error {
-	c.discarding = true
-	if c.in != nil && c.in.reader != nil && c.in.reader.err == nil {
+	c.flags.set(flagDiscarding)
+	if c.in.reader != nil && c.in.reader.err == nil {
 		// Not io.EOF: who has read half a message must not take it for a whole one.
 		c.in.reader.err = fmt.Errorf("websocket: read: message cut short by Shutdown: %w", net.ErrClosed)
 	}
-	for c.readErr() == nil {
+	for {
 		err := c.await()
 		switch {
 		case err != nil:
@@ -226,7 +226,6 @@ func (c *Conn) readToEnd() error {
 			return c.readFailed(err)
 		}
 	}
-	return c.readErr()
 }
 
 // linger waits for the peer to close its end first. A client does so because

@@ -120,36 +120,15 @@ func (c *Conn) Flush() error {
 	return c.sendPending()
 }
 
-// lookAhead tells the writing half whether a further complete frame is there.
-// It is called for every message, just before it is delivered, and for every
-// control frame.
-func (c *Conn) lookAhead() {
-	if !c.coalesce {
-		return
-	}
-	h, n, err := consumeHeader(c.in.unread)
-	more := err == nil && n > 0 && h.length <= int64(len(c.in.unread)-n)
-	if more != c.flags.has(flagMore) { // mostly not: asking is cheaper than saying
-		if more {
-			c.flags.set(flagMore)
-		} else {
-			c.flags.clear(flagMore)
-		}
-	}
-	c.flushNeeded = c.flushNeeded || more
-}
-
-// flushIfNeeded has pending answers sent. The reading half does so before it
-// waits, and at its end. It does not wait for the transport.
+// flush has the pending answers sent. The reading half does so before it waits, and
+// at its end, if flushNeeded is set. It does not wait for the transport.
 //
 // flagMore is cleared before the holder of out.lock is told: a writer that gets the
 // lock later sees it cleared and writes at once.
-func (c *Conn) flushIfNeeded() {
-	if c.flushNeeded {
-		c.flushNeeded = false
-		c.flags.clear(flagMore)
-		c.leave()
-	}
+func (c *Conn) flush() {
+	c.flushNeeded = false
+	c.flags.clear(flagMore)
+	c.leave()
 }
 
 // flushLast gives the pending answers to the transport just before that is closed,
@@ -167,8 +146,9 @@ func (c *Conn) flushLast() {
 		c.tryWrite(pending)
 		putBuffer(buf)
 	default:
-		c.nc.SetWriteDeadline(time.Now().Add(patience))
-		c.nc.Write(pending)
+		if c.nc.SetWriteDeadline(time.Now().Add(patience)) == nil {
+			c.nc.Write(pending)
+		}
 		putBuffer(buf)
 	}
 }

@@ -7,51 +7,8 @@ import (
 	"net"
 )
 
-// The reading half's frames: headers are asked of inbound.go, control frames
-// are dealt with at once, and errors become final here.
-
-// nextFrame consumes headers up to that of the next data frame. Control
-// frames on the way are dealt with.
-func (c *Conn) nextFrame() error {
-	for {
-		in := c.in // not the one of before fill: between messages it may have changed
-		h, n, err := consumeHeader(in.unread)
-		if n > 0 {
-			err = in.rules.accept(h, c.settings.Load().limit)
-			if err != nil && in.traced != nil {
-				c.traceFrame(h, false, nil)
-			}
-		}
-		if err != nil {
-			return err
-		}
-		if n == 0 || h.opcode.isControl() && len(in.unread)-n < int(h.length) {
-			if err := c.fill(); err != nil {
-				return err
-			}
-			continue
-		}
-		in.unread = in.unread[n:]
-		if !h.opcode.isControl() {
-			in.enter(h)
-			return nil
-		}
-		if err := c.handleControl(h); err != nil {
-			return err
-		}
-	}
-}
-
-// enter makes h the current data frame.
-func (in *readHalf) enter(h frameHeader) {
-	if h.opcode != opContinuation {
-		in.open, in.messageType, in.text, in.inflated = true, h.opcode, utf8State{}, 0
-	}
-	in.fin, in.key, in.left = h.fin, h.key, h.length
-	if in.traced != nil {
-		in.traced.traceFrame(h, false, nil)
-	}
-}
+// Control frames, which may come between any two frames and are dealt with at once,
+// and the end of reading: here an error becomes final.
 
 // handleControl deals with a control frame whose payload is at the front of
 // unread (RFC 6455 section 5.5).
@@ -65,9 +22,9 @@ func (c *Conn) handleControl(h frameHeader) error {
 		c.traceFrame(h, false, p)
 	}
 	c.lookAhead()
-	defer c.busy()() // what follows may wait, but not for the peer's octets
+	defer c.markBusy()() // a handler may take its time, and nothing can be heard meanwhile
 	var all handlers
-	if !c.discarding {
+	if !c.flags.has(flagDiscarding) {
 		all = c.loadHandlers()
 	}
 	var err error
@@ -107,50 +64,57 @@ func (c *Conn) handleClose(p []byte, handler func(int, string) error) error {
 // even if it is a deadline's.
 type handlerError struct{ error }
 
-// readErr returns why nothing more will come, nil while it may. Its caller
-// holds readLock.
-func (c *Conn) readErr() error {
-	if c.in == nil {
-		return nil
-	}
-	return c.in.err
-}
-
 var errReadClosed = fmt.Errorf("websocket: read: %w", net.ErrClosed)
 
-// readFailed turns an error of the reading half into the one that the caller
-// sees, and makes it final if it is.
+// readFailed maps err to the error that the caller sees. A timeout is returned as it
+// is, and reading can go on. Every other error is final.
 func (c *Conn) readFailed(err error) error {
-	if already := c.readErr(); already != nil {
-		return already
+	if c.readErr != nil {
+		return c.readErr
 	}
-	c.flushIfNeeded()
-	broken, isBroken := errors.AsType[*ProtocolError](err)
-	_, isClose := errors.AsType[*CloseError](err)
-	handlers, isHandlers := err.(handlerError)
-	switch {
-	case isHandlers:
-		err = handlers.error
-	case isTimeout(err) || err == errAgain:
+	if c.flushNeeded {
+		c.flush()
+	}
+	if !isFinal(err) {
 		return err
-	case isBroken:
-		c.fail(broken)
-	case c.gaveUp() != nil:
-		err = c.gaveUp()
-	case isClose:
-		// It came, though a handler may have closed the transport since.
-	case c.flags.has(flagClosed) && !errors.Is(err, net.ErrClosed):
-		err = errReadClosed
-	case err == io.EOF:
-		err = &CloseError{Code: CloseAbnormalClosure, Text: io.ErrUnexpectedEOF.Error()}
 	}
-	if c.in != nil {
-		if c.in.reader != nil {
-			c.in.reader.err = err
-		}
-		c.in.recycle()
+	dead := false
+	switch e := err.(type) {
+	case handlerError: // the application's handler failed: its error
+		err = e.error
+	case *ProtocolError: // the peer broke a rule: it is told which, and so is the caller
+		c.fail(e)
+	case *CloseError: // the peer closed: that, even if a handler closed the transport since
+	default: // the transport ended
+		err, dead = c.transportEnd(err), true
 	}
-	c.in = &readHalf{err: err, dead: !isHandlers && !isBroken && !isClose}
+	if c.in.reader != nil {
+		c.in.reader.err = err
+	}
+	c.drop()
+	c.readErr = err
+	if dead {
+		c.flags.set(flagTransportDead)
+	}
 	c.end(err)
 	return err
+}
+
+// isFinal reports whether reading cannot go on after err.
+func isFinal(err error) bool {
+	_, isHandlers := err.(handlerError)
+	return isHandlers || !isTimeout(err) && err != errWouldBlock
+}
+
+// transportEnd maps an error of the transport to the one that the caller sees.
+func (c *Conn) transportEnd(err error) error {
+	switch {
+	case c.gaveUp() != nil: // this side gave the peer up: why
+		return c.gaveUp()
+	case c.flags.has(flagClosed) && !errors.Is(err, net.ErrClosed): // this side closed: that
+		return errReadClosed
+	case err == io.EOF: // the peer ended TCP without a close frame: code 1006
+		return &CloseError{Code: CloseAbnormalClosure, Text: io.ErrUnexpectedEOF.Error()}
+	}
+	return err // anything else: as it is
 }

@@ -45,7 +45,9 @@ type outbox struct {
 	pong  controlFrame
 	ping  bool         // keepalive's
 	close controlFrame // the answer to the peer's, or to what the peer did wrong
-	queue messageQueue
+
+	controls []queuedMessage // pings and pongs of the application's
+	queue    messageQueue
 
 	// What the holder has taken out and the transport has not taken yet.
 	sendingMessages int
@@ -100,7 +102,7 @@ func (c *Conn) lockOutbox(make bool) *outbox {
 
 // unlock unlocks the outbox, and takes it from its Conn if nothing is in it.
 func (box *outbox) unlock() {
-	if box.pong.present || box.ping || box.close.present || box.queue.len() > 0 || box.draining {
+	if box.hasControls() || box.queue.len() > 0 || box.draining {
 		box.mu.Unlock()
 		return
 	}
@@ -114,6 +116,12 @@ func (box *outbox) unlock() {
 	box.queue.reset()
 	box.mu.Unlock()
 	outboxes.Put(box)
+}
+
+// hasControls reports whether there is a control frame that goes out before queued
+// messages.
+func (box *outbox) hasControls() bool {
+	return box.pong.present || box.ping || len(box.controls) > 0 || box.close.present
 }
 
 // leavePong answers a ping. Only the latest ping needs an answer (RFC 6455
@@ -269,15 +277,22 @@ func (c *Conn) takeControls(b *batch) {
 	if box.ping {
 		c.addControl(b, opPing, nil)
 	}
+	for _, m := range box.controls {
+		c.addControl(b, m.op, m.frame[maxHeaderLen:])
+	}
 	if box.close.present {
 		c.addControl(b, opClose, box.close.payload[:box.close.length])
 		b.closing, box.sendingClose = true, true
 	}
-	box.pong.present, box.ping, box.close.present = false, false, false
+	box.dropControls()
 	box.mu.Unlock()
 	for frames := b.small[start:]; len(frames) > 0; { // a Trace may use the outbox
 		frames = frames[c.traceFrameBytes(frames):]
 	}
+}
+
+func (box *outbox) dropControls() {
+	box.pong.present, box.ping, box.controls, box.close.present = false, false, nil, false
 }
 
 func (c *Conn) addControl(b *batch, op opcode, payload []byte) {
@@ -414,8 +429,8 @@ func (c *Conn) drain(b batch) {
 			c.Close()
 		}
 	}()
-	c.deadlines.lift(writeSide, c.nc.SetWriteDeadline)
-	behind := c.queueEnd()
+	c.liftWrite()
+	var turn writersTurn
 	for c.out.err == nil {
 		if err := c.sendBatch(b); err != nil {
 			b.recycle()
@@ -423,11 +438,8 @@ func (c *Conn) drain(b batch) {
 			break
 		}
 		c.batchSent(b)
-		if c.out.lock.isContended() && c.passedOn(behind) {
+		if c.passOn(&turn) {
 			return
-		}
-		if !c.out.lock.isContended() {
-			behind = c.queueEnd()
 		}
 		if b = c.gather(); len(b.small)+len(b.large) == 0 {
 			break
@@ -439,7 +451,7 @@ func (c *Conn) drain(b batch) {
 
 // stopDraining ends the time in which a goroutine has out.lock.
 func (c *Conn) stopDraining() {
-	c.deadlines.unlift(writeSide, c.nc.SetWriteDeadline)
+	c.unliftWrite()
 	if c.out.err != nil {
 		c.dropOutbox()
 	}
@@ -449,41 +461,43 @@ func (c *Conn) stopDraining() {
 	}
 }
 
-// queueEnd returns the number of the message that will be queued next.
-func (c *Conn) queueEnd() (next uint64) {
-	if box := c.lockOutbox(false); box != nil {
-		next = box.queue.end()
-		box.mu.Unlock()
-	}
-	return next
+// A writersTurn says when the first of those who wait for out.lock gets it from a
+// goroutine that drains. Messages that are queued all the time could else hold up a
+// call of WriteMessage for ever.
+type writersTurn struct {
+	waiter chan struct{}
+	behind uint64 // the number of the first message that may have come later
 }
 
-// passedOn gives out.lock to the first of those who wait for it, if all messages
-// before number behind were sent: these came first. Else messages that are queued
-// all the time could hold up a call of WriteMessage for ever. It passes on, too,
-// that there is something left.
-func (c *Conn) passedOn(behind uint64) bool {
+// passOn gives out.lock to the writer whose turn it is, together with the rest of
+// the outbox.
+func (c *Conn) passOn(turn *writersTurn) bool {
+	waiter := c.out.lock.firstWaiter()
 	box := c.lockOutbox(false)
-	if box == nil {
+	if waiter == nil || box == nil {
+		turn.waiter = nil
+		if box != nil {
+			box.mu.Unlock()
+		}
 		return false
 	}
-	urgent := box.pong.present || box.ping || box.close.present
-	sent := box.queue.len() == 0 || box.queue.first >= behind
+	if waiter != turn.waiter {
+		*turn = writersTurn{waiter, box.queue.end()}
+	}
+	urgent := box.hasControls()
+	sent := box.queue.len() == 0 || box.queue.first >= turn.behind
 	box.mu.Unlock()
 	if urgent || !sent {
 		return false
 	}
 	c.stopDraining()
-	c.out.lock.leave() // held, so this sets the mark
-	if c.out.lock.handOver(true) {
+	if c.out.lock.passTo(waiter) {
 		return true
 	}
-	// Whoever waited has given up.
-	if box := c.lockOutbox(false); box != nil {
-		box.draining = true
-		box.mu.Unlock()
-	}
-	c.deadlines.lift(writeSide, c.nc.SetWriteDeadline)
+	box = c.lockOutbox(true) // the writer has given up
+	box.draining = true
+	box.mu.Unlock()
+	c.liftWrite()
 	return false
 }
 
@@ -548,8 +562,8 @@ func (c *Conn) dropOutbox() {
 		return
 	}
 	messages, bytes := box.queue.len()+box.sendingMessages, box.queue.bytes+box.sendingBytes
-	messages -= box.queue.controls
-	box.pong.present, box.ping, box.close.present = false, false, false
+	messages -= box.queue.closes
+	box.dropControls()
 	box.sendingMessages, box.sendingBytes = 0, 0
 	box.queue.reset()
 	box.unlock()

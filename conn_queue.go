@@ -65,12 +65,12 @@ func withRoom(payload []byte) []byte {
 // messageQueue holds the messages that wait. Numbers count all messages that were
 // ever in it.
 type messageQueue struct {
-	waiting  []queuedMessage
-	first    uint64         // the number of waiting[0]
-	bytes    int            // of payload in waiting
-	cost     int            // of waiting, for QueueLimit
-	controls int            // control frames in waiting
-	latest   map[any]uint64 // key to number of the messages in waiting that have one
+	waiting []queuedMessage
+	first   uint64         // the number of waiting[0]
+	bytes   int            // of payload in waiting
+	cost    int            // of waiting, for QueueLimit
+	closes  int            // close frames in waiting
+	latest  map[any]uint64 // key to number of the messages in waiting that have one
 }
 
 func (q *messageQueue) len() int    { return len(q.waiting) }
@@ -105,7 +105,7 @@ func (q *messageQueue) removeFirst() queuedMessage {
 	q.bytes -= m.size()
 	q.cost -= cost(m.size())
 	if m.op.isControl() {
-		q.controls--
+		q.closes--
 	}
 	if m.key != nil {
 		delete(q.latest, m.key)
@@ -121,7 +121,7 @@ func (q *messageQueue) add(m queuedMessage) {
 		q.latest[m.key] = q.end()
 	}
 	if m.op.isControl() {
-		q.controls++
+		q.closes++
 	}
 	q.bytes += m.size()
 	q.cost += cost(m.size())
@@ -161,9 +161,10 @@ func (q *messageQueue) reset() { *q = messageQueue{} }
 // and writes return ErrQueueTimeout. After the connection's end the error is that
 // of the other writes.
 //
-// messageType is as in WriteMessage. Control messages are not counted: a ping or
-// a pong takes its turn in the queue, and a close message goes out before what is
-// queued, as soon as the frame under way is sent. What is queued is dropped then.
+// messageType is as in WriteMessage. Control messages do not count for QueueLimit
+// and go out before the queued messages, as soon as the frame under way is sent. A
+// close message ends the connection: the queued messages are dropped then. Of pings
+// and pongs at most 64 may wait.
 func (c *Conn) Enqueue(messageType int, data []byte) error {
 	op := opcode(messageType)
 	switch {
@@ -173,7 +174,7 @@ func (c *Conn) Enqueue(messageType int, data []byte) error {
 		if err := checkControl(messageType, data); err != nil {
 			return err
 		}
-		return c.enqueue(queuedMessage{op: op, frame: withRoom(data)})
+		return c.enqueueControl(queuedMessage{op: op, frame: withRoom(data)})
 	}
 	if _, err := dataOpcode(messageType); err != nil {
 		return err
@@ -244,7 +245,7 @@ func (c *Conn) Queued() (messages, bytes int, age time.Duration) {
 		return 0, 0, 0
 	}
 	defer box.mu.Unlock()
-	messages = box.queue.len() - box.queue.controls + box.sendingMessages
+	messages = box.queue.len() - box.queue.closes + box.sendingMessages
 	if since := box.queue.since(); !since.IsZero() {
 		age = time.Since(since)
 	}
@@ -348,6 +349,34 @@ func (c *Conn) put(m queuedMessage) error {
 	m.at = time.Now()
 	box.queue.add(m)
 	box.watch()
+	return nil
+}
+
+// maxQueuedControls bounds the pings and pongs of a program that has more to ask
+// than the peer takes.
+const maxQueuedControls = 64
+
+// enqueueControl is Enqueue for a ping or a pong.
+func (c *Conn) enqueueControl(m queuedMessage) error {
+	if c.out.lock.tryLock() {
+		err := c.out.err
+		c.unlockWrite()
+		if err != nil {
+			return err
+		}
+	}
+	box := c.lockOutbox(true)
+	switch {
+	case box.close.present || box.sendingClose:
+		box.unlock()
+		return ErrCloseSent
+	case len(box.controls) >= maxQueuedControls:
+		box.unlock()
+		return ErrQueueFull
+	}
+	box.controls = append(box.controls, m)
+	box.mu.Unlock()
+	c.leave()
 	return nil
 }
 

@@ -2,85 +2,102 @@ package websocket
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"slices"
+	"sync"
 	"time"
+	"unicode/utf8"
 )
 
-// The reading half of a Conn: the only code that reads the transport. It moves
-// octets and asks the pure files what they mean:
+// Reading messages. This file has the way of a message from the transport to
+// ReadMessage's caller, from the bottom to the top:
 //
-//	transport ─► unread ─► consumeHeader ─► inbound.accept ─► unmask ─► UTF-8 ─► the caller
+//	transport ─► fill ─► unread ─► nextFrame ─► readPayload ─► ReadMessage
 //
-// All state is in readHalf, none on the stack of a call, so that a read that
-// is ended by a deadline or a context can go on in the next call, be it in the
-// middle of a header.
+//   - fill waits for bytes and puts them behind those in unread. An idle
+//     connection has no buffer for them: acquire takes the state of reading from a
+//     pool at a message's first byte, and release gives it back at its end.
+//   - nextFrame consumes frame headers, and asks frame.go and inbound.go what they
+//     mean. conn_frames.go deals with control frames, and with errors.
+//   - readPayload moves payload to where it belongs, unmasked (mask.go) and, if it
+//     is text, checked (utf8.go). conn_deflate.go does that for compressed messages.
+//   - appendMessage puts a message together. Its first branch, takeWhole, is for a
+//     message that lies in unread whole, as most do.
+//
+// conn_reader.go reads messages as streams, and conn_handle.go calls a function for
+// each. Only conn_wait_unix.go, conn_wait_other.go and the handshakes call the
+// transport's Read.
+//
+// All state is in readState, none on the stack of a call. So a read that is ended by
+// a deadline or a context can go on in the next call. An example: of the frame
+// 82 85 37fa213d 7f9f4d5158 ("Hello"), 9 bytes have come when the deadline passes.
+//
+//	consumed: 82 85 37fa213d    open, left = 5, key = 37fa213d
+//	arrived:  7f 9f 4d          partial = "Hel", left = 2, key turned by 3 bytes
+//	to come:  51 58
+//
+// Had only 82 85 37 come, unread would keep these bytes, and nothing would be open.
 
-// readHalf is what a connection has read and not delivered yet. It is owned by
-// whoever holds the Conn's readLock. A connection that waits between messages
-// has none: it comes from a pool, and goes back there, with its buffer. One that
-// has ended has one that says why.
-type readHalf struct {
-	// Octets that were read and not consumed. They lie in buf, or, while the
-	// connection waits inside a header or a message, in a copy of their own:
-	// what waits holds no buffer. Whenever more is to be read, unread is shorter
-	// than a control frame, for payload is moved on as soon as it arrives.
+// readState is what a connection has read and not delivered yet. The goroutine
+// that holds readLock owns it. Nobody keeps a pointer to it, or to unread, over a
+// call of fill: a connection that waits between messages gives it back.
+type readState struct {
+	// Bytes that were read and not consumed. They lie in buf, or, while the
+	// connection waits inside a header, in a copy of their own: no buffer is held
+	// while waiting. Whenever more is to be read, unread is shorter than a control
+	// frame, as payload is moved on as soon as it arrives.
 	unread []byte
-	buf    []byte // from the pool; or, where the transport cannot be waited for without, a small one for good
+	buf    []byte // from the pool, or a small one that stays, for a transport that can only be read
 
 	rules inbound // which frame may come next
-
-	err  error // why nothing more will come; final, and all else is nothing then
-	dead bool  // because of the transport
 
 	// The message in progress.
 	open        bool      // its first header was consumed, its end not yet
 	fin         bool      // the current frame is its last
 	messageType opcode    //
-	key         uint32    // masking key, turned to the next octet
-	left        int64     // payload octets of the current frame that are still to come
+	key         uint32    // masking key, turned to the next byte
+	left        int64     // payload bytes of the current frame that are still to come
 	text        utf8State //
-	inflated    int64     // octets that a compressed message has come to
-	partial     []byte    // what a ReadMessage that was ended early had of it
+	inflated    int64     // bytes of a compressed message so far, after inflating
+	partial     []byte    // the bytes that a ReadMessage had when it was ended early
+	chunks      [][]byte  // further ones behind them, of a large compressed message
 
 	reader *messageReader // the open one of NextReader
-	traced *Conn          // whose Trace wants to know of frames; nil for none
+	traced *Conn          // whose Trace wants to know of frames, nil for none
 
-	// tryRead's argument and results.
-	direct []byte
-	got    int
-	gotErr error
-
-	// For a step of HandleMessages; see conn_drive_unix.go.
-	driven       bool     // one is being made: reads must not wait
-	reads        int      // made in it
-	drained      bool     // the last read left nothing, though perhaps a reset
-	readAgain    bool     // the read after one that left nothing was made
-	writes       uint8    // flags.writes at its start
-	writesShow   uint8    // so many more show that the connection is alive
-	tellsDrained bool     // the socket says so
-	fd           int      //
-	ancillary    [32]byte // what it says
+	direct []byte     // where tryRead reads to, nil for behind unread
+	result readResult // of tryRead
+	step   handleStep // of HandleMessages
 }
+
+type readResult struct {
+	n   int
+	err error
+}
+
+// noInput is the state of all connections that are idle: between messages, and
+// with nothing in unread. Nobody changes it.
+var noInput = new(readState)
+
+// readStates is a pool of states, most with a buffer.
+var readStates = sync.Pool{New: func() any { return new(readState) }}
 
 // noMessage is the message type that comes with an error.
 const noMessage = -1
-
-// plainBufferSize is the size of a buffer that a connection keeps, where its
-// transport cannot be waited for without: TLS, above all.
-const plainBufferSize = 1024
 
 // ReadMessage returns the next message, whose type is TextMessage or
 // BinaryMessage. The slice is the caller's. Text is valid UTF-8.
 //
 // It returns a *CloseError when the peer closed, a *ProtocolError when the peer
 // broke a rule, and after either the same error for ever. It may be called
-// again after a deadline has passed: what had arrived is not lost.
+// again after a deadline has passed: the bytes that had arrived are not lost.
 func (c *Conn) ReadMessage() (messageType int, p []byte, err error) {
 	return c.AppendMessage(nil)
 }
 
 // AppendMessage is ReadMessage into a buffer of the caller's: it appends the
-// message to dst, growing it where the capacity does not do, and returns the
+// message to dst, growing it if the capacity does not do, and returns the
 // longer slice. With an error it returns dst as it was.
 //
 //	var buf []byte
@@ -89,45 +106,65 @@ func (c *Conn) ReadMessage() (messageType int, p []byte, err error) {
 //		…
 func (c *Conn) AppendMessage(dst []byte) (messageType int, p []byte, err error) {
 	c.lockRead()
-	defer c.readLock.unlock() // also where a handler panics
-	return c.appendMessage(dst, c.await())
+	defer c.unlockRead() // also if a handler panics
+	return c.appendMessage(dst)
+}
+
+// ReadMessageContext is ReadMessage for as long as ctx lasts. When ctx ends
+// first, it returns ctx's error and nothing is lost: the next read goes on. If the
+// transport has no deadlines, nothing but its end can interrupt a read: then it is
+// closed, and the error says so.
+func (c *Conn) ReadMessageContext(ctx context.Context) (messageType int, p []byte, err error) {
+	if err := c.readLock.lock(ctx, time.Time{}); err != nil {
+		return noMessage, nil, err
+	}
+	defer c.unlockRead()
+	if err := ctx.Err(); err != nil {
+		return noMessage, nil, err
+	}
+	restore := c.interruptWhenDone(ctx, readSide)
+	messageType, p, err = c.appendMessage(nil)
+	return messageType, p, restore(err)
 }
 
 // lockRead waits until no other goroutine reads.
 func (c *Conn) lockRead() {
-	if !c.readLock.tryLock() {
+	if !c.readLock.state.CompareAndSwap(lockFree, lockHeld) {
 		c.readLock.lockSlow(context.Background(), time.Time{})
 	}
 }
 
-// await waits for the next message's first octets, if none are there. An idle
+func (c *Conn) unlockRead() {
+	if !c.readLock.state.CompareAndSwap(lockHeld, lockFree) {
+		c.readLock.release()
+	}
+}
+
+// await waits for the next message's first bytes, if none are there. An idle
 // connection waits here, where the stack is shallow, and not in the depth of
-// nextFrame: see wait_unix.go.
+// nextFrame: see conn_wait_unix.go.
 func (c *Conn) await() error {
 	if c.hasInput() {
-		return nil
+		return c.readErr
 	}
 	return c.fill()
 }
 
-// hasInput reports whether there is something to go on with: octets, a message
-// that was begun, or an error.
+// hasInput reports whether there is something to go on with: bytes, a message
+// that was begun, or a final error.
 func (c *Conn) hasInput() bool {
-	return c.readErr() != nil || c.in != nil && (c.in.open || len(c.in.unread) > 0)
+	return len(c.in.unread) > 0 || c.in.open || c.readErr != nil
 }
 
-// appendMessage appends the next message to dst, unless await failed.
-func (c *Conn) appendMessage(dst []byte, err error) (messageType int, p []byte, _ error) {
-	if c.readErr() != nil {
-		return noMessage, dst, c.readErr()
-	}
-	if err != nil {
+// appendMessage appends the next message to dst. Its caller holds readLock.
+func (c *Conn) appendMessage(dst []byte) (messageType int, p []byte, err error) {
+	if err = c.await(); err != nil {
 		return noMessage, dst, c.readFailed(err)
 	}
 	messageType, data, ok, err := c.takeWhole()
 	switch {
 	case err != nil:
-		return noMessage, dst, err
+		return noMessage, dst, c.readFailed(err)
 	case ok:
 		p = append(dst, data...)
 	default:
@@ -142,6 +179,35 @@ func (c *Conn) appendMessage(dst []byte, err error) (messageType int, p []byte, 
 	return messageType, p, nil
 }
 
+// takeWhole takes the next message where it lies in unread, without copying it,
+// if it is one frame, not compressed, and all there. It is valid until more is
+// read. Nothing is in progress before such a message and nothing after it, so no
+// other state changes. If the message is another one, or something may be wrong
+// with it, takeWhole reports false and has changed nothing: nextFrame finds out.
+//
+// Most messages are small, and small ones mostly come so. An echo of 125 bytes
+// takes an eighth less time for it, outside of the kernel.
+func (c *Conn) takeWhole() (messageType int, data []byte, ok bool, err error) {
+	in := c.in
+	if in.open || in.reader != nil || in.traced != nil {
+		return noMessage, nil, false, nil
+	}
+	h, n, err := consumeHeader(in.unread)
+	if err != nil || n == 0 || h.length > int64(len(in.unread)-n) || !in.rules.acceptsWhole(h, c.settings.Load().limit) {
+		return noMessage, nil, false, nil
+	}
+	end := n + int(h.length)
+	if h.masked {
+		mask(in.unread[n:end], h.key)
+	}
+	data, in.unread = in.unread[n:end:end], in.unread[end:]
+	if h.opcode == opText && !utf8.Valid(data) {
+		return noMessage, nil, true, errInvalidUTF8
+	}
+	c.lookAhead()
+	return int(h.opcode), data, true, nil
+}
+
 // appendPieces is appendMessage for a message of which not all is there, or of
 // several frames, or compressed.
 func (c *Conn) appendPieces(dst []byte) (messageType int, p []byte, err error) {
@@ -152,7 +218,7 @@ func (c *Conn) appendPieces(dst []byte) (messageType int, p []byte, err error) {
 	}
 	p, err = c.appendPayload(c.in.resume(dst))
 	if err != nil {
-		if err = c.readFailed(err); c.readErr() == nil {
+		if err = c.readFailed(err); c.readErr == nil {
 			c.in.suspend(dst, p)
 		}
 		return noMessage, dst, err
@@ -162,8 +228,8 @@ func (c *Conn) appendPieces(dst []byte) (messageType int, p []byte, err error) {
 	return messageType, p, nil
 }
 
-// beginMessage consumes the header of the next message's first frame, and on
-// the way what is left of a message that a reader did not read to its end.
+// beginMessage consumes the header of the next message's first frame, and before
+// that the rest of a message that a reader did not read to its end.
 func (c *Conn) beginMessage() error {
 	if c.in.open {
 		if err := c.skipMessage(); err != nil {
@@ -174,8 +240,8 @@ func (c *Conn) beginMessage() error {
 	return c.nextFrame()
 }
 
-// resume puts what an earlier call had of the message behind dst.
-func (in *readHalf) resume(dst []byte) []byte {
+// resume puts the bytes that an earlier call had of the message behind dst.
+func (in *readState) resume(dst []byte) []byte {
 	partial := in.partial
 	in.partial = nil
 	if dst == nil {
@@ -184,22 +250,69 @@ func (in *readHalf) resume(dst []byte) []byte {
 	return append(dst, partial...)
 }
 
-// suspend keeps what p has of the message beyond dst for the next call.
-func (in *readHalf) suspend(dst, p []byte) {
-	if in.open && len(p) > len(dst) {
-		in.partial = p
-		if dst != nil {
-			in.partial = slices.Clone(p[len(dst):]) // p is the caller's
+// worthHolding is how much larger than its content a slice may be that waits for
+// the rest of a message: memory follows the bytes that arrived.
+const worthHolding = 16
+
+// suspend keeps the bytes that p has of the message beyond dst for the next call.
+func (in *readState) suspend(dst, p []byte) {
+	if !in.open || len(p) <= len(dst) {
+		return
+	}
+	in.partial = p
+	if arrived := len(p) - len(dst); dst != nil || cap(p) > worthHolding*arrived {
+		in.partial = slices.Clone(p[len(dst):]) // p may be the caller's
+	}
+}
+
+// nextFrame consumes headers up to that of the next data frame. Control
+// frames on the way are dealt with.
+func (c *Conn) nextFrame() error {
+	for {
+		h, n, err := consumeHeader(c.in.unread)
+		if n > 0 {
+			err = c.in.rules.accept(h, c.settings.Load().limit)
+			if err != nil && c.in.traced != nil {
+				c.traceFrame(h, false, nil)
+			}
 		}
+		if err != nil {
+			return err
+		}
+		if n == 0 || h.opcode.isControl() && len(c.in.unread)-n < int(h.length) {
+			if err := c.fill(); err != nil {
+				return err
+			}
+			continue
+		}
+		c.in.unread = c.in.unread[n:]
+		if !h.opcode.isControl() {
+			c.in.beginFrame(h)
+			return nil
+		}
+		if err := c.handleControl(h); err != nil {
+			return err
+		}
+	}
+}
+
+// beginFrame makes h the current data frame.
+func (in *readState) beginFrame(h frameHeader) {
+	if h.opcode != opContinuation {
+		in.open, in.messageType, in.text, in.inflated = true, h.opcode, utf8State{}, 0
+	}
+	in.fin, in.key, in.left = h.fin, h.key, h.length
+	if in.traced != nil {
+		in.traced.traceFrame(h, false, nil)
 	}
 }
 
 // appendPayload appends the open message's payload up to its end.
 func (c *Conn) appendPayload(dst []byte) ([]byte, error) {
-	in := c.in
-	if in.rules.compressed {
+	if c.in.rules.compressed {
 		return c.appendInflated(dst)
 	}
+	in := c.in // stays, as a message is open
 	for {
 		for in.left > 0 {
 			n, err := 0, error(nil)
@@ -208,7 +321,7 @@ func (c *Conn) appendPayload(dst []byte) ([]byte, error) {
 				n = int(in.left)
 				dst = append(dst, in.unread[:n]...)
 				in.unread = in.unread[n:]
-				err = in.take(dst[len(dst)-n:])
+				err = in.unmaskAndValidate(dst[len(dst)-n:])
 			} else {
 				dst = growFor(dst, in)
 				n, err = c.readPayload(dst[len(dst):cap(dst)])
@@ -228,9 +341,9 @@ func (c *Conn) appendPayload(dst []byte) ([]byte, error) {
 }
 
 // growFor makes room in dst for payload that has arrived, and beyond that for
-// at most three times as much as arrived before: memory follows octets that
-// were sent, not lengths that were announced.
-func growFor(dst []byte, in *readHalf) []byte {
+// at most three times as much as arrived before: memory follows bytes that were
+// sent, not lengths that were announced.
+func growFor(dst []byte, in *readState) []byte {
 	const least = 4 << 10
 	here, room := int64(len(in.unread)), int64(cap(dst)-len(dst))
 	if room >= min(in.left, max(here, least)) {
@@ -239,10 +352,10 @@ func growFor(dst []byte, in *readHalf) []byte {
 	return slices.Grow(dst, int(min(in.left, max(least, 4*here, 3*int64(len(dst))))))
 }
 
-// readPayload moves payload of the current frame to dst, waiting for some
-// where none is there.
+// readPayload moves payload of the current frame to dst, waiting for some if none
+// is there.
 func (c *Conn) readPayload(dst []byte) (n int, err error) {
-	in := c.in
+	in := c.in // stays, as a message is open
 	dst = dst[:min(int64(len(dst)), in.left)]
 	switch {
 	case len(in.unread) > 0:
@@ -251,7 +364,7 @@ func (c *Conn) readPayload(dst []byte) (n int, err error) {
 		if n, err = c.readTransport(dst); err != nil {
 			return 0, err
 		}
-		return n, in.take(dst[:n])
+		return n, in.unmaskAndValidate(dst[:n])
 	default:
 		// A small rest: read ahead, further frames may come along.
 		if err = c.fill(); err != nil {
@@ -260,11 +373,11 @@ func (c *Conn) readPayload(dst []byte) (n int, err error) {
 	}
 	n = copy(dst, in.unread)
 	in.unread = in.unread[n:]
-	return n, in.take(dst[:n])
+	return n, in.unmaskAndValidate(dst[:n])
 }
 
-// take unmasks p, the next octets of the current frame's payload, and checks them.
-func (in *readHalf) take(p []byte) error {
+// unmaskAndValidate takes p, the next bytes of the current frame's payload.
+func (in *readState) unmaskAndValidate(p []byte) error {
 	in.unmask(p)
 	if in.messageType == opText && !in.text.valid(p) {
 		return errInvalidUTF8
@@ -272,9 +385,9 @@ func (in *readHalf) take(p []byte) error {
 	return nil
 }
 
-// unmask accounts for p, the next octets of the current frame's payload, and
+// unmask accounts for p, the next bytes of the current frame's payload, and
 // unmasks them.
-func (in *readHalf) unmask(p []byte) {
+func (in *readState) unmask(p []byte) {
 	in.left -= int64(len(p))
 	if in.rules.wantMasked {
 		in.key = mask(p, in.key)
@@ -291,4 +404,110 @@ func (c *Conn) endMessage() error {
 		return errInvalidUTF8
 	}
 	return nil
+}
+
+// lookAhead tells the writing half whether a further complete frame is there (see
+// conn_coalesce.go). It is called for every message, just before it is delivered,
+// and for every control frame. The header is parsed again when its turn comes:
+// keeping it would cost more for all those connections that do not coalesce.
+func (c *Conn) lookAhead() {
+	if !c.coalesce {
+		return
+	}
+	h, n, err := consumeHeader(c.in.unread)
+	more := err == nil && n > 0 && h.length <= int64(len(c.in.unread)-n)
+	if more != c.flags.has(flagMore) { // mostly not: asking is cheaper than saying
+		if more {
+			c.flags.set(flagMore)
+		} else {
+			c.flags.clear(flagMore)
+		}
+	}
+	c.flushNeeded = c.flushNeeded || more
+}
+
+// fill waits for bytes and puts them behind the unread ones.
+func (c *Conn) fill() error {
+	n, err := c.readTransport(nil)
+	if err == nil {
+		c.in.unread = c.in.unread[:len(c.in.unread)+n]
+	}
+	return err
+}
+
+// acquire returns c's state of reading, and takes one from the pool if c is idle.
+func (c *Conn) acquire() *readState {
+	if c.in != noInput {
+		return c.in
+	}
+	c.in = readStates.Get().(*readState)
+	c.setRules()
+	return c.in
+}
+
+// setRules has c's first or next message read by its present settings.
+func (c *Conn) setRules() {
+	s := c.settings.Load()
+	c.in.rules = inbound{wantMasked: !c.client, deflate: c.deflate != nil, maxFragments: s.maxFragments}
+	c.in.traced = nil
+	if s.trace != nil && (s.trace.Frame != nil || s.trace.Payload != nil) {
+		c.in.traced = c
+	}
+}
+
+// release gives the state of reading back if nothing is in progress: between
+// messages a connection has one only while there are frames in it.
+func (c *Conn) release() {
+	in := c.in
+	switch {
+	case in.open || len(in.unread) > 0 || in.reader != nil || in.step.underWay || in == noInput:
+	case 0 < len(in.buf) && len(in.buf) <= plainBufferSize:
+		in.unread = nil // this transport needs the buffer to wait
+	default:
+		c.drop()
+	}
+}
+
+// drop gives the state of reading back, whatever is in it.
+func (c *Conn) drop() {
+	in, buf := c.in, c.in.buf
+	if in == noInput {
+		return
+	}
+	if len(buf) != bufferSize {
+		buf = nil // a small one, or the opening handshake's
+	}
+	*in = readState{buf: buf}
+	c.in = noInput
+	readStates.Put(in)
+}
+
+// park prepares for a wait without a buffer. Between messages the whole state goes
+// back. Otherwise a copy of the unread bytes is kept, a part of a header or control
+// frame.
+func (c *Conn) park() {
+	if c.release(); c.in.buf != nil && len(c.in.buf) == bufferSize {
+		c.in.unread = slices.Clone(c.in.unread)
+		putBuffer((*[bufferSize]byte)(c.in.buf))
+		c.in.buf = nil
+	}
+}
+
+// attach takes a buffer from the pool if there is none, moves the unread bytes to
+// its front, and returns the room behind them.
+func (in *readState) attach() []byte {
+	if in.buf == nil {
+		in.buf = getBuffer()[:]
+	}
+	in.unread = in.buf[:copy(in.buf, in.unread)]
+	return in.buf[len(in.unread):]
+}
+
+// errWouldBlock is what a read returns that must not wait, if it would have to.
+// HandleMessages waits in a place of its own: see conn_handle_unix.go.
+var errWouldBlock = errors.New("websocket: nothing to read now")
+
+// closedByContext says why a read or write of a transport without deadlines ended.
+func closedByContext(err error) error {
+	return fmt.Errorf("websocket: %w (the transport has no deadlines, so it was closed)", err)
 }

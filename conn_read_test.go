@@ -356,7 +356,7 @@ func TestWaitingHoldsNoBuffer(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if server.in != nil && server.in.buf != nil {
+		if server.in.buf != nil {
 			t.Errorf("after % x: the waiting connection holds a buffer of %d", sent, len(server.in.buf))
 		}
 		server.Close()

@@ -1,10 +1,8 @@
 package websocket
 
 import (
-	"context"
 	"io"
 	"iter"
-	"time"
 )
 
 // A messageReader is what NextReader returns: one message as a stream.
@@ -22,12 +20,9 @@ type messageReader struct {
 // go; a character may be divided between two reads, and the octets before a
 // wrong one may have been delivered.
 func (c *Conn) NextReader() (messageType int, r io.Reader, err error) {
-	c.readLock.lock(context.Background(), time.Time{})
-	defer c.readLock.unlock()
+	c.lockRead()
+	defer c.unlockRead()
 	err = c.await()
-	if c.readErr() != nil {
-		return noMessage, nil, c.readErr()
-	}
 	// A message that ReadMessage began, and a deadline ended, is not skipped.
 	if err == nil && (!c.in.open || c.in.reader != nil) {
 		err = c.beginMessage()
@@ -41,8 +36,8 @@ func (c *Conn) NextReader() (messageType int, r io.Reader, err error) {
 
 func (r *messageReader) Read(p []byte) (int, error) {
 	c := r.c
-	c.readLock.lock(context.Background(), time.Time{})
-	defer c.readLock.unlock()
+	c.lockRead()
+	defer c.unlockRead()
 	if r.err != nil || len(p) == 0 {
 		return 0, r.err
 	}
@@ -57,6 +52,9 @@ func (r *messageReader) Read(p []byte) (int, error) {
 // readSome reads from the open reader's message.
 func (c *Conn) readSome(p []byte) (int, error) {
 	in := c.in
+	if len(in.partial) == 0 && len(in.chunks) > 0 {
+		in.partial, in.chunks = in.chunks[0], in.chunks[1:]
+	}
 	if len(in.partial) > 0 {
 		n := copy(p, in.partial)
 		in.partial = in.partial[n:]
@@ -100,8 +98,11 @@ func (c *Conn) endReader() error {
 }
 
 // leaveReader makes the open reader, if there is one, an ended one.
-func (in *readHalf) leaveReader() {
-	if in.reader != nil && in.reader.err == nil {
+func (in *readState) leaveReader() {
+	if in.reader == nil {
+		return
+	}
+	if in.reader.err == nil {
 		in.reader.err = io.EOF
 	}
 	in.reader = nil
@@ -113,7 +114,7 @@ func (c *Conn) skipMessage() error {
 	if in.reader != nil && in.reader.err == nil {
 		in.reader.err = io.EOF
 	}
-	in.partial = nil
+	in.partial, in.chunks = nil, nil
 	if in.rules.compressed {
 		return c.skipInflated()
 	}
@@ -127,7 +128,7 @@ func (c *Conn) skipMessage() error {
 			n := min(in.left, int64(len(in.unread)))
 			p := in.unread[:n]
 			in.unread = in.unread[n:]
-			if err := in.take(p); err != nil {
+			if err := in.unmaskAndValidate(p); err != nil {
 				return err
 			}
 		}

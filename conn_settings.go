@@ -22,7 +22,7 @@ const (
 // many that are silent, and for those every octet counts.
 type settings struct {
 	limit        int64 // of a message's size; 0 or less for none
-	maxFragments int   // of a message; 0 or less for none
+	maxFragments int32 // of a message; 0 or less for none
 	closeTimeout time.Duration
 	queueLimit   int           // bytes that may be queued; less than 0 for no limit
 	queueTimeout time.Duration // how long they may be; less than 0 for ever
@@ -63,16 +63,13 @@ func (c *Conn) configure(s settings) {
 		latestSettings.Store(&s)
 		c.settings.Store(&s)
 	}
-	if c.in != nil { // frames came with the handshake
-		c.in.prepare(c)
+	if c.in != noInput { // frames came with the handshake
+		c.setRules()
 	}
 }
 
-// inboundRules are those of a connection that waits for a message.
-func (c *Conn) inboundRules() inbound {
-	most := max(0, min(c.settings.Load().maxFragments, math.MaxInt32))
-	return inbound{wantMasked: !c.client, deflate: c.deflate != nil, maxFragments: int32(most)}
-}
+// clampInt32 returns n, or the int32 that is next to it.
+func clampInt32(n int) int32 { return int32(max(math.MinInt32, min(n, math.MaxInt32))) }
 
 // change replaces the settings by changed ones.
 func (c *Conn) change(f func(*settings)) {

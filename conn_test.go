@@ -218,12 +218,18 @@ func TestContextRestoresDeadline(t *testing.T) {
 // A deadline that is set while a context interrupts takes effect after it.
 func TestDeadlineSetDuringOverride(t *testing.T) {
 	server, client := pipePair(t)
-	server.deadlines.override(readSide, server.nc.SetReadDeadline, longAgo)
+	ctx, cancel := context.WithCancel(t.Context())
+	restore := server.interruptWhenDone(ctx, readSide)
+	cancel()
+	for server.deadlines.mu.Lock(); !server.deadlines.isOverridden(readSide); server.deadlines.mu.Lock() {
+		server.deadlines.mu.Unlock()
+	}
+	server.deadlines.mu.Unlock()
 	server.SetReadDeadline(time.Now().Add(time.Hour))
 	if _, _, err := server.ReadMessage(); !isTimeout(err) {
 		t.Fatalf("read under the override: %v, want a timeout", err)
 	}
-	server.deadlines.restore(readSide, server.nc.SetReadDeadline)
+	restore(nil)
 	go client.WriteMessage(TextMessage, []byte("x"))
 	if _, _, err := server.ReadMessage(); err != nil {
 		t.Errorf("read after the override: %v", err)

@@ -56,6 +56,26 @@ func (c *Conn) WriteMessage(messageType int, data []byte) error {
 	return c.writeData(opcode(messageType), data)
 }
 
+// WriteMessageContext is WriteMessage for as long as ctx lasts, for TextMessage
+// and BinaryMessage. When ctx ends before the first byte is sent, it returns ctx's
+// error and the connection remains usable. If the transport has no deadlines, nothing
+// but its end can interrupt a write: then it is closed, and the error says so.
+func (c *Conn) WriteMessageContext(ctx context.Context, messageType int, data []byte) error {
+	op, err := dataOpcode(messageType)
+	if err != nil {
+		return err
+	}
+	if err := c.lockForMessage(ctx); err != nil {
+		return err
+	}
+	defer c.unlockWrite()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	restore := c.interruptWhenDone(ctx, writeSide)
+	return restore(c.writeData(op, data))
+}
+
 // writeData writes a message in one frame, compressed or not. Its caller holds
 // out.lock.
 func (c *Conn) writeData(op opcode, data []byte) error {
@@ -146,8 +166,7 @@ func (c *Conn) WriteControl(messageType int, data []byte, deadline time.Time) er
 		return &timeoutError{what: "write"}
 	}
 	if !deadline.IsZero() || !c.deadlines.userWrite().IsZero() {
-		c.deadlines.override(writeSide, c.nc.SetWriteDeadline, deadline)
-		defer c.deadlines.restore(writeSide, c.nc.SetWriteDeadline)
+		defer c.overrideWrite(deadline)()
 	}
 	err := c.writeFrame(opcode(messageType), true, data)
 	if err == nil && messageType == CloseMessage {

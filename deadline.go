@@ -10,13 +10,16 @@ import (
 	"time"
 )
 
-// deadlines remembers what the user set, so that a deadline of the library's
-// own (a context's end, a control frame's) can be lifted again.
+// deadlines remembers the user's deadlines, so that one of the library's own (a
+// context's end, a control frame's) can be lifted again.
 type deadlines struct {
-	mu         sync.Mutex // guards all below, and the order of calls to the transport
-	user       [2]int64   // what the user set, in Unix nanoseconds; 0 for none
-	overridden [2]bool    // the transport has another one just now
+	mu   sync.Mutex // guards all below, and the order of calls to the transport
+	user [2]int64   // in Unix nanoseconds, 0 for none; the lowest bit is overridden
 }
+
+// overridden says that the transport has another deadline than the user's at this
+// moment.
+const overridden = 1
 
 // A side is what a deadline is for.
 type side int
@@ -36,18 +39,33 @@ func toNano(t time.Time) int64 {
 	case t.IsZero():
 		return 0
 	case t.Unix() <= 0:
-		return 1
+		return 2 // has passed; 1 is a flag
 	case t.Unix() >= math.MaxInt64/int64(time.Second):
 		return math.MaxInt64
 	}
 	return t.UnixNano()
 }
 
+// time returns the user's deadline. The caller holds ds.mu.
 func (ds *deadlines) time(s side) time.Time {
-	if ds.user[s] == 0 {
+	if ds.user[s]&^overridden == 0 {
 		return time.Time{}
 	}
-	return time.Unix(0, ds.user[s])
+	return time.Unix(0, ds.user[s]&^overridden)
+}
+
+func (ds *deadlines) isOverridden(s side) bool { return ds.user[s]&overridden != 0 }
+
+// override keeps the user's deadline from the transport until restore. The caller
+// holds ds.mu.
+func (ds *deadlines) override(s side) { ds.user[s] |= overridden }
+
+// restore gives the transport the user's deadline again. The caller holds ds.mu.
+func (ds *deadlines) restore(s side, apply func(time.Time) error) {
+	if ds.isOverridden(s) {
+		ds.user[s] &^= overridden
+		apply(ds.time(s))
+	}
 }
 
 func (ds *deadlines) setRead(nc net.Conn, t time.Time) error {
@@ -61,8 +79,9 @@ func (ds *deadlines) setWrite(nc net.Conn, t time.Time) error {
 func (ds *deadlines) set(s side, apply func(time.Time) error, t time.Time) error {
 	ds.mu.Lock()
 	defer ds.mu.Unlock()
-	ds.user[s] = toNano(t)
-	if ds.overridden[s] {
+	wasOverridden := ds.user[s] & overridden
+	ds.user[s] = toNano(t)&^overridden | wasOverridden
+	if wasOverridden != 0 {
 		return nil // restore will apply it
 	}
 	return apply(t)
@@ -80,68 +99,94 @@ func (ds *deadlines) userWrite() time.Time {
 func (ds *deadlines) writeHasPassed() bool {
 	ds.mu.Lock()
 	defer ds.mu.Unlock()
-	return !ds.overridden[writeSide] && ds.user[writeSide] != 0 && !time.Now().Before(ds.time(writeSide))
+	t := ds.time(writeSide)
+	return !ds.isOverridden(writeSide) && !t.IsZero() && !time.Now().Before(t)
 }
 
-// lift makes the transport's deadline none until unlift, whatever the user's is.
-// If the user's is none too, the transport need not be told.
-func (ds *deadlines) lift(s side, apply func(time.Time) error) {
+// overrideWrite makes t the transport's deadline for writes until restoreWrite,
+// whatever the user's is. A transport without deadlines is closed then.
+func (c *Conn) overrideWrite(t time.Time) (restoreWrite func()) {
+	ds := &c.deadlines
 	ds.mu.Lock()
 	defer ds.mu.Unlock()
-	ds.overridden[s] = true
-	if ds.user[s] != 0 {
-		apply(time.Time{})
+	ds.override(writeSide)
+	if c.nc.SetWriteDeadline(t) == nil || t.IsZero() {
+		return func() {
+			ds.mu.Lock()
+			defer ds.mu.Unlock()
+			ds.restore(writeSide, c.nc.SetWriteDeadline)
+		}
 	}
-}
-
-func (ds *deadlines) unlift(s side, apply func(time.Time) error) {
-	ds.mu.Lock()
-	defer ds.mu.Unlock()
-	if ds.overridden[s] = false; ds.user[s] != 0 {
-		apply(ds.time(s))
-	}
-}
-
-// override sets the transport's deadline to t until restore, whatever the
-// user's is.
-func (ds *deadlines) override(s side, apply func(time.Time) error, t time.Time) {
-	ds.mu.Lock()
-	defer ds.mu.Unlock()
-	ds.overridden[s] = true
-	apply(t)
-}
-
-func (ds *deadlines) restore(s side, apply func(time.Time) error) {
-	ds.mu.Lock()
-	defer ds.mu.Unlock()
-	if ds.overridden[s] {
-		ds.overridden[s] = false
-		apply(ds.time(s))
-	}
-}
-
-// untilDone interrupts a read or write when ctx ends. The function that it
-// returns puts everything back, and reports whether ctx interrupted.
-func (ds *deadlines) untilDone(ctx context.Context, s side, apply func(time.Time) error) (restore func() bool) {
-	interrupted, over := false, false // guarded by ds.mu
-	stop := context.AfterFunc(ctx, func() {
+	timer := time.AfterFunc(time.Until(t), func() { c.closeNow() })
+	return func() {
+		timer.Stop()
 		ds.mu.Lock()
 		defer ds.mu.Unlock()
+		ds.user[writeSide] &^= overridden
+	}
+}
+
+// liftWrite makes the transport's deadline for writes none until unliftWrite,
+// whatever the user's is. If the user's is none too, the transport need not be told.
+func (c *Conn) liftWrite() {
+	ds := &c.deadlines
+	ds.mu.Lock()
+	defer ds.mu.Unlock()
+	ds.override(writeSide)
+	if !ds.time(writeSide).IsZero() {
+		c.nc.SetWriteDeadline(time.Time{})
+	}
+}
+
+func (c *Conn) unliftWrite() {
+	ds := &c.deadlines
+	ds.mu.Lock()
+	defer ds.mu.Unlock()
+	ds.user[writeSide] &^= overridden
+	if t := ds.time(writeSide); !t.IsZero() {
+		c.nc.SetWriteDeadline(t)
+	}
+}
+
+// interruptWhenDone interrupts a read or write when ctx ends. The function that it
+// returns puts everything back. It maps the error of the read or write to ctx's, if
+// that interrupted it.
+func (c *Conn) interruptWhenDone(ctx context.Context, s side) (restore func(error) error) {
+	ds, apply := &c.deadlines, c.nc.SetReadDeadline
+	if s == writeSide {
+		apply = c.nc.SetWriteDeadline
+	}
+	interrupted, over, closed := false, false, false // guarded by ds.mu
+	stop := context.AfterFunc(ctx, func() {
+		ds.mu.Lock()
 		if !over {
-			interrupted, ds.overridden[s] = true, true
-			apply(longAgo)
+			interrupted = true
+			ds.override(s)
+			closed = apply(longAgo) != nil
+		}
+		toClose := closed
+		ds.mu.Unlock()
+		if toClose {
+			c.closeNow()
 		}
 	})
-	return func() bool {
+	return func(err error) error {
 		stop()
 		ds.mu.Lock()
 		defer ds.mu.Unlock()
 		over = true
 		if interrupted {
-			ds.overridden[s] = false
-			apply(ds.time(s))
+			ds.restore(s, apply)
 		}
-		return interrupted
+		switch {
+		case err == nil || !interrupted:
+			return err
+		case closed:
+			return closedByContext(ctx.Err())
+		case isTimeout(err):
+			return ctx.Err()
+		}
+		return err
 	}
 }
 

@@ -43,10 +43,10 @@ func newPingSchedule(interval, timeout time.Duration) (s pingSchedule) {
 	return s
 }
 
-// heard is called for all bytes that are read: mostly one load.
-func (c *Conn) heard() {
-	if c.silent.Load() != 0 {
-		c.silent.Store(0)
+// noteActivity is called for each sign of life: mostly one load.
+func (c *Conn) noteActivity() {
+	if c.idleTicks.Load() != 0 {
+		c.idleTicks.Store(0)
 	}
 }
 
@@ -58,19 +58,19 @@ func (c *Conn) keepaliveTick(s pingSchedule) (giveUp bool) {
 	if !stuck && (!c.readLock.isHeld() || c.flags.has(flagBusy)) {
 		return false
 	}
-	n := c.silent.Add(1)
+	n := c.idleTicks.Add(1)
 	switch n {
 	case 1:
-		c.flags.set(flagCold)
+		c.flags.set(flagWasIdle)
 	case ticksToPing:
 		c.leavePing()
 	}
 	return s.giveUp > 0 && n >= s.giveUp
 }
 
-// busy says that who reads is not waiting for the peer just now, until the
-// function that it returns is called. It may be said within itself.
-func (c *Conn) busy() (done func()) {
+// markBusy says that the reader does not wait for the peer, until the function that
+// it returns is called. Calls may be nested.
+func (c *Conn) markBusy() (done func()) {
 	if c.flags.set(flagBusy) {
 		return func() {}
 	}

@@ -49,9 +49,6 @@ func (l *lock) tryLock() bool { return l.state.CompareAndSwap(lockFree, lockHeld
 // isHeld reports whether somebody has the lock at this moment.
 func (l *lock) isHeld() bool { return l.state.Load() != lockFree }
 
-// isContended reports whether somebody waits for the lock.
-func (l *lock) isContended() bool { return l.state.Load()&lockContended != 0 }
-
 // lock waits for the lock until ctx ends or the deadline passes, and returns
 // why it stopped waiting. A zero deadline is none.
 func (l *lock) lock(ctx context.Context, deadline time.Time) error {
@@ -93,7 +90,7 @@ func (l *lock) release() bool {
 			l.state.And(^lockLeft)
 			return false
 		case s&lockContended != 0:
-			if l.handOver(false) {
+			if l.handOver() {
 				return true
 			}
 		case l.state.CompareAndSwap(lockHeld, lockFree):
@@ -152,19 +149,18 @@ func (q *lockQueue) leave(waiter chan struct{}) bool {
 
 // handOver gives the lock to the first waiter without setting it free between,
 // so that nobody can overtake. It does nothing, and reports false, if something
-// was left for the holder, unless the holder passes that on.
+// was left for the holder.
 //
 // It has to ask for that under q.mu. A goroutine that first leaves something and
 // then waits for the lock would else find its two messages in the wrong order.
-func (l *lock) handOver(passOn bool) bool {
+func (l *lock) handOver() bool {
 	q := l.lockQueue()
 	defer q.mu.Unlock()
-	if !passOn && l.state.Load()&lockLeft != 0 {
+	if l.state.Load()&lockLeft != 0 {
 		return false
 	}
 	if len(q.waiters) > 0 {
-		close(q.waiters[0])
-		q.waiters = slices.Delete(q.waiters, 0, 1)
+		q.wakeFirst()
 		return true
 	}
 	// Free the lock before dropping the queue: a waiter that makes a new queue
@@ -175,6 +171,37 @@ func (l *lock) handOver(passOn bool) bool {
 	q.gone = true
 	lockQueues.Delete(l)
 	return true
+}
+
+// firstWaiter returns the waiter who came first, nil if there is none.
+func (l *lock) firstWaiter() (waiter chan struct{}) {
+	if l.state.Load()&lockContended == 0 {
+		return nil
+	}
+	q := l.lockQueue()
+	defer q.mu.Unlock()
+	if len(q.waiters) > 0 {
+		waiter = q.waiters[0]
+	}
+	return waiter
+}
+
+// passTo gives the lock to waiter, together with what was left for the holder. It
+// reports false if waiter has given up.
+func (l *lock) passTo(waiter chan struct{}) bool {
+	q := l.lockQueue()
+	defer q.mu.Unlock()
+	if len(q.waiters) == 0 || q.waiters[0] != waiter {
+		return false
+	}
+	l.state.Or(lockLeft)
+	q.wakeFirst()
+	return true
+}
+
+func (q *lockQueue) wakeFirst() {
+	close(q.waiters[0])
+	q.waiters = slices.Delete(q.waiters, 0, 1)
 }
 
 // waitFor waits until done is closed, ctx ends, or the deadline passes, and

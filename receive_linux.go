@@ -13,26 +13,26 @@ import (
 
 const tcpINQ = 36 // TCP_INQ and TCP_CM_INQ
 
-// tellDrained asks a socket to tell, and reports whether it will.
-func tellDrained(fd int) bool {
+// tellEmpty asks a socket to tell, and reports whether it will.
+func tellEmpty(fd int) bool {
 	return syscall.SetsockoptInt(fd, syscall.IPPROTO_TCP, tcpINQ, 1) == nil
 }
 
-// receive reads, and reports whether there is nothing more for now, as far as
-// that is known.
-func receive(fd int, p []byte, in *readHalf) (n int, drained bool, err error) {
-	if !in.tellsDrained {
-		n, err = readSocket(fd, p)
+// receive reads, and reports whether the socket is empty now, as far as that is
+// known.
+func (s *handleStep) receive(p []byte) (n int, empty bool, err error) {
+	if !s.reportsEmpty {
+		n, err = readSocket(s.fd, p)
 		return n, false, err
 	}
 	var more int
 	for {
-		n, more, _, _, err = syscall.Recvmsg(fd, p, in.ancillary[:], 0)
+		n, more, _, _, err = syscall.Recvmsg(s.fd, p, s.ancillary[:], 0)
 		if err != syscall.EINTR {
 			break
 		}
 	}
 	header := syscall.CmsgLen(0)
-	drained = err == nil && more >= header+4 && binary.NativeEndian.Uint32(in.ancillary[header:]) == 0
-	return n, drained, err
+	empty = err == nil && more >= header+4 && binary.NativeEndian.Uint32(s.ancillary[header:]) == 0
+	return n, empty, err
 }

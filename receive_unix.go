@@ -2,10 +2,10 @@
 
 package websocket
 
-func tellDrained(int) bool { return false }
+func tellEmpty(int) bool { return false }
 
-// receive reads. That there is nothing more, the next read has to say.
-func receive(fd int, p []byte, _ *readHalf) (n int, drained bool, err error) {
-	n, err = readSocket(fd, p)
+// receive reads. Whether the socket is empty, the next read has to say.
+func (s *handleStep) receive(p []byte) (n int, empty bool, err error) {
+	n, err = readSocket(s.fd, p)
 	return n, false, err
 }

@@ -193,7 +193,7 @@ func (s *Server) answerMember(c *Conn, a admission) error {
 
 // join makes c a member. It reports false when the server is closed.
 func (s *Server) join(c *Conn) bool {
-	c.flags.set(flagCold) // nothing has been heard yet
+	c.flags.set(flagWasIdle) // nothing has been heard yet
 	return s.members.add(c, newPingSchedule(orDefault(s.PingInterval, defaultPingInterval), s.PongTimeout))
 }
 
@@ -232,7 +232,7 @@ func (s *Server) drive(c *Conn, moved bool) {
 	if !moved {
 		c.lockRead()
 	}
-	if c.drive(s.OnMessage, true) == errMove {
+	if c.handle(s.OnMessage, true) == errNewGoroutine {
 		code = elsewhere
 		go s.drive(c, true)
 		return

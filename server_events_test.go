@@ -94,7 +94,9 @@ func TestServerEvents(t *testing.T) {
 					server := <-log.opened
 					go func() {
 						c.HandleMessages(func(*Conn, int, []byte) {})
-						c.Close()
+						if tt.name == "a violation" { // for whose end the server waits
+							c.Close()
+						}
 					}()
 					tt.end(s, c, server)
 					err := log.wait(t)

@@ -47,7 +47,7 @@ func (m *members) isClosed() bool {
 func (m *members) ready(c *Conn) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	c.member.ready = true
+	c.member.handshakeDone = true
 }
 
 // remove takes c out; the last member takes its place.
@@ -89,7 +89,7 @@ func (m *members) each(f func(c *Conn, ready bool)) {
 		from := max(0, to-chunkSize)
 		chunk = chunk[:0]
 		for _, c := range m.list[from:to] {
-			chunk = append(chunk, entry{c, c.member.ready})
+			chunk = append(chunk, entry{c, c.member.handshakeDone})
 		}
 		m.mu.Unlock()
 		for _, e := range chunk {
@@ -170,8 +170,8 @@ func (m *members) dismiss() {
 func (c *Conn) goAway() {
 	c.enqueueCloseLast(FormatCloseMessage(CloseGoingAway, ""))
 	if c.readLock.tryLock() {
-		begun := c.in != nil && c.in.open
-		c.readLock.unlock()
+		begun := c.in.open
+		c.unlockRead()
 		if !begun {
 			go c.Shutdown(context.Background(), CloseGoingAway, "")
 		}

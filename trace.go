@@ -119,7 +119,7 @@ func (c *Conn) tracePiece(p []byte) {
 
 // traceClosed tells once why the connection has ended.
 func (c *Conn) traceClosed(err error) {
-	if t := c.trace(); t.Closed != nil && !c.flags.set(flagTold) {
+	if t := c.trace(); t.Closed != nil && !c.flags.set(flagCloseTraced) {
 		t.Closed(c, err)
 	}
 }

@@ -168,8 +168,7 @@ func (u *Upgrader) take(w http.ResponseWriter, r *http.Request, extra http.Heade
 	c.reserve()
 	// Octets that came right behind the request belong to the WebSocket.
 	if n := rw.Reader.Buffered(); n > 0 {
-		c.in = new(readHalf)
-		c.in.unread = make([]byte, n)
+		c.acquire().unread = make([]byte, n)
 		rw.Reader.Read(c.in.unread)
 	}
 	return c, a, nil
@@ -203,7 +202,7 @@ func (c *Conn) reserve() {
 }
 
 func (c *Conn) unreserve() {
-	c.readLock.unlock()
+	c.unlockRead()
 	c.unlockWrite()
 }
 
@@ -271,7 +270,7 @@ func cannotHijack(w http.ResponseWriter, err error) *HandshakeError {
 func (u *Upgrader) respond(c *Conn, a admission) error {
 	subprotocol := u.subprotocol(a.r, a.header)
 	extensions := u.agreeOnDeflate(c, a.r)
-	c.configure(settings{limit: u.ReadLimit, maxFragments: u.MaxFragments, closeTimeout: u.CloseTimeout, subprotocol: subprotocol,
+	c.configure(settings{limit: u.ReadLimit, maxFragments: clampInt32(u.MaxFragments), closeTimeout: u.CloseTimeout, subprotocol: subprotocol,
 		queueLimit: u.QueueLimit, queueTimeout: u.QueueTimeout, frameSize: u.WriteBufferSize, trace: u.Trace})
 	c.coalesce = u.CoalesceWrites
 	buf := getBuffer()
@@ -279,7 +278,7 @@ func (u *Upgrader) respond(c *Conn, a admission) error {
 	response := appendSwitching(buf[:0], a.key, subprotocol, extensions, a.header)
 	_, err := c.nc.Write(response)
 	if err != nil {
-		c.flags.set(flagTold) // there was no connection that could end
+		c.flags.set(flagCloseTraced) // there was no connection that could end
 		return fmt.Errorf("websocket: opening handshake: %w", err)
 	}
 	c.nc.SetDeadline(time.Time{})

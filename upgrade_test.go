@@ -188,11 +188,11 @@ func TestUpgradeSettings(t *testing.T) {
 		settings <- c
 	}, goodRequest)
 	c := <-settings
-	if c.settings.Load().limit != 7 || c.inboundRules().maxFragments != 8 || c.settings.Load().closeTimeout != 9 || c.settings.Load().timer == nil {
-		t.Errorf("settings are not the Upgrader's: %d, %d, %v", c.settings.Load().limit, c.inboundRules().maxFragments, c.settings.Load().closeTimeout)
+	if c.settings.Load().limit != 7 || c.acquire().rules.maxFragments != 8 || c.settings.Load().closeTimeout != 9 || c.settings.Load().timer == nil {
+		t.Errorf("settings are not the Upgrader's: %d, %d, %v", c.settings.Load().limit, c.acquire().rules.maxFragments, c.settings.Load().closeTimeout)
 	}
 	c = newConn(&memoryConn{}, false)
-	if c.settings.Load().limit != 32<<20 || c.inboundRules().maxFragments != 64<<10 || c.settings.Load().closeTimeout != 5*time.Second {
+	if c.settings.Load().limit != 32<<20 || c.acquire().rules.maxFragments != 64<<10 || c.settings.Load().closeTimeout != 5*time.Second {
 		t.Error("the defaults are not what the docs say")
 	}
 }

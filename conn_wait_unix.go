@@ -37,58 +37,57 @@ func (c *Conn) initWait() {
 		c.raw = nil
 	}
 	if c.raw != nil {
-		c.ready = c.tryRead
+		c.tryReadFunc = c.tryRead
 	}
 }
 
-// tryRead reads once, without waiting, and reports whether there was a result:
-// it leaves that in c.in.got and c.in.gotErr.
+// tryRead reads once, without waiting, and reports whether there was a result,
+// which it leaves in c.in.result.
 //
-// It must try before it returns false: RawConn.Read has forgotten by then that
-// the socket was readable, and only new octets would wake it.
+// tryRead must attempt the read even if it then returns false. RawConn.Read resets
+// the poller's readiness before it calls tryRead, so data that arrived earlier would
+// not wake the goroutine.
 func (c *Conn) tryRead(fd uintptr) bool {
-	in := c.in
-	if in == nil {
-		in = c.newReadHalf()
-	}
+	in := c.acquire()
 	dst := in.direct
 	if dst == nil {
-		in.attach()
-		dst = in.free()
+		dst = in.attach()
 	}
 	n, err := readSocket(int(fd), dst)
 	if err == syscall.EAGAIN {
-		c.in = in.park()
+		c.park()
 		return false
 	}
-	c.in = in
-	in.got, in.gotErr = max(n, 0), err
+	in.result = readResult{max(n, 0), err}
 	return true
 }
 
-// readTransport reads into direct, or behind c.in.unread where that is nil. It
-// returns at least one octet or an error.
+// readTransport reads into direct, or behind c.in.unread if that is nil. It
+// returns at least one byte or an error.
 func (c *Conn) readTransport(direct []byte) (int, error) {
-	c.flushIfNeeded()
+	if c.flushNeeded {
+		c.flush()
+	}
 	if c.raw == nil {
 		return c.readPlain(direct)
 	}
-	if c.in != nil && c.in.driven {
+	if c.in.step.underWay {
 		return c.readNow(direct)
 	}
 	if direct != nil {
 		c.in.direct = direct
 	}
-	err := c.raw.Read(c.ready)
-	in := c.in
+	err := c.raw.Read(c.tryReadFunc)
 	if direct != nil {
-		in.direct = nil
+		c.in.direct = nil
 	}
-	if err != nil || in.gotErr != nil || in.got == 0 {
+	if err != nil || c.in.result.err != nil || c.in.result.n == 0 {
 		return 0, c.socketError(err)
 	}
-	c.heard()
-	return in.got, nil
+	if c.idleTicks.Load() != 0 {
+		c.noteActivity()
+	}
+	return c.in.result.n, nil
 }
 
 // readSocket is read, which a signal may interrupt.
@@ -110,10 +109,10 @@ func (c *Conn) socketError(err error) error {
 	if err != nil {
 		return err
 	}
-	if c.in.gotErr == nil {
+	if c.in.result.err == nil {
 		return io.EOF
 	}
-	return c.opError("read", os.NewSyscallError("read", c.in.gotErr))
+	return c.opError("read", os.NewSyscallError("read", c.in.result.err))
 }
 
 // opError gives an error of the socket the form that it has from net.Conn.

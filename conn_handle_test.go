@@ -370,7 +370,7 @@ func TestServerOnMessageMoves(t *testing.T) {
 			}
 		}
 		// The tick counts once the step is over.
-		for c := <-conns; !c.flags.has(flagCold); time.Sleep(time.Millisecond) {
+		for c := <-conns; !c.flags.has(flagWasIdle); time.Sleep(time.Millisecond) {
 			c.keepaliveTick(newPingSchedule(time.Hour, 0))
 		}
 	}

@@ -1,0 +1,142 @@
+package websocket
+
+import (
+	"errors"
+	"sync"
+)
+
+// Handling messages: the second driver of the reading half. The library calls the
+// program, once for each message, instead of the other way round. On a socket
+// conn_handle_unix.go does that with fewer system calls.
+
+// errNewGoroutine is what handle returns that is to be called again, by a new
+// goroutine.
+var errNewGoroutine = errors.New("websocket: the stack has grown for a connection that may be idle")
+
+// HandleMessages calls f for each message, until there are no more, and
+// returns why: the errors are ReadMessage's. It is the cheapest way to answer
+// messages. The peer's next messages are often there when f returns, and then
+// the answers to all of them are sent together: a write by f is deferred while a
+// further complete frame is there to be read, for at most 5 ms.
+//
+// data is valid until f returns, and f may change it. f must not read from c,
+// which includes Shutdown, and must not wait for somebody who does. It closes
+// the connection with WriteControl and a CloseMessage, after which messages may
+// still come until the peer has answered, or with Close. After Close has returned no
+// further call of f is begun, except for one that another goroutine's Close meets
+// at the very moment.
+//
+// After a deadline has passed, HandleMessages can be called again.
+func (c *Conn) HandleMessages(f func(c *Conn, messageType int, data []byte)) error {
+	c.lockRead()
+	return c.handle(f, false)
+}
+
+// handle implements HandleMessages. The caller holds readLock. handle releases it,
+// except when it returns errNewGoroutine (only if mayRespawn): the caller then
+// calls handle again from a new goroutine.
+func (c *Conn) handle(f func(c *Conn, messageType int, data []byte), mayRespawn bool) (err error) {
+	coalesce := c.coalesce
+	defer func() {
+		if err == errNewGoroutine {
+			return
+		}
+		if c.flushNeeded { // f panicked
+			c.flush()
+		}
+		c.coalesce = coalesce
+		c.flags.clear(flagDriven)
+		c.unlockRead()
+	}()
+	if c.readErr != nil {
+		return c.readErr
+	}
+	c.coalesce = true
+	c.flags.set(flagDriven)
+	return c.handleOnSocket(f, mayRespawn)
+}
+
+// pullMessages is HandleMessages on a transport that can only be read.
+func (c *Conn) pullMessages(f func(c *Conn, messageType int, data []byte)) error {
+	busy := func(c *Conn, messageType int, data []byte) {
+		defer c.markBusy()()
+		f(c, messageType, data)
+	}
+	for {
+		err := c.await()
+		if err == nil {
+			err = c.handleMessage(busy)
+		}
+		if err != nil {
+			return c.readFailed(err)
+		}
+	}
+}
+
+// messageBuffers hold messages while they are handled.
+var messageBuffers = sync.Pool{New: func() any { return new([]byte) }}
+
+// maxPooledMessage is the largest buffer that is kept for the next message. A
+// new one of a megabyte costs more than reading the megabyte does.
+const maxPooledMessage = 4 << 20
+
+// handleMessage reads one message, of which the first bytes are there, and calls f
+// with it. After Close it calls f no more.
+func (c *Conn) handleMessage(f func(c *Conn, messageType int, data []byte)) error {
+	messageType, data, ok, err := c.takeWhole()
+	if !ok {
+		return c.handlePieces(f)
+	}
+	if err == nil && c.flags.has(flagClosed) {
+		err = errReadClosed
+	}
+	if err != nil {
+		return err
+	}
+	f(c, messageType, data)
+	c.release()
+	return nil
+}
+
+// handlePieces is handleMessage for a message of which not all is there, or of several
+// frames, or compressed.
+func (c *Conn) handlePieces(f func(c *Conn, messageType int, data []byte)) error {
+	var buf *[]byte
+	if !c.in.open {
+		buf = messageBuffers.Get().(*[]byte)
+		c.in.partial = (*buf)[:0] // for appendPieces to go on with
+	}
+	messageType, data, err := c.appendPieces(nil)
+	if err == nil && c.flags.has(flagClosed) {
+		err = errReadClosed
+	}
+	if err != nil {
+		c.giveBack(buf)
+		return err
+	}
+	c.release()
+	f(c, messageType, data)
+	if cap(data) <= maxPooledMessage {
+		if buf == nil {
+			buf = new([]byte)
+		}
+		*buf = data
+		messageBuffers.Put(buf)
+	}
+	return nil
+}
+
+// giveBack returns the buffer of a message that has to wait for its rest, or
+// failed, unless the message lies in it.
+func (c *Conn) giveBack(buf *[]byte) {
+	if buf == nil {
+		return
+	}
+	partial := c.in.partial
+	if len(partial) == 0 && c.in != noInput {
+		c.in.partial = nil
+	}
+	if len(partial) == 0 || cap(*buf) == 0 || &partial[0] != &(*buf)[:1][0] {
+		messageBuffers.Put(buf)
+	}
+}

@@ -1,0 +1,20 @@
+//go:build !unix
+
+package websocket
+
+func (c *Conn) initWait() {}
+
+func (c *Conn) readTransport(direct []byte) (int, error) {
+	if c.flushNeeded {
+		c.flush()
+	}
+	return c.readPlain(direct)
+}
+
+// handleOnSocket is HandleMessages for a transport that can only be read.
+func (c *Conn) handleOnSocket(f func(c *Conn, messageType int, data []byte), _ bool) error {
+	return c.pullMessages(f)
+}
+
+// A handleStep is never under way here.
+type handleStep struct{ underWay bool }
