@@ -60,6 +60,7 @@ func (c *Conn) closeNow() error {
 	default:
 		err = closeTransport(c.nc)
 	}
+	c.wake()
 	c.leave() // the holder of out.lock ends the writing half, and with it the wait for an open message
 	c.end(c.closedErr())
 	return err

@@ -90,6 +90,7 @@ type Server struct {
 	members   members
 	mu        sync.Mutex // guards the fields below
 	listeners map[*trackedListener]struct{}
+	initial   *settings     // made by initialSettings
 	closing   chan struct{} // closed by Shutdown and Close; made by closed
 }
 
@@ -193,8 +194,15 @@ func (s *Server) answerMember(c *Conn, a admission) error {
 
 // join makes c a member. It reports false when the server is closed.
 func (s *Server) join(c *Conn) bool {
-	c.flags.set(flagWasIdle) // nothing has been heard yet
-	return s.members.add(c, newPingSchedule(orDefault(s.PingInterval, defaultPingInterval), s.PongTimeout))
+	c.flags.set(flagWasIdle | parkBudget) // nothing has been heard yet
+	if c.raw != nil && s.parks() {
+		c.settings.Store(s.initialSettings())
+	}
+	interval := orDefault(s.PingInterval, defaultPingInterval)
+	if s.parks() {
+		return s.members.add(c, newTickSchedule(interval, s.PongTimeout, parkTick))
+	}
+	return s.members.add(c, newPingSchedule(interval, s.PongTimeout))
 }
 
 // start begins with c's messages, and returns. OnOpen is called here: this
@@ -204,7 +212,7 @@ func (s *Server) start(c *Conn, r *http.Request) {
 	case !s.open(c, r):
 	case s.Handler != nil:
 		go s.run(c, r)
-	default:
+	case !s.parkNew(c):
 		go s.drive(c, false)
 	}
 }
@@ -219,8 +227,8 @@ func (s *Server) run(c *Conn, r *http.Request) {
 	code = CloseNormalClosure
 }
 
-// drive is run for OnMessage. The connection may go on in another goroutine,
-// which takes readLock over.
+// drive is run for OnMessage. The connection may go on in another goroutine, which
+// takes readLock over, or be parked, with readLock held.
 func (s *Server) drive(c *Conn, moved bool) {
 	const elsewhere = 0
 	code := CloseInternalServerErr
@@ -232,12 +240,17 @@ func (s *Server) drive(c *Conn, moved bool) {
 	if !moved {
 		c.lockRead()
 	}
-	if c.handle(s.OnMessage, true) == errNewGoroutine {
-		code = elsewhere
-		go s.drive(c, true)
-		return
+	switch err := c.handle(s.OnMessage, true); {
+	case err == errNewGoroutine:
+		code = elsewhere // c may be another's from here on
+		if !c.parkConn() {
+			go s.drive(c, true)
+		}
+	case isTimeout(err):
+		code = CloseGoingAway
+	default:
+		code = CloseNormalClosure
 	}
-	code = CloseNormalClosure
 }
 
 // finish ends a connection whose handler returned or panicked. Where the peer
