@@ -599,7 +599,7 @@ func TestParkedWakeups(t *testing.T) {
 				for _, pause := range pauses {
 					for range 8 {
 						wg.Go(func() {
-							for lost.Load() == 0 && all.Load() < int64(messages)/4 {
+							for lost.Load() == 0 && all.Load() < int64(messages) {
 								n, err := wakeups(addr, pause, 200)
 								if err != nil {
 									lost.Add(1)

@@ -1,6 +1,10 @@
 package websocket
 
-import "time"
+import (
+	"time"
+
+	"github.com/plainsocket/websocket/internal/parktest"
+)
 
 // A Server is the parker of its connections. Its list of members has the poller.
 
@@ -15,7 +19,9 @@ const parkTick = 7500 * time.Millisecond
 
 // parks reports whether connections may wait without a goroutine: only if they do not
 // need its stack for a handler.
-func (s *Server) parks() bool { return s.Handler == nil && s.OnMessage != nil }
+func (s *Server) parks() bool {
+	return s.Handler == nil && s.OnMessage != nil && !parktest.Never.Load()
+}
 
 // initialSettings are those of a connection that can be parked.
 func (s *Server) initialSettings() *settings {
