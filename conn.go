@@ -53,6 +53,7 @@ type Conn struct {
 	deadlines deadlines
 	settings  atomic.Pointer[settings] // replaced, never changed
 	deflate   *connDeflate             // nil unless permessage-deflate was agreed on; constant
+	extras    atomic.Pointer[extras]   // nil until one of them is needed; see conn_context.go
 	flags     flags
 	idleTicks atomic.Int32 // keepalive's ticks since the last sign of life; see keepalive.go
 
@@ -77,6 +78,10 @@ const (
 	flagMore                             // a complete frame is there to be read: writes may be deferred
 	flagFlushDue                         // a timer will send the pending answers
 	flagWriteWaits                       // a write was under way at the last keepalive tick, without progress since
+	flagParked                           // no goroutine reads; see conn_park.go
+	flagWatched                          // the poller has been told of the socket before
+	flagReportsEmpty                     // the socket says whether it is empty; see receive_linux.go
+	flagPark                             // the first of parksPerTick bits; see parkBudget
 )
 
 // flagWrite counts, from this bit up and modulo 256, the writes that the transport
@@ -159,7 +164,11 @@ func (c *Conn) UnderlyingConn() net.Conn { return c.nc }
 // SetReadDeadline sets when reads give up, including one that is waiting. The
 // zero time means never. A read that gave up lost nothing: after a new
 // deadline the next one goes on, even in the middle of a frame.
-func (c *Conn) SetReadDeadline(t time.Time) error { return c.deadlines.setRead(c.nc, t) }
+func (c *Conn) SetReadDeadline(t time.Time) error {
+	err := c.deadlines.setRead(c.nc, t)
+	c.wake()
+	return err
+}
 
 // SetWriteDeadline sets when writes give up, including one that is waiting for
 // the transport. The zero time means never. A write that gave up before its first octet can

@@ -60,13 +60,18 @@ func (c *Conn) closeNow() error {
 	default:
 		err = closeTransport(c.nc)
 	}
+	c.wake()
 	c.leave() // the holder of out.lock ends the writing half, and with it the wait for an open message
-	if gaveUp := c.gaveUp(); gaveUp != nil {
-		c.traceClosed(gaveUp)
-	} else {
-		c.traceClosed(net.ErrClosed)
-	}
+	c.end(c.closedErr())
 	return err
+}
+
+// closedErr is why a connection has ended whose transport this side closed.
+func (c *Conn) closedErr() error {
+	if gaveUp := c.gaveUp(); gaveUp != nil {
+		return gaveUp
+	}
+	return net.ErrClosed
 }
 
 // closeTransport closes nc. TLS says goodbye first (RFC 8446 section 6.1), for

@@ -96,7 +96,7 @@ func (c *Conn) readFailed(err error) error {
 	if dead {
 		c.flags.set(flagTransportDead)
 	}
-	c.traceClosed(err)
+	c.end(err)
 	return err
 }
 

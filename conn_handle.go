@@ -46,6 +46,7 @@ func (c *Conn) handle(f func(c *Conn, messageType int, data []byte), mayRespawn 
 		}
 		c.coalesce = coalesce
 		c.flags.clear(flagDriven)
+		c.liftInterrupt()
 		c.unlockRead()
 	}()
 	if c.readErr != nil {

@@ -333,6 +333,7 @@ func TestServerOnMessageMoves(t *testing.T) {
 		case conns <- c:
 		default:
 		}
+		c.flags.clear(parkBudget) // nothing but a silence makes it move
 		c.WriteMessage(TextMessage, goroutineName())
 	}}
 	srv.PingInterval = -1 // no tick but the test's

@@ -60,7 +60,7 @@ type handler struct {
 	err          error
 	mayRespawn   bool // on a new goroutine
 	begun        bool // a message was handled, in this step or before
-	asked        bool // tellEmpty was called; reportsEmpty is the answer
+	asked        bool // tellEmpty was called, now or before; reportsEmpty is the answer
 	reportsEmpty bool
 }
 
@@ -83,9 +83,17 @@ func (c *Conn) handleOnSocket(f func(c *Conn, messageType int, data []byte), may
 		return c.pullMessages(f)
 	}
 	h := handler{c: c, f: f, mayRespawn: mayRespawn}
+	h.reportsEmpty = c.flags.has(flagReportsEmpty)
+	h.asked = h.reportsEmpty
 	for {
 		if err := c.raw.Read(h.readable); err != nil {
-			return c.readFailed(c.socketError(err))
+			if !isTimeout(err) || !c.liftInterrupt() {
+				return c.readFailed(c.socketError(err))
+			}
+			if mayRespawn {
+				return errNewGoroutine
+			}
+			continue
 		}
 		if h.err != errWouldBlock {
 			return h.err
@@ -143,8 +151,7 @@ func (h *handler) isOver(handled bool) bool {
 	switch c := h.c; {
 	case h.err != errWouldBlock, c.in.step.reads == maxStepReads:
 		return true
-	case handled && h.mayRespawn && c.flags.has(flagWasIdle):
-		c.flags.clear(flagWasIdle)
+	case handled && h.mayRespawn && c.isForOther():
 		h.err = errNewGoroutine
 		return true
 	}

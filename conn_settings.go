@@ -31,6 +31,7 @@ type settings struct {
 	handlers     *handlers
 	trace        *Trace      // nil for none
 	timer        *time.Timer // keepalive's; nil where a Server counts, or nobody
+	parking      parker      // nil if a connection has to keep its goroutine, as all do that are no sockets
 }
 
 var standardSettings = settings{
@@ -55,6 +56,7 @@ func (c *Conn) configure(s settings) {
 	s.queueLimit = orDefault(s.queueLimit, defaultQueueLimit)
 	s.queueTimeout = orDefault(s.queueTimeout, defaultQueueTimeout)
 	s.handlers = standardSettings.handlers
+	s.parking = c.settings.Load().parking
 	if latest := latestSettings.Load(); s == standardSettings {
 		c.settings.Store(&standardSettings)
 	} else if latest != nil && s == *latest {

@@ -702,8 +702,8 @@ func (row halfRow) try(kind halfKind) []string {
 }
 
 // runHalves runs all cells of a table: those over sockets at the same time.
-func runHalves(t *testing.T, rows []halfRow) {
-	for _, kind := range halfKinds() {
+func runHalves(t *testing.T, kinds []halfKind, rows []halfRow) {
+	for _, kind := range kinds {
 		t.Run(kind.String(), func(t *testing.T) {
 			if kind.transport == "pipe" {
 				for _, row := range rows {
@@ -762,8 +762,9 @@ func TestHalvesStates(t *testing.T) {
 }
 
 // The reading half does not wait for the writing half.
-func TestHalvesReading(t *testing.T) {
-	var rows []halfRow
+func TestHalvesReading(t *testing.T) { runHalves(t, halfKinds(), halfReadingRows()) }
+
+func halfReadingRows() (rows []halfRow) {
 	for _, state := range halfStates {
 		for _, event := range halfEvents {
 			rows = append(rows, halfRow{
@@ -780,7 +781,7 @@ func TestHalvesReading(t *testing.T) {
 			})
 		}
 	}
-	runHalves(t, rows)
+	return rows
 }
 
 // halfReads are the states in which the reading half is blocked. What they return is the rest of the
@@ -830,8 +831,9 @@ var halfActions = []halfAction{
 }
 
 // The writing half does not wait for the reading half.
-func TestHalvesWriting(t *testing.T) {
-	var rows []halfRow
+func TestHalvesWriting(t *testing.T) { runHalves(t, halfKinds(), halfWritingRows()) }
+
+func halfWritingRows() (rows []halfRow) {
 	for _, state := range halfReads {
 		for _, action := range halfActions {
 			rows = append(rows, halfRow{name: state.name + ", " + action.name, run: func(h *halfCase) {
@@ -883,5 +885,5 @@ func TestHalvesWriting(t *testing.T) {
 			}},
 		)
 	}
-	runHalves(t, rows)
+	return rows
 }

@@ -10,38 +10,52 @@ import "time"
 // the kernel takes bytes for a peer that is gone.
 //
 // No connection has a goroutine for it, and none looks at the clock when it
-// reads or writes. Time is counted in ticks of a quarter of PingInterval, by a
+// reads or writes. Time is counted in ticks of a quarter of PingInterval or less, by a
 // Server for all its connections, by a timer for one that an Upgrader made. A sign
 // of life resets the count. To see progress, a tick that finds a write under way
 // sets flagWriteWaits, and the next bytes that the transport takes clear it.
 
-// ticksToPing is how many ticks of silence bring a ping: a tick is
-// PingInterval divided by it, so a ping goes out after three to four quarters
-// of PingInterval.
+// ticksToPing is how many ticks of silence bring a ping, or more if ticks were to be
+// shorter: a tick is PingInterval divided by it, so a ping goes out after three to four
+// quarters of PingInterval.
 const ticksToPing = 4
 
 // pingSchedule is what PingInterval and PongTimeout come to.
 type pingSchedule struct {
-	tick   time.Duration // 0 for no keepalive
+	tick   time.Duration // 0 for none
+	ping   int32         // ticks of silence after which there is a ping; 0 for never
 	giveUp int32         // ticks of silence after which a connection is given up; 0 for never
 }
 
 // newPingSchedule takes a connection's settings: an interval of 0 or less is
 // none, a timeout of 0 is the interval, less than 0 is none.
-func newPingSchedule(interval, timeout time.Duration) (s pingSchedule) {
+func newPingSchedule(interval, timeout time.Duration) pingSchedule {
 	if interval <= 0 {
-		return s
+		return pingSchedule{}
 	}
-	s.tick = max(interval/ticksToPing, time.Millisecond)
+	return newTickSchedule(interval, timeout, interval)
+}
+
+// newTickSchedule is newPingSchedule with ticks that are not longer than longest, which
+// there are without an interval too.
+func newTickSchedule(interval, timeout, longest time.Duration) (s pingSchedule) {
+	if interval <= 0 {
+		return pingSchedule{tick: longest}
+	}
+	ticks := max(ticksToPing, roundUp(interval, longest))
+	s.tick, s.ping = max(interval/ticks, time.Millisecond), int32(min(ticks, 1<<29))
 	if timeout == 0 {
 		timeout = interval
 	}
 	if timeout > 0 {
 		// One tick more, as the first is begun when the ping goes out.
-		s.giveUp = int32(min(ticksToPing+(timeout+s.tick-1)/s.tick+1, 1<<30))
+		s.giveUp = s.ping + int32(min(roundUp(timeout, s.tick)+1, 1<<29))
 	}
 	return s
 }
+
+// roundUp returns how many units it takes to make a duration.
+func roundUp(d, unit time.Duration) time.Duration { return (d-1)/unit + 1 }
 
 // noteActivity is called for each sign of life: mostly one load.
 func (c *Conn) noteActivity() {
@@ -59,10 +73,10 @@ func (c *Conn) keepaliveTick(s pingSchedule) (giveUp bool) {
 		return false
 	}
 	n := c.idleTicks.Add(1)
-	switch n {
-	case 1:
+	if n == 1 {
 		c.flags.set(flagWasIdle)
-	case ticksToPing:
+	}
+	if n == s.ping {
 		c.leavePing()
 	}
 	return s.giveUp > 0 && n >= s.giveUp

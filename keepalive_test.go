@@ -16,10 +16,10 @@ func TestPingSchedule(t *testing.T) {
 	}{
 		{0, 0, pingSchedule{}},
 		{-1, time.Second, pingSchedule{}},
-		{40 * time.Second, 0, pingSchedule{tick: 10 * time.Second, giveUp: 9}},
-		{40 * time.Second, 15 * time.Second, pingSchedule{tick: 10 * time.Second, giveUp: 7}},
-		{40 * time.Second, -1, pingSchedule{tick: 10 * time.Second}},
-		{1, 1, pingSchedule{tick: time.Millisecond, giveUp: 6}},
+		{40 * time.Second, 0, pingSchedule{tick: 10 * time.Second, giveUp: 9, ping: 4}},
+		{40 * time.Second, 15 * time.Second, pingSchedule{tick: 10 * time.Second, giveUp: 7, ping: 4}},
+		{40 * time.Second, -1, pingSchedule{tick: 10 * time.Second, ping: 4}},
+		{1, 1, pingSchedule{tick: time.Millisecond, giveUp: 6, ping: 4}},
 	} {
 		if got := newPingSchedule(tt.interval, tt.timeout); got != tt.want {
 			t.Errorf("interval %v, timeout %v: %+v, want %+v", tt.interval, tt.timeout, got, tt.want)

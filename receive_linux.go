@@ -9,7 +9,7 @@ import (
 // (TCP_INQ, since Linux 4.18): at least 1 if the peer has closed its half.
 // That saves the read which would say that there is nothing. A short read does
 // not say it: the end may have arrived with the last bytes, and would then
-// never be noticed. A reset is not told: see conn_drive_unix.go.
+// never be noticed. A reset is not told: see conn_handle_unix.go.
 
 const tcpINQ = 36 // TCP_INQ and TCP_CM_INQ
 

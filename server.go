@@ -47,14 +47,29 @@ type Server struct {
 	// net/http's values, but does not end.
 	Handler func(c *Conn, r *http.Request)
 
-	// OnMessage, where Handler is nil, is called for each message of each
+	// OnMessage, if Handler is nil, is called for each message of each
 	// connection, as by Conn.HandleMessages, whose rules it has to keep: data is
 	// valid until it returns, and it must not read. It is the cheapest style,
 	// for servers that answer messages: in CPU time, and in memory, as a
 	// connection that falls silent waits on a fresh goroutine (but over TLS, or
-	// where keepalive is off). A Handler that has something to do before and
-	// after calls c.HandleMessages itself.
+	// if keepalive is off).
 	OnMessage func(c *Conn, messageType int, data []byte)
+
+	// OnOpen, if not nil, is called once for each connection, before Handler or
+	// the first OnMessage, with the request that opened it. The Server does not
+	// keep the request, so what is needed of it later goes into c.SetValue. OnOpen
+	// may read and write, and may take its time. If it closes the connection by
+	// Close or Shutdown, or panics, which the peer is told by code 1011, neither
+	// Handler nor OnMessage is called.
+	OnOpen func(c *Conn, r *http.Request)
+
+	// OnClose, if not nil, is called once for each connection that OnOpen was or
+	// would have been called for, whatever ended it, a panic included. It comes
+	// last, when Handler or OnMessage have returned and the transport is closed.
+	// err is what reads return, and context.Cause of c.Context(): a *CloseError if
+	// the peer closed or answered this side's close frame. Server.Shutdown waits for
+	// OnClose.
+	OnClose func(c *Conn, err error)
 
 	// Addr is where ListenAndServe listens, "host:port". "" means ":80", for
 	// ListenAndServeTLS ":443".
@@ -75,6 +90,7 @@ type Server struct {
 	members   members
 	mu        sync.Mutex // guards the fields below
 	listeners map[*trackedListener]struct{}
+	initial   *settings     // made by initialSettings
 	closing   chan struct{} // closed by Shutdown and Close; made by closed
 }
 
@@ -178,15 +194,25 @@ func (s *Server) answerMember(c *Conn, a admission) error {
 
 // join makes c a member. It reports false when the server is closed.
 func (s *Server) join(c *Conn) bool {
-	c.flags.set(flagWasIdle) // nothing has been heard yet
-	return s.members.add(c, newPingSchedule(orDefault(s.PingInterval, defaultPingInterval), s.PongTimeout))
+	c.flags.set(flagWasIdle | parkBudget) // nothing has been heard yet
+	if c.raw != nil && s.parks() {
+		c.settings.Store(s.initialSettings())
+	}
+	interval := orDefault(s.PingInterval, defaultPingInterval)
+	if s.parks() {
+		return s.members.add(c, newTickSchedule(interval, s.PongTimeout, parkTick))
+	}
+	return s.members.add(c, newPingSchedule(interval, s.PongTimeout))
 }
 
-// start begins with c's messages, and returns.
+// start begins with c's messages, and returns. OnOpen is called here: this
+// goroutine's stack has grown already, and ends.
 func (s *Server) start(c *Conn, r *http.Request) {
-	if s.Handler != nil {
+	switch {
+	case !s.open(c, r):
+	case s.Handler != nil:
 		go s.run(c, r)
-	} else {
+	case !s.parkNew(c):
 		go s.drive(c, false)
 	}
 }
@@ -201,8 +227,8 @@ func (s *Server) run(c *Conn, r *http.Request) {
 	code = CloseNormalClosure
 }
 
-// drive is run for OnMessage. The connection may go on in another goroutine,
-// which takes readLock over.
+// drive is run for OnMessage. The connection may go on in another goroutine, which
+// takes readLock over, or be parked, with readLock held.
 func (s *Server) drive(c *Conn, moved bool) {
 	const elsewhere = 0
 	code := CloseInternalServerErr
@@ -214,12 +240,17 @@ func (s *Server) drive(c *Conn, moved bool) {
 	if !moved {
 		c.lockRead()
 	}
-	if c.handle(s.OnMessage, true) == errNewGoroutine {
-		code = elsewhere
-		go s.drive(c, true)
-		return
+	switch err := c.handle(s.OnMessage, true); {
+	case err == errNewGoroutine:
+		code = elsewhere // c may be another's from here on
+		if !c.parkConn() {
+			go s.drive(c, true)
+		}
+	case isTimeout(err):
+		code = CloseGoingAway
+	default:
+		code = CloseNormalClosure
 	}
-	code = CloseNormalClosure
 }
 
 // finish ends a connection whose handler returned or panicked. Where the peer
@@ -227,6 +258,7 @@ func (s *Server) drive(c *Conn, moved bool) {
 // grows for its last call costs 4 µs.
 func (s *Server) finish(c *Conn, code int, panicked any) {
 	defer s.members.remove(c) // even if Logger or Trace end the goroutine
+	defer s.tellClose(c)
 	if panicked != nil && panicked != http.ErrAbortHandler {
 		s.logPanic(c, panicked)
 	}

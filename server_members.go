@@ -2,18 +2,21 @@ package websocket
 
 import (
 	"context"
-	"math"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
 // members is a Server's list of connections. They are reached through it for
 // keepalive and at the end.
 type members struct {
-	mu     sync.Mutex // guards all below, and every member's place in the list
-	list   []*Conn
+	mu     sync.Mutex // guards all below
+	list   []*Conn    // nil at free places; a member's place is constant
+	free   []int32    // the free places
 	closed bool
+
+	poller atomic.Pointer[poller] // of parked members; nil until there is one, and after the last member
 
 	// Closed when the last member is gone, and nil then; nil also where nobody
 	// wants to know.
@@ -28,8 +31,14 @@ func (m *members) add(c *Conn, schedule pingSchedule) bool {
 	if m.closed {
 		return false
 	}
-	c.member.index = int32(len(m.list))
-	m.list = append(m.list, c)
+	if last := len(m.free) - 1; last >= 0 {
+		c.member.index = m.free[last]
+		m.free = m.free[:last]
+		m.list[c.member.index] = c
+	} else {
+		c.member.index = int32(len(m.list))
+		m.list = append(m.list, c)
+	}
 	if schedule.tick > 0 && m.ticking == nil {
 		m.ticking = make(chan struct{})
 		go m.keepAlive(schedule, m.ticking)
@@ -50,18 +59,25 @@ func (m *members) ready(c *Conn) {
 	c.member.handshakeDone = true
 }
 
-// remove takes c out; the last member takes its place.
+// remove takes c out. With the last member everything goes that there was for them.
 func (m *members) remove(c *Conn) {
+	if last := m.removeFromList(c); last != nil {
+		last.close() // which waits for the poller's goroutine, and that for m.mu
+	}
+}
+
+// removeFromList returns the poller if c was the last member.
+func (m *members) removeFromList(c *Conn) *poller {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	last := len(m.list) - 1
-	m.list[c.member.index] = m.list[last]
-	m.list[c.member.index].member.index = c.member.index
-	m.list[last] = nil
-	m.list = m.list[:last]
-	if last == 0 {
-		m.announceEmpty()
+	m.list[c.member.index] = nil
+	m.free = append(m.free, c.member.index)
+	if len(m.free) < len(m.list) {
+		return nil
 	}
+	m.list, m.free = nil, nil
+	m.announceEmpty()
+	return m.poller.Swap(nil)
 }
 
 func (m *members) announceEmpty() {
@@ -73,36 +89,37 @@ func (m *members) announceEmpty() {
 	}
 }
 
-// each calls f for every member, from the end of the list to its start: one
-// that leaves meanwhile is replaced by one from the end, which was called for
-// before. A member may be called for twice, but none is missed.
+// burst is how many members are called for before goroutines that were started for
+// them, and have nothing to wait for, may end. A large server would else have all of
+// them at once, and the runtime keeps some 480 bytes of each for ever.
+const burst = 64
+
+// each calls f for every member, except perhaps for those that come meanwhile.
 func (m *members) each(f func(c *Conn, ready bool)) {
-	const chunkSize = 256 // how many are looked at before others may change the list
 	type entry struct {
 		c     *Conn
 		ready bool
 	}
-	chunk := make([]entry, 0, chunkSize)
-	for to := math.MaxInt; to > 0; {
+	chunk := make([]entry, 0, burst)
+	for from := 0; ; from += burst {
 		m.mu.Lock()
-		to = min(to, len(m.list))
-		from := max(0, to-chunkSize)
+		here := m.list[min(from, len(m.list)):min(from+burst, len(m.list))]
 		chunk = chunk[:0]
-		for _, c := range m.list[from:to] {
-			chunk = append(chunk, entry{c, c.member.handshakeDone})
+		for _, c := range here {
+			if c != nil {
+				chunk = append(chunk, entry{c, c.member.handshakeDone})
+			}
 		}
 		m.mu.Unlock()
+		if len(here) == 0 {
+			return
+		}
 		for _, e := range chunk {
 			f(e.c, e.ready)
 		}
-		to = from
+		runtime.Gosched()
 	}
 }
-
-// burst is how many goroutines are started before those that have nothing to wait
-// for may end. A large server would else have all of them at once, and the
-// runtime keeps some 480 bytes of each for ever.
-const burst = 64
 
 // keepAlive counts the ticks of all members until there are none.
 func (m *members) keepAlive(schedule pingSchedule, empty <-chan struct{}) {
@@ -114,17 +131,14 @@ func (m *members) keepAlive(schedule pingSchedule, empty <-chan struct{}) {
 			return
 		case <-ticker.C:
 		}
-		n := 0
 		m.each(func(c *Conn, ready bool) {
-			if n++; n%burst == 0 {
-				runtime.Gosched() // a ping over TLS has a goroutine of its own
-			}
-			if !ready {
-				return // HandshakeTimeout watches over it
-			}
-			if c.keepaliveTick(schedule) {
+			switch {
+			case !ready: // HandshakeTimeout watches over it
+			case c.keepaliveTick(schedule):
 				c.flags.set(flagGaveUp)
 				c.closeInTurn()
+			default:
+				c.parkTick()
 			}
 		})
 	}
@@ -147,19 +161,13 @@ func (m *members) close() (empty <-chan struct{}) {
 }
 
 // dismiss sends every member a close frame with code 1001, behind its queued
-// messages. A connection that is still in the opening handshake is cut off. Some
-// need a goroutine, which most have nothing to wait in: letting them run from time
-// to time keeps a large server from having all of them at once.
+// messages. A connection that is still in the opening handshake is cut off.
 func (m *members) dismiss() {
-	begun := 0
 	m.each(func(c *Conn, ready bool) {
 		if ready {
 			c.goAway()
 		} else {
 			go c.Close() // which a CheckOrigin may hold up
-		}
-		if begun++; begun%burst == 0 {
-			runtime.Gosched()
 		}
 	})
 }

@@ -22,7 +22,7 @@ type measurement struct {
 	run    func(b *bench, s *server) (sample, error)
 }
 
-var kinds = []string{"echo", "broadcast", "idle", "scale", "handshake", "deflate", "latency"}
+var kinds = []string{"echo", "broadcast", "idle", "scale", "wake", "handshake", "deflate", "latency"}
 
 var usualEchoes = []echoCase{
 	{1, 125, 1},
@@ -51,6 +51,7 @@ func limited(n int) int { return min(n, descriptors()-100) }
 // Which servers a measurement takes.
 func every(s *server) bool       { return !s.pipelinedOnly }
 func whole(s *server) bool       { return every(s) && !s.quietOnly }
+func overTLS(s *server) bool     { return whole(s) && !s.noTLS }
 func canDeflate(s *server) bool  { return whole(s) && s.deflate }
 func canTakeOver(s *server) bool { return whole(s) && s.takeover }
 func holdsMany(s *server) bool   { return whole(s) && s.holdsMany }
@@ -90,7 +91,7 @@ func idlePlan(full bool) []*measurement {
 	}
 	return []*measurement{
 		idle("", job{}, many, every),
-		idle(" over TLS", job{TLS: true}, some, whole),
+		idle(" over TLS", job{TLS: true}, some, overTLS),
 		idle(", compressed without context takeover", job{Deflate: true}, some, canDeflate),
 		idle(", compressed with context takeover", job{Deflate: true, Takeover: true}, some, canTakeOver),
 	}
@@ -105,7 +106,13 @@ func scalePlan(full bool) []*measurement {
 	return []*measurement{{table: table{kind: "scale", columns: scaleColumns,
 		title: fmt.Sprintf("%s connections, of which 1 %% send %d messages of 125 B a second each", count(n), activePace)},
 		takes: holdsMany, rounds: fewRounds,
-		run: func(b *bench, s *server) (sample, error) { return b.scale(s, n) }}}
+		run: func(b *bench, s *server) (sample, error) { return b.scale(s, n) }},
+		{table: table{kind: "wake", title: fmt.Sprintf("A lone message of 125 B to one of %s idle connections, %d a second", count(n), lonePace),
+			columns: loneColumns}, takes: holdsMany, rounds: fewRounds,
+			run: func(b *bench, s *server) (sample, error) { return b.lone(s, n) }},
+		{table: table{kind: "wake", title: fmt.Sprintf("A message of 125 B from all of %s idle connections at once", count(n)),
+			columns: stormColumns}, takes: holdsMany, rounds: fewRounds,
+			run: func(b *bench, s *server) (sample, error) { return b.storm(s, n) }}}
 }
 
 func otherPlan() []*measurement {

@@ -29,6 +29,7 @@ type server struct {
 
 	holdsMany bool // measured where there are as many connections as can be, which takes its time
 
+	noTLS         bool // not measured over TLS
 	quietOnly     bool // measured only where memory and handshakes are
 	pipelinedOnly bool // measured only where several messages are in flight
 }
@@ -43,8 +44,12 @@ var servers = []*server{
 		serve: servePlain, deflate: true, takeover: true, holdsMany: true},
 	{name: "plainsocket-http", module: ours, how: "the same behind net/http, by `Server.ServeHTTP`",
 		serve: overHTTP(plainHandler), deflate: true, takeover: true},
-	{name: "plainsocket-onmessage", module: ours, how: "`Server.Serve` with `OnMessage`: the library reads, and gathers the answers",
+	{name: "plainsocket-onmessage", module: ours, how: "`Server.Serve` with `OnMessage`: the library reads, and gathers the answers; idle connections have no goroutine",
 		serve: servePlainOnMessage, deflate: true, takeover: true, holdsMany: true},
+	{name: "plainsocket-goroutines", module: ours, how: "the same with a goroutine for each connection, as on systems without epoll",
+		serve: servePlainGoroutines, deflate: true, takeover: true, holdsMany: true},
+	{name: "plainsocket-events", module: ours, how: "as plainsocket-onmessage, with `OnOpen`, `OnClose` and a `Value`",
+		serve: servePlainEvents, deflate: true, takeover: true, quietOnly: true},
 	{name: "plainsocket-coalesce", module: ours, how: "as plainsocket-pull, with `CoalesceWrites`: only where several messages are in flight",
 		serve: servePlainCoalesced, deflate: true, takeover: true, pipelinedOnly: true},
 	{name: "gorilla", module: "github.com/gorilla/websocket", how: "net/http, `ReadMessage` and `WriteMessage`, all defaults",
@@ -63,6 +68,8 @@ var servers = []*server{
 		serve: serveGWS, deflate: true, takeover: true, holdsMany: true},
 	{name: "gws-http", module: "github.com/lxzan/gws", how: "the same behind net/http",
 		serve: overHTTP(gwsHandler), deflate: true, takeover: true, quietOnly: true},
+	{name: "nbio", module: "github.com/lesismal/nbio", how: "its own event loop (`nbhttp.Engine`, `IOModNonBlocking`), `OnMessage`",
+		serve: serveNBIO, holdsMany: true, noTLS: true},
 	{name: "fasthttp", module: "github.com/fasthttp/websocket", how: "fasthttp, otherwise as gorilla-tuned",
 		serve: serveFastHTTP, deflate: true},
 	{name: "xnet", module: "golang.org/x/net", how: "net/http, `websocket.Message`",

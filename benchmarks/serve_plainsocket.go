@@ -7,6 +7,7 @@ import (
 	"net/http"
 
 	"github.com/plainsocket/websocket"
+	"github.com/plainsocket/websocket/internal/parktest"
 )
 
 func servePlain(ln net.Listener, j *job) error { return newPlainServer(j, plainPull(j)).Serve(ln) }
@@ -23,6 +24,26 @@ func servePlainOnMessage(ln net.Listener, j *job) error {
 			c.HandleMessages(plainAnswer)
 		}
 	}
+	return s.Serve(ln)
+}
+
+// servePlainGoroutines is servePlainOnMessage with a goroutine for each connection, also
+// while it is idle.
+func servePlainGoroutines(ln net.Listener, j *job) error {
+	parktest.Never.Store(true)
+	return servePlainOnMessage(ln, j)
+}
+
+// servePlainEvents has what a program with state needs.
+func servePlainEvents(ln net.Listener, j *job) error {
+	type state struct{ messages int }
+	s := newPlainServer(j, nil)
+	s.OnOpen = func(c *websocket.Conn, _ *http.Request) { c.SetValue(new(state)) }
+	s.OnMessage = func(c *websocket.Conn, messageType int, data []byte) {
+		c.Value().(*state).messages++
+		c.WriteMessage(messageType, data)
+	}
+	s.OnClose = func(*websocket.Conn, error) {}
 	return s.Serve(ln)
 }
 

@@ -79,7 +79,7 @@ func closeAnswer(code int) int {
 func TestConformanceCloseCodes(t *testing.T) {
 	t.Parallel()
 	sample := testing.Short() || raceDetector()
-	for _, tg := range targets[:2] {
+	for _, tg := range targets[:4] {
 		t.Run(tg.name, func(t *testing.T) {
 			l := newPipeListener()
 			tg.startOn(t, l, nil)

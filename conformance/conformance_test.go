@@ -22,7 +22,7 @@ import (
 // suite lets pass, is a failure here.
 func TestConformance(t *testing.T) {
 	t.Parallel()
-	for _, tg := range targets[:2] { // the others share their code with these two
+	for _, tg := range targets[:4] { // the others share their code with these
 		t.Run(tg.name, func(t *testing.T) { runCases(t, tg.start(t, nil).tryConnect) })
 	}
 	t.Run("Dialer", func(t *testing.T) { runCases(t, startClient(t, websocket.Dialer{}).tryConnect) })
@@ -89,6 +89,8 @@ type target struct {
 var targets = []target{
 	{"HandleMessages", serveServer, echoHandled},
 	{"Upgrader", serveUpgrader, echoMessage},
+	{"OnMessage, parked", serveOnMessage, nil},
+	{"OnMessage, parked, net/http", serveOnMessageHTTP, nil},
 	{"Server", serveServer, echoMessage},
 	{"ServeHTTP", serveHandler, echoAppended},
 	{"NextReader", serveServer, echoRead},
@@ -128,6 +130,30 @@ func serveHandler(l net.Listener, configure func(*websocket.Upgrader), handle fu
 		srv.Close()
 		return ws.Close() // net/http forgets a connection once it is hijacked
 	}
+}
+
+// serveOnMessage is a Server that calls OnMessage, and parks its connections after every message: see TestMain.
+func serveOnMessage(l net.Listener, configure func(*websocket.Upgrader), _ func(*websocket.Conn)) func() error {
+	srv := &websocket.Server{OnMessage: echoOnMessage}
+	configure(&srv.Upgrader)
+	go srv.Serve(l)
+	return srv.Close
+}
+
+// serveOnMessageHTTP is the same as a handler of net/http.
+func serveOnMessageHTTP(l net.Listener, configure func(*websocket.Upgrader), _ func(*websocket.Conn)) func() error {
+	ws := &websocket.Server{OnMessage: echoOnMessage}
+	configure(&ws.Upgrader)
+	srv := &http.Server{Handler: ws}
+	go srv.Serve(l)
+	return func() error {
+		srv.Close()
+		return ws.Close()
+	}
+}
+
+func echoOnMessage(c *websocket.Conn, messageType int, data []byte) {
+	c.WriteMessage(messageType, data)
 }
 
 // A server is a running target.
@@ -198,9 +224,7 @@ func echoAppended(c *websocket.Conn) error {
 }
 
 // echoHandled is all messages at once.
-func echoHandled(c *websocket.Conn) error {
-	return c.HandleMessages(func(c *websocket.Conn, messageType int, data []byte) { c.WriteMessage(messageType, data) })
-}
+func echoHandled(c *websocket.Conn) error { return c.HandleMessages(echoOnMessage) }
 
 func echoRead(c *websocket.Conn) error {
 	messageType, r, err := c.NextReader()

@@ -89,7 +89,7 @@ func TestConformanceDeflateOffers(t *testing.T) {
 		{"no takeover", &websocket.Compression{NoContextTakeover: true}, false, func(o offerTest) string { return o.without }},
 		{"off", nil, false, func(offerTest) string { return "" }},
 	} {
-		for _, tg := range targets[:2] {
+		for _, tg := range targets[:4] {
 			t.Run(tg.name+", "+setting.name, func(t *testing.T) {
 				s := tg.start(t, func(u *websocket.Upgrader) { u.Compression, u.EnableCompression = setting.c, setting.enable })
 				for _, tt := range offerTests {

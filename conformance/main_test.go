@@ -7,10 +7,13 @@ import (
 	"runtime"
 	"testing"
 	"time"
+
+	"github.com/plainsocket/websocket/internal/parktest"
 )
 
 // TestMain looks for goroutines that a connection left behind.
 func TestMain(m *testing.M) {
+	parktest.Always.Store(true) // for the targets of that name
 	before := runtime.NumGoroutine()
 	code := m.Run()
 	if fuzzing := flag.Lookup("test.fuzz"); code != 0 || fuzzing != nil && fuzzing.Value.String() != "" {
