@@ -5,20 +5,20 @@ import (
 	"iter"
 )
 
-// A messageReader is what NextReader returns: one message as a stream.
+// A messageReader reads one message as a stream. NextReader returns it.
 type messageReader struct {
 	c   *Conn
-	err error // io.EOF at the message's end, or where it was left for the next; owned by the holder of c.readLock
+	err error // io.EOF at the message's end, or when it was left for the next; owned by the holder of c.readLock
 }
 
 // NextReader waits for the next message and returns its type and a reader for
-// its payload, which ends with io.EOF. What was not read of the message before
-// is skipped. Memory does not depend on the message's size.
+// its payload, which ends with io.EOF. If the message before was not read to its end,
+// the rest is skipped. Memory does not depend on the message's size.
 //
 // The reader's errors are ReadMessage's. After a deadline has passed it can be
-// read further. The octets of a text message are valid UTF-8 as far as they
-// go; a character may be divided between two reads, and the octets before a
-// wrong one may have been delivered.
+// read further. The bytes of a text message are valid UTF-8 as far as they
+// go. A character may be divided between two reads, and the bytes before a wrong one
+// may have been delivered.
 func (c *Conn) NextReader() (messageType int, r io.Reader, err error) {
 	c.lockRead()
 	defer c.unlockRead()
@@ -108,7 +108,7 @@ func (in *readState) leaveReader() {
 	in.reader = nil
 }
 
-// skipMessage reads the open message to its end, for nobody.
+// skipMessage reads the open message to its end and drops it.
 func (c *Conn) skipMessage() error {
 	in := c.in
 	if in.reader != nil && in.reader.err == nil {
@@ -158,7 +158,7 @@ type Message struct {
 //
 // The sequence ends after its first error. A close by the peer that means no
 // harm (code 1000, 1001, or none) ends it without one. After a deadline has
-// passed, a new sequence goes on where this one ended.
+// passed, a new sequence goes on after the last message of this one.
 func (c *Conn) Messages() iter.Seq2[Message, error] {
 	return func(yield func(Message, error) bool) {
 		for {

@@ -37,7 +37,7 @@ func (s *Server) openingHandshake(c *Conn) (*http.Request, error) {
 	if refusal != nil {
 		return nil, s.refuseRaw(c, r, refusal)
 	}
-	s.members.ready(c) // for a close frame, say; that has to wait for this answer
+	s.members.ready(c) // a close frame may come now, and has to wait for this answer
 	if err := s.respond(c, a); err != nil {
 		return nil, err
 	}
@@ -88,7 +88,7 @@ func (s *Server) readRequest(c *Conn) (*http.Request, *HandshakeError, error) {
 	}
 	n, err := c.readHeader(limit)
 	if err == errHeaderTooLarge {
-		return nil, refuse(http.StatusRequestHeaderFieldsTooLarge, "the request's header is larger than %d octets", limit), nil
+		return nil, refuse(http.StatusRequestHeaderFieldsTooLarge, "the request's header is larger than %d bytes", limit), nil
 	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("websocket: reading the request: %w", err)

@@ -12,13 +12,13 @@ import (
 // keepalive and at the end.
 type members struct {
 	mu     sync.Mutex // guards all below
-	list   []*Conn    // nil at free places; a member's place is constant
+	list   []*Conn    // nil at free places. A member's place is constant
 	free   []int32    // the free places
 	closed bool
 
-	poller atomic.Pointer[poller] // of parked members; nil until there is one, and after the last member
+	poller atomic.Pointer[poller] // of parked members, nil before the first and after the last one
 
-	// Closed when the last member is gone, and nil then; nil also where nobody
+	// Closed when the last member is gone, and nil then. Nil also if nobody
 	// wants to know.
 	ticking chan struct{} // the keepalive goroutine
 	empty   chan struct{} // Shutdown
