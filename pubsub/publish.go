@@ -46,10 +46,8 @@ type item struct {
 }
 
 // A shard has a share of the connections, and sends to them.
+// Topics.mu guards all of it. Numbers count all items that were ever here.
 type shard struct {
-	members int // how many connections; guarded by Topics.mu
-
-	// What waits for the goroutine, guarded by Topics.mu. Numbers count all items that were ever here.
 	items   []item
 	first   uint64         // the number of items[0]
 	latest  map[any]uint64 // latestKey to the number of the item that waits

@@ -24,6 +24,7 @@ package pubsub
 
 import (
 	"context"
+	"hash/maphash"
 	"iter"
 	"runtime"
 	"sync"
@@ -80,6 +81,7 @@ type Topics struct {
 	topics  map[string]*topic
 	members map[*websocket.Conn]*member
 	shards  []*shard
+	seed    maphash.Seed  // decides which connection belongs to which shard
 	room    chan struct{} // closed when the backlog has shrunk; nil if nobody waits for that
 
 	backlog  atomic.Int64 // bytes of messages that were published and not yet handed to all members
@@ -228,17 +230,13 @@ func (t *Topics) member(c *websocket.Conn, ended context.Context) *member {
 	if t.members == nil {
 		t.members = make(map[*websocket.Conn]*member)
 		t.topics = make(map[string]*topic)
+		t.seed = maphash.MakeSeed()
 		for range runtime.GOMAXPROCS(0) {
 			t.shards = append(t.shards, new(shard))
 		}
 	}
-	m := &member{shard: t.shards[0]}
-	for _, s := range t.shards[1:] {
-		if s.members < m.shard.members {
-			m.shard = s
-		}
-	}
-	m.shard.members++
+	// The same connection gets the same shard again, where messages from before may wait for it.
+	m := &member{shard: t.shards[maphash.Comparable(t.seed, c)%uint64(len(t.shards))]}
 	m.stop = afterFunc(ended, func() { t.ended(c) })
 	t.members[c] = m
 	return m
@@ -256,7 +254,6 @@ func afterFunc(ctx context.Context, f func()) (stop func() bool) {
 // forget removes a member. The caller has t.mu.
 func (t *Topics) forget(c *websocket.Conn, m *member) {
 	m.stop()
-	m.shard.members--
 	delete(t.members, c)
 }
 
