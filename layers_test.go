@@ -34,7 +34,7 @@ var layerRows = [][]string{
 		"wait_unix.go", "wait_other.go", "keepalive.go", "trace.go", "conn_deflate.go", "conn_coalesce.go", "conn_outbox.go", "conn_queue.go", "prepared.go", "conn_context.go", "write_unix.go", "write_other.go",
 		"conn_drive.go", "conn_drive_unix.go", "receive_linux.go", "receive_unix.go"},
 	6: {"json.go", "join.go"},
-	7: {"server.go", "server_accept.go", "server_handshake.go", "server_members.go", "server_events.go", "upgrade.go", "upgrade_admit.go",
+	7: {"server.go", "server_accept.go", "server_handshake.go", "server_members.go", "server_farewell.go", "server_events.go", "upgrade.go", "upgrade_admit.go",
 		"client.go", "client_request.go", "client_handshake.go", "proxy.go"},
 }
 
