@@ -85,6 +85,7 @@ func (ch *chat) talked(m *member, req request) error {
 	if !m.mayTalk(ch.pace) {
 		return mistake(fmt.Sprintf("Not so fast: %d lines at once, then one in %v.", burst, ch.pace))
 	}
+	m.typed = time.Time{}
 	ch.say(m, text, req.ID)
 	return nil
 }

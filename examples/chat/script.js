@@ -28,7 +28,9 @@ let nextID = 1 + Math.floor(Math.random() * 2 ** 40);
 
 // Coming back: each attempt waits longer, up to half a minute, and a random part
 // of that, lest all the pages of a server that was restarted come at once.
+// A server that says that it restarts, or is too busy, has many pages: they take more time.
 const FIRST_WAIT = 500;
+const ASKED_WAIT = 3000;
 const LONGEST_WAIT = 30_000;
 let wait = FIRST_WAIT;
 let timer;
@@ -223,6 +225,7 @@ $("text-form").addEventListener("submit", (event) => {
   const text = $("text").value.trim();
   if (text === "") return;
   send({ text, id: nextID });
+  typedAt = 0;
   underway.set(nextID++, text);
   $("text").value = "";
 });
