@@ -133,10 +133,25 @@ func TestLayersReadme(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, room := range layersRooms {
+	for _, room := range append([]string{"pubsub"}, layersRooms...) {
 		for _, name := range layersNonTestFiles(t, room) {
 			if link := "](" + room + "/" + name + ")"; !strings.Contains(string(readme), link) {
 				t.Errorf("README.md has no link to %s/%s", room, name)
+			}
+		}
+	}
+}
+
+// Package pubsub stands on the root and the standard library, and on nothing else of this module.
+func TestLayersPubsub(t *testing.T) {
+	for _, name := range layersNonTestFiles(t, "pubsub") {
+		f, err := parser.ParseFile(token.NewFileSet(), filepath.Join("pubsub", name), nil, parser.ImportsOnly)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, spec := range f.Imports {
+			if path := strings.Trim(spec.Path.Value, `"`); path != layersModule && !layersMayImport("pubsub", path) {
+				t.Errorf("pubsub/%s imports %s", name, path)
 			}
 		}
 	}
