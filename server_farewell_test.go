@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// farewells opens n connections, shuts the server down, and returns when each client was told, with which code, after
-// how long.
+// farewells opens n connections, shuts the server down, and returns when each client was told, with
+// which code, after how long.
 func farewells(t *testing.T, srv *Server, ctx context.Context, n int) (told []time.Duration, codes map[int]int, err error) {
 	l := newListener()
 	go srv.Serve(l)
@@ -53,7 +53,8 @@ func TestShutdownSpread(t *testing.T) {
 		if err != nil || codes[CloseServiceRestart] != n {
 			t.Errorf("codes %v, %v", codes, err)
 		}
-		// One after the other, with even gaps, in an order that has nothing to do with how they came.
+		// One after the other, with even gaps, in an order that has nothing to do with how they
+		// came.
 		for i, after := range told {
 			if want := time.Duration(i) * 10 * time.Second / n; after < want-100*time.Millisecond || after > want+100*time.Millisecond {
 				t.Fatalf("number %d of %d was told after %v", i, n, after)

@@ -1,7 +1,8 @@
 package main
 
-// Measuring hubs: "go run . hubs". Each has a process of its own on one CPU, and this process has the members. A round is
-// one message to all; the next begins when it has arrived everywhere but at stuck members, which never read.
+// Measuring hubs: "go run . hubs". Each has a process of its own on one CPU, and this process has
+// the members. A round is one message to all; the next begins when it has arrived everywhere but at
+// stuck members, which never read.
 
 import (
 	"bufio"
@@ -75,7 +76,8 @@ func serveHub(args []string) error {
 	return nil
 }
 
-// listenWithBuffer listens with a send buffer of so many bytes for each connection, "0" for the system's choice.
+// listenWithBuffer listens with a send buffer of so many bytes for each connection, "0" for the
+// system's choice.
 func listenWithBuffer(size string) (net.Listener, error) {
 	n, err := strconv.Atoi(size)
 	if err != nil {
@@ -114,7 +116,8 @@ func (r *hubRun) command(format string, args ...any) (reading hubReading, err er
 	return reading, json.Unmarshal(line, &reading)
 }
 
-// startHub starts a hub with n members, of whom the first are stuck. It returns the readings without and with them.
+// startHub starts a hub with n members, of whom the first are stuck. It returns the readings
+// without and with them.
 func startHub(name string, n, stuck int) (r *hubRun, empty, full hubReading, err error) {
 	exe, err := os.Executable()
 	if err != nil {
@@ -182,7 +185,8 @@ func (r *hubRun) join(addr string, n int) (err error) {
 	return nil
 }
 
-// receive reads until so many bytes have come, or none for a while. It returns how many are missing.
+// receive reads until so many bytes have come, or none for a while. It returns how many are
+// missing.
 func (r *hubRun) receive(bytes int) (missing int) {
 	for bytes > 0 {
 		n, err := unix.EpollWait(r.epoll, r.events, 5000)

@@ -1,7 +1,7 @@
 package main
 
-// Hubs: servers that send what is published to all of their connections, each in the way that its library's
-// documentation shows, or its users write.
+// Hubs: servers that send what is published to all of their connections, each in the way that its
+// library's documentation shows, or its users write.
 
 import (
 	"fmt"

@@ -58,8 +58,8 @@ func hear(c *websocket.Conn) {
 	fmt.Println(string(p))
 }
 
-// Slow members lose what others type, and are closed for everything else. Prices supersede each other, so they
-// cannot pile up.
+// Slow members lose what others type, and are closed for everything else. Prices supersede each
+// other, so they cannot pile up.
 func ExampleTopics() {
 	topics := pubsub.Topics{
 		Slow: func(c *websocket.Conn, topic string, pm *websocket.PreparedMessage) pubsub.Verdict {

@@ -45,7 +45,8 @@ func prepare(text string) *websocket.PreparedMessage {
 	return pm
 }
 
-// pair returns the two ends of a connection in memory. The server's end reads, as it does in a program.
+// pair returns the two ends of a connection in memory. The server's end reads, as it does in a
+// program.
 func pair(t testing.TB) (client, server *websocket.Conn) {
 	t.Helper()
 	client, server = websockettest.Pipe()

@@ -11,8 +11,9 @@ import (
 	"github.com/plainsocket/websocket/pubsub"
 )
 
-// Random schedules, checked message by message against the definition: a message goes to those who are members at
-// the moment of Publish. Calls that overlap may have happened in either order, others not.
+// Random schedules, checked message by message against the definition: a message goes to those who
+// are members at the moment of Publish. Calls that overlap may have happened in either order,
+// others not.
 
 // A span is when a call began and ended, in steps of one clock.
 type span struct{ begin, end int64 }
@@ -180,8 +181,8 @@ func (m *model) check(t *testing.T, mm *modelMember) {
 	}
 }
 
-// checkOrder looks for an order of all messages in which every member got its own. It takes away the messages that
-// come first wherever they come, until none is left.
+// checkOrder looks for an order of all messages in which every member got its own. It takes away
+// the messages that come first wherever they come, until none is left.
 func (m *model) checkOrder(t *testing.T) {
 	behind := make([]map[int]bool, len(m.messages)) // number to those that came next to it
 	before := make([]int, len(m.messages))

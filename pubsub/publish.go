@@ -9,10 +9,10 @@ import (
 	"github.com/plainsocket/websocket"
 )
 
-// Publishing. A loop over the members would hold its caller up for 8 to 20 µs each, which is two seconds for
-// 100,000 of them. So Publish only notes the message, together with the members as they are at that moment,
-// and goroutines send it: one for each shard, that is for each processor. A member
-// belongs to one shard, which keeps the messages in order.
+// Publishing. A loop over the members would hold its caller up for 8 to 20 µs each, which is two
+// seconds for 100,000 of them. So Publish only notes the message, together with the members as they
+// are at that moment, and goroutines send it: one for each shard, that is for each processor. A
+// member belongs to one shard, which keeps the messages in order.
 //
 //	Publish ──► one item in the queue of each shard ──► its goroutine ──► Conn.EnqueuePrepared for each member
 //
@@ -34,7 +34,8 @@ type latestKey struct {
 	key   any
 }
 
-// overhead is what a message counts for in the backlog beside its payload: a publication and its items.
+// overhead is what a message counts for in the backlog beside its payload: a publication and its
+// items.
 const overhead = 256
 
 func (p *publication) cost() int64 { return int64(p.pm.Len() + overhead) }
@@ -65,7 +66,8 @@ func (s *shard) add(i item) {
 	s.items = append(s.items, i)
 }
 
-// replace puts an item in the place of the one that waits with the same key, if there is one. It returns that one.
+// replace puts an item in the place of the one that waits with the same key, if there is one. It
+// returns that one.
 func (s *shard) replace(i item) (old item, ok bool) {
 	if i.key == nil {
 		return old, false
@@ -94,9 +96,9 @@ func (s *shard) take() (i item, ok bool) {
 	return i, true
 }
 
-// Publish sends a message to all members of a topic but those in except, in the order of all calls of Publish.
-// It does not wait for it to be sent. It takes some microseconds, however many members there are and
-// whatever they do (but see Backlog). A topic without members is no error.
+// Publish sends a message to all members of a topic but those in except, in the order of all calls
+// of Publish. It does not wait for it to be sent. It takes some microseconds, however many members
+// there are and whatever they do (but see Backlog). A topic without members is no error.
 //
 // pm may be a control message: a close message, for instance, ends all the connections.
 func (t *Topics) Publish(topic string, pm *websocket.PreparedMessage, except ...*websocket.Conn) {
@@ -104,12 +106,14 @@ func (t *Topics) Publish(topic string, pm *websocket.PreparedMessage, except ...
 }
 
 // PublishLatest is Publish for state that supersedes the state before, such as a price or a
-// position. Of the messages with the same topic and key that wait for a member, the last one takes the place of
-// the first, and the others are not sent. So a member that is slow gets fewer of
-// them, and what it gets is current. Other messages may be overtaken by that. Publishing the same key again at
-// once supersedes even for members that keep up, as the message may still wait to be handed to them.
+// position. Of the messages with the same topic and key that wait for a member, the last one takes
+// the place of the first, and the others are not sent. So a member that is slow gets fewer of them,
+// and what it gets is current. Other messages may be overtaken by that. Publishing the same key
+// again at once supersedes even for members that keep up, as the message may still wait to be
+// handed to them.
 //
-// The key must be comparable, and not nil: it panics otherwise. For a control message PublishLatest is Publish.
+// The key must be comparable, and not nil: it panics otherwise. For a control message PublishLatest
+// is Publish.
 func (t *Topics) PublishLatest(topic string, key any, pm *websocket.PreparedMessage) {
 	if key == nil {
 		panic("pubsub: PublishLatest: the key is nil")
@@ -173,8 +177,8 @@ func (t *Topics) backlogLimit() int64 {
 	return int64(t.Backlog)
 }
 
-// waitForRoom waits until the backlog is within its limit. It returns p's topic, or nil if p need not or cannot be sent. It
-// gives t.mu up meanwhile.
+// waitForRoom waits until the backlog is within its limit. It returns p's topic, or nil if p need
+// not or cannot be sent. It gives t.mu up meanwhile.
 func (t *Topics) waitForRoom(p *publication, limit int64) *topic {
 	timeout := time.NewTimer(backlogTimeout)
 	defer timeout.Stop()
@@ -241,8 +245,8 @@ func (t *Topics) send(s *shard) {
 	}
 }
 
-// burst is how many members a shard sends to before it lets other goroutines run: those that read, and those of
-// connections over TLS, where each message needs one for a moment.
+// burst is how many members a shard sends to before it lets other goroutines run: those that read,
+// and those of connections over TLS, where each message needs one for a moment.
 const burst = 64
 
 // fanOut sends an item's message to its members. sent counts the members since the goroutine began.

@@ -8,23 +8,26 @@ import (
 	"github.com/plainsocket/websocket"
 )
 
-// Slow members. The messages that wait for a peer lie in its connection's queue, and the limit of that
-// decides who is slow. What happens to a member whose queue is full is the program's choice. No choice is
-// silent: Stats counts every message that is dropped, and the Trace of the connection is told of it.
+// Slow members. The messages that wait for a peer lie in its connection's queue, and the limit of
+// that decides who is slow. What happens to a member whose queue is full is the program's choice.
+// No choice is silent: Stats counts every message that is dropped, and the Trace of the connection
+// is told of it.
 
 // A Verdict says what becomes of a member whose queue is full.
 type Verdict int
 
 const (
-	// CloseSlow closes the connection with code 1013, try again later: the peer broke no rule, and may come
-	// back. The close frame goes out before the messages that wait, which are dropped. The member
-	// leaves its topics at once. If the peer has not answered after 5 s, the transport is closed.
+	// CloseSlow closes the connection with code 1013, try again later: the peer broke no rule, and
+	// may come back. The close frame goes out before the messages that wait, which are dropped. The
+	// member leaves its topics at once. If the peer has not answered after 5 s, the transport is
+	// closed.
 	CloseSlow Verdict = iota
 
 	// DropNewest drops this message, for this member only.
 	DropNewest
 
-	// DropOldest drops the oldest messages that wait for this member, until there is room for this one.
+	// DropOldest drops the oldest messages that wait for this member, until there is room for this
+	// one.
 	DropOldest
 )
 
@@ -55,8 +58,8 @@ func (t *Topics) deliver(p *publication, c *websocket.Conn) bool {
 	return false
 }
 
-// enqueue reports whether a connection accepted a message, and otherwise, whether its queue is full. If it is neither, the
-// connection has ended or is about to.
+// enqueue reports whether a connection accepted a message, and otherwise, whether its queue is
+// full. If it is neither, the connection has ended or is about to.
 func (t *Topics) enqueue(p *publication, c *websocket.Conn) (accepted, full bool) {
 	if p.key == nil {
 		err := c.EnqueuePrepared(p.pm)
@@ -71,8 +74,8 @@ func (t *Topics) enqueue(p *publication, c *websocket.Conn) (accepted, full bool
 
 var slowClose = websocket.FormatCloseMessage(websocket.CloseTryAgainLater, "too slow: the queue is full")
 
-// closeSlow closes a connection whose queue is full. It waits for nothing, and needs no goroutine for the
-// time in which the peer may answer.
+// closeSlow closes a connection whose queue is full. It waits for nothing, and needs no goroutine
+// for the time in which the peer may answer.
 func (t *Topics) closeSlow(c *websocket.Conn) {
 	t.counters.closed.Add(1)
 	c.Enqueue(websocket.CloseMessage, slowClose)
@@ -103,8 +106,9 @@ type counters struct {
 	published, delivered, replaced, dropped, closed atomic.Int64
 }
 
-// Stats returns the counts. Those of messages that are being sent to many members may be a little late. The messages that still wait for a
-// peer when its connection ends are not among them: Trace.Dropped is told of these.
+// Stats returns the counts. Those of messages that are being sent to many members may be a little
+// late. The messages that still wait for a peer when its connection ends are not among them:
+// Trace.Dropped is told of these.
 func (t *Topics) Stats() Stats {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -24,7 +24,8 @@ func (d *dropCount) trace() *websocket.Trace {
 	}}
 }
 
-// size is how long the messages of these tests are: many of them fill the transport in memory, which holds 2 MiB.
+// size is how long the messages of these tests are: many of them fill the transport in memory,
+// which holds 2 MiB.
 const size = 64 << 10
 
 // numbers returns the numbers of the messages, which began with them.
@@ -37,8 +38,8 @@ func numbers(texts []string) (n []int) {
 	return n
 }
 
-// A member that reads nothing is closed with 1013, and leaves, while another one loses nothing. The peer finds
-// the close frame behind what was sent before.
+// A member that reads nothing is closed with 1013, and leaves, while another one loses nothing. The
+// peer finds the close frame behind what was sent before.
 func TestSlowMemberIsClosed(t *testing.T) {
 	var drops dropCount
 	closed := make(chan string, 1)
@@ -73,7 +74,8 @@ func TestSlowMemberIsClosed(t *testing.T) {
 	if stats.Closed != 1 || stats.Dropped != 1 || stats.Published != n {
 		t.Errorf("%+v", stats)
 	}
-	// What it did not get was told to its Trace: what its queue held, and the message that found it full.
+	// What it did not get was told to its Trace: what its queue held, and the message that found it
+	// full.
 	accepted := int(stats.Delivered) - n
 	until(t, "the Trace knows of all messages", func() bool { return drops.messages.Load() == int64(accepted-got+1) })
 	if drops.bytes.Load() != drops.messages.Load()*size {
@@ -215,8 +217,8 @@ func TestPublishControl(t *testing.T) {
 	}
 }
 
-// Publish does not wait for a goroutine that sends, until more than Backlog waits. Then it is held for a second, and
-// what it drops is counted.
+// Publish does not wait for a goroutine that sends, until more than Backlog waits. Then it is held
+// for a second, and what it drops is counted.
 func TestBacklog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		stuck, asked := make(chan bool), make(chan bool, 1)
@@ -272,8 +274,8 @@ func TestBacklog(t *testing.T) {
 	})
 }
 
-// Compressed members get one frame for each setting. A message that was dropped is not in the window that later ones
-// refer to: the peer could not inflate them.
+// Compressed members get one frame for each setting. A message that was dropped is not in the
+// window that later ones refer to: the peer could not inflate them.
 func TestCompressedMembers(t *testing.T) {
 	topics := pubsub.Topics{Slow: func(*websocket.Conn, string, *websocket.PreparedMessage) pubsub.Verdict { return pubsub.DropOldest }}
 	compression := func(window int, takeover bool) *websocket.Compression {

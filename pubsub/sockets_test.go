@@ -15,17 +15,17 @@ import (
 	"github.com/plainsocket/websocket/pubsub"
 )
 
-// With sockets, a member that keeps up costs no goroutine, and one that is stuck costs one until it is closed. Those
-// who read lose nothing.
+// With sockets, a member that keeps up costs no goroutine, and one that is stuck costs one until it
+// is closed. Those who read lose nothing.
 func TestStuckMembersAmongMany(t *testing.T) {
 	n, rounds := 4000, 40
-	if testing.Short() {
+	if testing.Short() || underRace {
 		n = 400
 	}
 	const length = 8_000
 	var topics pubsub.Topics
 	srv := &websocket.Server{
-		Upgrader: websocket.Upgrader{QueueLimit: 64 << 10},
+		Upgrader: websocket.Upgrader{QueueLimit: 64 << 10, QueueTimeout: -1},
 		OnOpen: func(c *websocket.Conn, _ *http.Request) {
 			c.NetConn().(*net.TCPConn).SetWriteBuffer(32 << 10)
 			topics.Subscribe(c, "x")

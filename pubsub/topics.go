@@ -51,14 +51,15 @@ import (
 // is nothing more to send. A member costs some 300 bytes beside its connection, and 42 for each
 // further topic.
 type Topics struct {
-	// Slow is asked about a member that has no room for a message in its queue, as Conn.EnqueuePrepared
-	// returned ErrQueueFull. Nil means CloseSlow for all. It is called by a goroutine that sends to
-	// others too, which it holds up while it runs, and must not panic.
+	// Slow is asked about a member that has no room for a message in its queue, as
+	// Conn.EnqueuePrepared returned ErrQueueFull. Nil means CloseSlow for all. It is called by a
+	// goroutine that sends to others too, which it holds up while it runs, and must not panic.
 	Slow func(c *websocket.Conn, topic string, pm *websocket.PreparedMessage) Verdict
 
-	// Opened is called when a topic got its first member, and Closed when the last one has left. They
-	// are the place to subscribe to a broker. For one topic they come in turn, Opened first, and
-	// never overlap. A topic that is closed and opened again while one of them runs may not be told of.
+	// Opened is called when a topic got its first member, and Closed when the last one has left.
+	// They are the place to subscribe to a broker. For one topic they come in turn, Opened first,
+	// and never overlap. A topic that is closed and opened again while one of them runs may not be
+	// told of.
 	//
 	// They are called without a lock, by the goroutine of the call that made the change, or by
 	// the one that is just calling them for the same topic. So Opened has returned before Subscribe
@@ -66,10 +67,10 @@ type Topics struct {
 	// messages for other members are sent meanwhile.
 	Opened, Closed func(topic string)
 
-	// Backlog is how many bytes of published messages may wait for those goroutines that hand them to
-	// the connections. 0 means 64 MiB, and less than 0 no limit. Each message counts for its payload and
-	// 256 bytes. The limit is reached only by programs that publish more than the machine can send for
-	// seconds, as no peer can hold these goroutines up.
+	// Backlog is how many bytes of published messages may wait for those goroutines that hand them
+	// to the connections. 0 means 64 MiB, and less than 0 no limit. Each message counts for its
+	// payload and 256 bytes. The limit is reached only by programs that publish more than the
+	// machine can send for seconds, as no peer can hold these goroutines up.
 	//
 	// Then Publish is held until there is room, for a second at most. After that its message
 	// is dropped, for all members, and Stats counts it for each of them. So a program cannot
@@ -98,9 +99,9 @@ type topic struct {
 	telling bool // a goroutine is calling Opened or Closed, or is about to
 }
 
-// A part lists the members of a topic in one shard, in the order in which they came. It is read without
-// a lock by those who took the slice while they had Topics.mu. So it only grows at the end, and a
-// member that left stays until so many have left that the others get a new slice.
+// A part lists the members of a topic in one shard, in the order in which they came. It is read
+// without a lock by those who took the slice while they had Topics.mu. So it only grows at the end,
+// and a member that left stays until so many have left that the others get a new slice.
 type part struct {
 	shard       *shard
 	memberships []*membership
@@ -111,12 +112,13 @@ type part struct {
 type membership struct {
 	c *websocket.Conn
 
-	// left is the number of the first message that is not for this member any more, 0 while there is no such.
+	// left is the number of the first message that is not for this member any more, 0 while there
+	// is no such.
 	left atomic.Uint64
 }
 
-// gets reports whether the message with the number seq, published after the membership began, is for
-// this member.
+// gets reports whether the message with the number seq, published after the membership began, is
+// for this member.
 func (m *membership) gets(seq uint64) bool {
 	left := m.left.Load()
 	return left == 0 || seq < left
@@ -168,8 +170,8 @@ func (t *Topics) Subscribe(c *websocket.Conn, topic string) bool {
 	return true
 }
 
-// Unsubscribe ends c's membership of a topic. It reports false if c was no member. Messages that were published
-// before may still arrive.
+// Unsubscribe ends c's membership of a topic. It reports false if c was no member. Messages that
+// were published before may still arrive.
 func (t *Topics) Unsubscribe(c *websocket.Conn, topic string) bool {
 	t.mu.Lock()
 	m := t.members[c]
@@ -222,7 +224,8 @@ func (t *Topics) ended(c *websocket.Conn) {
 	}
 }
 
-// member returns c's member, which it makes if there is none. ended is c's context. The caller has t.mu.
+// member returns c's member, which it makes if there is none. ended is c's context. The caller has
+// t.mu.
 func (t *Topics) member(c *websocket.Conn, ended context.Context) *member {
 	if m := t.members[c]; m != nil {
 		return m
@@ -242,8 +245,8 @@ func (t *Topics) member(c *websocket.Conn, ended context.Context) *member {
 	return m
 }
 
-// afterFunc is context.AfterFunc. That would use the method of a Conn's context too, but needs 200 bytes
-// more for it.
+// afterFunc is context.AfterFunc. That would use the method of a Conn's context too, but needs 200
+// bytes more for it.
 func afterFunc(ctx context.Context, f func()) (stop func() bool) {
 	if own, ok := ctx.(interface{ AfterFunc(func()) func() bool }); ok {
 		return own.AfterFunc(f)
@@ -304,7 +307,8 @@ func (t *Topics) leave(s subscription, m *member) {
 	}
 }
 
-// sweep makes a new slice without those who have left. So for each of them some eight others are copied.
+// sweep makes a new slice without those who have left. So for each of them some eight others are
+// copied.
 func (p *part) sweep() {
 	var stay []*membership
 	if n := len(p.memberships) - p.gone; n > 0 {
@@ -318,8 +322,8 @@ func (p *part) sweep() {
 	p.memberships, p.gone = stay, 0
 }
 
-// changed is called after a topic's members have changed. It reports whether the caller has to call tell.
-// The caller has t.mu.
+// changed is called after a topic's members have changed. It reports whether the caller has to call
+// tell. The caller has t.mu.
 func (t *Topics) changed(tp *topic) (tell bool) {
 	if t.Opened == nil && t.Closed == nil {
 		tp.told = tp.count > 0
@@ -334,7 +338,8 @@ func (t *Topics) changed(tp *topic) (tell bool) {
 	return tp.telling
 }
 
-// tell calls Opened and Closed until they have told how things are. The goroutine that set telling calls it.
+// tell calls Opened and Closed until they have told how things are. The goroutine that set telling
+// calls it.
 func (t *Topics) tell(tp *topic) {
 	for more := true; more; {
 		more = t.tellOnce(tp)

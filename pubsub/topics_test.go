@@ -97,8 +97,8 @@ func TestMembersMayChangeWhileTheyAreVisited(t *testing.T) {
 	}
 }
 
-// Two connections that get many messages of many publishers on two topics get all in one order, and those of
-// one publisher in its own.
+// Two connections that get many messages of many publishers on two topics get all in one order, and
+// those of one publisher in its own.
 func TestOrder(t *testing.T) {
 	var topics pubsub.Topics
 	const members, publishers, messages = 5, 4, 200
@@ -177,8 +177,8 @@ func TestAConnectionThatEndsLeaves(t *testing.T) {
 	}
 }
 
-// Opened and Closed come in turn and never overlap, for each topic, whatever happens at the same time. At
-// the end they have told how things are.
+// Opened and Closed come in turn and never overlap, for each topic, whatever happens at the same
+// time. At the end they have told how things are.
 func TestOpenedAndClosedNeverOverlap(t *testing.T) {
 	var mu sync.Mutex
 	inside, open := make(map[string]bool), make(map[string]bool)

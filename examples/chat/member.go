@@ -97,7 +97,8 @@ func (ch *chat) closed(c *websocket.Conn, _ error) {
 
 // tell sends something to m alone. It may overtake what the room says.
 func (m *member) tell(e event) {
-	m.c.Enqueue(websocket.TextMessage, encode(e)) // an error is the end of the connection, which closed is told of
+	// An error is the end of the connection, which closed is told of.
+	m.c.Enqueue(websocket.TextMessage, encode(e))
 }
 
 // A mistake is an error that is told to who made it, and forgiven.

@@ -34,8 +34,9 @@ type event struct {
 	History []event   `json:"history,omitempty"` // welcome
 }
 
-// A chat has rooms, each with a topic of the same name. Who publishes waits for nobody: what a slow member has
-// not read yet lies in the queue of its connection. One whose queue is full is closed with 1013 by topics.
+// A chat has rooms, each with a topic of the same name. Who publishes waits for nobody: what a slow
+// member has not read yet lies in the queue of its connection. One whose queue is full is closed
+// with 1013 by topics.
 type chat struct {
 	pace   time.Duration
 	topics pubsub.Topics
@@ -148,8 +149,8 @@ func (ch *chat) say(m *member, text string, id int64) {
 	ch.publish(r, e)
 }
 
-// typing tells that m types. That is worth little a moment later: if it still waits for a slow member, the
-// next one takes its place.
+// typing tells that m types. That is worth little a moment later: if it still waits for a slow
+// member, the next one takes its place.
 func (ch *chat) typing(m *member) {
 	if time.Since(m.typed) < typingPause {
 		return
@@ -158,8 +159,8 @@ func (ch *chat) typing(m *member) {
 	ch.topics.PublishLatest(m.room.name, m, prepare(event{Kind: "typing", Name: m.name}))
 }
 
-// publish encodes e once, for everybody in the room. The caller has ch.mu: so the order of the messages
-// is that of what happened.
+// publish encodes e once, for everybody in the room. The caller has ch.mu: so the order of the
+// messages is that of what happened.
 func (ch *chat) publish(r *room, e event, except ...*websocket.Conn) {
 	ch.topics.Publish(r.name, prepare(e), except...)
 }

@@ -96,7 +96,8 @@ func TestMarketIsOpenForMembers(t *testing.T) {
 	}
 }
 
-// A member that does not read for a while gets the newest price of each symbol, and loses nothing else.
+// A member that does not read for a while gets the newest price of each symbol, and loses nothing
+// else.
 func TestSlowMember(t *testing.T) {
 	m := newMarket(3, 1)
 	addr := start(t, m)

@@ -56,7 +56,8 @@ func symbolName(i int) string {
 	return fmt.Sprintf("%c%c%c", 'A'+i/676%26, 'A'+i/26%26, 'A'+i%26)
 }
 
-// begin is called when the first member has come, and end when the last one has left: never at the same time.
+// begin is called when the first member has come, and end when the last one has left: never at the
+// same time.
 func (m *market) begin(string) {
 	m.stop = make(chan struct{})
 	go m.trade(m.stop)
@@ -64,11 +65,11 @@ func (m *market) begin(string) {
 
 func (m *market) end(string) { close(m.stop) }
 
-// opened makes a connection a member. Its snapshot has all prices up to then, and it gets those that come
-// later as messages: they are published under the same lock.
+// opened makes a connection a member. Its snapshot has all prices up to then, and it gets those
+// that come later as messages: they are published under the same lock.
 //
-// A price can be superseded only while it waits here. What lies in the system's buffers makes a slow member late,
-// so the buffer is small.
+// A price can be superseded only while it waits here. What lies in the system's buffers makes a
+// slow member late, so the buffer is small.
 func (m *market) opened(c *websocket.Conn, _ *http.Request) {
 	if tc, ok := c.NetConn().(*net.TCPConn); ok {
 		tc.SetWriteBuffer(16 << 10)
@@ -103,8 +104,8 @@ func (m *market) trade(stop <-chan struct{}) {
 	}
 }
 
-// change makes a new price for a symbol, and publishes it. If the one before still waits for a member, the new
-// one takes its place.
+// change makes a new price for a symbol, and publishes it. If the one before still waits for a
+// member, the new one takes its place.
 func (m *market) change(i int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
