@@ -34,7 +34,7 @@ var layerRows = [][]string{
 		"conn_wait_unix.go", "conn_wait_other.go", "deadline.go", "keepalive.go", "trace.go", "conn_deflate.go", "conn_coalesce.go", "conn_outbox.go", "conn_queue.go", "prepared.go", "conn_context.go", "write_unix.go", "write_other.go",
 		"conn_park.go", "conn_handle.go", "conn_handle_unix.go", "receive_linux.go", "receive_unix.go"},
 	6: {"json.go", "join.go"},
-	7: {"server.go", "server_accept.go", "server_handshake.go", "server_members.go", "server_events.go", "server_park.go", "park_linux.go", "park_other.go", "upgrade.go", "upgrade_admit.go",
+	7: {"server.go", "server_accept.go", "server_handshake.go", "server_members.go", "server_events.go", "server_farewell.go", "server_park.go", "park_linux.go", "park_other.go", "upgrade.go", "upgrade_admit.go",
 		"client.go", "client_request.go", "client_handshake.go", "proxy.go"},
 }
 
@@ -133,10 +133,25 @@ func TestLayersReadme(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, room := range layersRooms {
+	for _, room := range append([]string{"pubsub"}, layersRooms...) {
 		for _, name := range layersNonTestFiles(t, room) {
 			if link := "](" + room + "/" + name + ")"; !strings.Contains(string(readme), link) {
 				t.Errorf("README.md has no link to %s/%s", room, name)
+			}
+		}
+	}
+}
+
+// Package pubsub stands on the root and the standard library, and on nothing else of this module.
+func TestLayersPubsub(t *testing.T) {
+	for _, name := range layersNonTestFiles(t, "pubsub") {
+		f, err := parser.ParseFile(token.NewFileSet(), filepath.Join("pubsub", name), nil, parser.ImportsOnly)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, spec := range f.Imports {
+			if path := strings.Trim(spec.Path.Value, `"`); path != layersModule && !layersMayImport("pubsub", path) {
+				t.Errorf("pubsub/%s imports %s", name, path)
 			}
 		}
 	}

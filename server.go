@@ -83,6 +83,18 @@ type Server struct {
 	// 32 KiB, which less than 0 means, too.
 	MaxHeaderBytes int
 
+	// ShutdownSpread is the time over which Shutdown spreads its close frames, at
+	// random, so that the clients do not all come back in the same instant. A
+	// connection serves on until its turn comes. 0 means that all are told at once.
+	//
+	// If the context of Shutdown has a deadline, the last is told so early that
+	// CloseTimeout is left, or half of the time if that is less.
+	ShutdownSpread time.Duration
+
+	// ShutdownCode is the code of Shutdown's close frames: 0 means 1001, going away.
+	// CloseServiceRestart, 1012, asks clients to come back after a short random delay.
+	ShutdownCode int
+
 	// Logger is told of panics in handlers, of handshakes that were refused,
 	// and of failures to accept. Nil means no log.
 	Logger *slog.Logger
@@ -278,23 +290,29 @@ func (s *Server) logPanic(c *Conn, panicked any) {
 }
 
 // Shutdown closes the listeners, sends every connection a close frame with
-// code 1001 and waits for their handlers to return. A peer that does not
-// answer within CloseTimeout is cut off. When ctx ends first, all that are
-// left are cut off, and ctx's error is returned.
+// ShutdownCode, over the time of ShutdownSpread, and waits for their handlers to
+// return. A peer that does not answer within CloseTimeout is cut off. When ctx
+// ends first, all that are left are cut off, and ctx's error is returned.
+//
+// A ShutdownCode that cannot be sent is an error at once, and nothing is done.
 //
 // An http.Server in front knows nothing of the connections that were upgraded,
 // and its Shutdown does not wait for them: call both.
 func (s *Server) Shutdown(ctx context.Context) error {
+	bye, err := s.newFarewell(ctx)
+	if err != nil {
+		return err
+	}
 	s.closeListeners()
-	timeout := orDefault(s.CloseTimeout, defaultCloseTimeout)
 	var unanswered <-chan time.Time
-	if timeout > 0 {
-		t := time.NewTimer(timeout)
+	if bye.patience > 0 {
+		t := time.NewTimer(bye.spread + bye.patience)
 		defer t.Stop()
 		unanswered = t.C
 	}
 	empty := s.members.close()
-	go s.members.dismiss()
+	defer close(bye.over)
+	go s.members.dismiss(bye)
 	for {
 		select {
 		case <-empty:
