@@ -359,6 +359,30 @@ func ExampleConn_Enqueue() {
 	// the end <nil>
 }
 
+// How far away is the server? Another goroutine reads meanwhile, as it would anyway.
+func ExampleConn_Ping() {
+	hs := httptest.NewServer(&Server{Handler: func(c *Conn, _ *http.Request) { c.ReadMessage() }})
+	defer hs.Close()
+	c, _, err := DefaultDialer.Dial("ws"+strings.TrimPrefix(hs.URL, "http"), nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer c.Close()
+	go func() {
+		for m, err := range c.Messages() {
+			if err == nil {
+				log.Printf("%s", m.Data)
+			}
+		}
+	}()
+
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	rtt, err := c.Ping(ctx)
+	fmt.Println(0 < rtt && rtt < 10*time.Second, err)
+	// Output: true <nil>
+}
+
 func ExampleFormatCloseMessage() {
 	fmt.Printf("%q\n", FormatCloseMessage(CloseGoingAway, "back soon"))
 	// Output: "\x03\xe9back soon"
