@@ -5,6 +5,7 @@ package websocket
 // working where a replace directive puts this module in another's place.
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -381,6 +382,38 @@ func ExampleConn_Ping() {
 	rtt, err := c.Ping(ctx)
 	fmt.Println(0 < rtt && rtt < 10*time.Second, err)
 	// Output: true <nil>
+}
+
+// A tunnel: any protocol between two programs that only the web connects. Here it is lines
+// of text. TLS, SSH or a multiplexer take the net.Conn just as well.
+func ExampleConn_Stream() {
+	hs := httptest.NewServer(&Server{Handler: func(c *Conn, _ *http.Request) {
+		tunnel := c.Stream()
+		defer tunnel.Close()
+		for lines := bufio.NewScanner(tunnel); lines.Scan(); {
+			fmt.Fprintf(tunnel, "%s!\n", lines.Text())
+		}
+	}})
+	defer hs.Close()
+	c, _, err := DefaultDialer.Dial("ws"+strings.TrimPrefix(hs.URL, "http"), nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	tunnel := c.Stream()
+	io.WriteString(tunnel, "hel")
+	io.WriteString(tunnel, "lo\nand goodbye\n")
+	for lines := bufio.NewReader(tunnel); ; {
+		line, err := lines.ReadString('\n')
+		fmt.Print(line)
+		if err != nil || line == "and goodbye!\n" {
+			break
+		}
+	}
+	fmt.Println(tunnel.Close())
+	// Output:
+	// hello!
+	// and goodbye!
+	// <nil>
 }
 
 func ExampleFormatCloseMessage() {
