@@ -35,7 +35,7 @@ var layerRows = [][]string{
 		"conn_handle.go", "conn_handle_unix.go", "receive_linux.go", "receive_unix.go"},
 	6: {"json.go", "join.go", "stream.go"},
 	7: {"server.go", "server_accept.go", "server_handshake.go", "server_members.go", "server_events.go", "upgrade.go", "upgrade_admit.go",
-		"client.go", "client_request.go", "client_handshake.go", "proxy.go"},
+		"client.go", "client_request.go", "client_handshake.go", "client_connect.go", "proxy.go"},
 }
 
 // layerRow is a file's row, 0 where it has none.

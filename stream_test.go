@@ -49,13 +49,13 @@ func TestStreamCarriesBytes(t *testing.T) {
 					t.Errorf("not the bytes that were sent, %v", err)
 				}
 				received.Done()
-				if i == 0 {
+				if i == 0 { // the server
 					if n, err := c.Read(got); n != 0 || err != io.EOF {
 						t.Errorf("at the end Read returned %d, %v", n, err)
 					}
-					return
+				} else {
+					received.Wait()
 				}
-				received.Wait()
 				if err := c.Close(); err != nil {
 					t.Errorf("Close: %v", err)
 				}
