@@ -27,6 +27,9 @@ func (c *Conn) handleControl(h frameHeader) error {
 	if !c.flags.has(flagDiscarding) {
 		all = c.loadHandlers()
 	}
+	if h.opcode == opPong {
+		c.answerPings(p)
+	}
 	var err error
 	switch {
 	case h.opcode == opClose:
