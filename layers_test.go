@@ -24,7 +24,7 @@ import (
 // own row and of those above it in this table, not to those below: the rules of
 // the protocol know nothing of connections, and connections nothing of servers.
 var layerRows = [][]string{
-	1: {"doc.go", "mask.go", "mask_key.go", "utf8.go", "lock.go"},
+	1: {"doc.go", "mask.go", "utf8.go", "lock.go"},
 	// An error's text names its close code, and a close code that is refused
 	// is an error.
 	2: {"frame.go", "close.go", "errors.go", "header.go", "extension.go"},
