@@ -50,7 +50,7 @@ type readState struct {
 	unread []byte
 	buf    []byte // from the pool, or a small one that stays, for a transport that can only be read
 
-	rules inbound // which frame may come next
+	rules frameRules // which frame may come next
 
 	// The message in progress.
 	open        bool      // its first header was consumed, its end not yet
@@ -448,7 +448,7 @@ func (c *Conn) acquire() *readState {
 // setRules has c's first or next message read by its present settings.
 func (c *Conn) setRules() {
 	s := c.settings.Load()
-	c.in.rules = inbound{wantMasked: !c.client, deflate: c.deflate != nil, maxFragments: s.maxFragments}
+	c.in.rules = frameRules{wantMasked: !c.client, deflate: c.deflate != nil, maxFragments: s.maxFragments}
 	c.in.traced = nil
 	if s.trace != nil && (s.trace.Frame != nil || s.trace.Payload != nil) {
 		c.in.traced = c

@@ -3,6 +3,7 @@ package websocket
 import (
 	"io"
 	"iter"
+	"strings"
 )
 
 // A messageReader reads one message as a stream. NextReader returns it.
@@ -173,6 +174,40 @@ func (c *Conn) Messages() iter.Seq2[Message, error] {
 			if !yield(Message{messageType, data}, nil) {
 				return
 			}
+		}
+	}
+}
+
+// JoinMessages returns a reader for all messages of c, one after the other. Each is followed by term,
+// so "\n" makes lines of them. The reader ends with the error with which reading c ends. While it is
+// used, nothing else should read from c.
+func JoinMessages(c *Conn, term string) io.Reader {
+	return &joinedMessages{c: c, term: term}
+}
+
+// A joinedMessages is the reader that JoinMessages returns.
+type joinedMessages struct {
+	c    *Conn
+	term string
+	r    io.Reader // the message and then term, or nil between messages
+}
+
+// Read reads from the present message, or waits for the next one.
+func (j *joinedMessages) Read(p []byte) (int, error) {
+	for {
+		if j.r == nil {
+			_, r, err := j.c.NextReader()
+			if err != nil {
+				return 0, err
+			}
+			j.r = io.MultiReader(r, strings.NewReader(j.term))
+		}
+		n, err := j.r.Read(p)
+		if err == io.EOF {
+			j.r, err = nil, nil
+		}
+		if n > 0 || err != nil || len(p) == 0 {
+			return n, err
 		}
 	}
 }
