@@ -2,7 +2,6 @@ package websocket
 
 import (
 	"errors"
-	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -58,27 +57,13 @@ func (c *Conn) SetCompressionLevel(level int) error {
 // UTF-8 and limits are noticed early.
 const inflateStepSize = 64 << 10
 
-// inflateChunkSize is the size of the pieces of a large message. A slice that grows
-// is copied, and for a moment both copies are there: a message of 40 KB that inflates
-// beyond the limit could so cost twice the limit. Pieces are put together only when
-// the end has come.
-const inflateChunkSize = 256 << 10
-
 // appendInflated is appendPayload for a compressed message.
 func (c *Conn) appendInflated(dst []byte) ([]byte, error) {
 	in := c.in // stays, as a message is open
 	for {
-		into := &dst
-		if n := len(in.chunks); n > 0 {
-			into = &in.chunks[n-1]
-		}
-		room := cap(*into) - len(*into)
-		if room == 0 && in.inflated >= inflateChunkSize {
-			in.chunks = append(in.chunks, make([]byte, 0, inflateChunkSize))
-			continue
-		}
+		into := in.pieceFor(&dst, in.inflated >= chunkSize)
 		step := inflateStepSize
-		if room > 0 {
+		if room := cap(*into) - len(*into); room > 0 {
 			step = min(step, room)
 		}
 		var done bool
@@ -90,20 +75,6 @@ func (c *Conn) appendInflated(dst []byte) ([]byte, error) {
 			return in.joinChunks(dst), nil
 		}
 	}
-}
-
-// joinChunks appends the pieces of a message to dst.
-func (in *readState) joinChunks(dst []byte) []byte {
-	total := 0
-	for _, chunk := range in.chunks {
-		total += len(chunk)
-	}
-	dst = slices.Grow(dst, total)
-	for _, chunk := range in.chunks {
-		dst = append(dst, chunk...)
-	}
-	in.chunks = nil
-	return dst
 }
 
 // inflateSome appends up to max bytes of the open message to dst. It returns when it

@@ -118,6 +118,8 @@ func (c *Conn) transportEnd(err error) error {
 		return errReadClosed
 	case err == io.EOF: // the peer ended TCP without a close frame: code 1006
 		return &CloseError{Code: CloseAbnormalClosure, Text: io.ErrUnexpectedEOF.Error()}
+	case isReset(err): // or reset it: the same, as a write may have met the reset first
+		return fmt.Errorf("%w: %w", &CloseError{Code: CloseAbnormalClosure, Text: "the peer reset the connection"}, err)
 	}
 	return err // anything else: as it is
 }

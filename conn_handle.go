@@ -104,7 +104,12 @@ func (c *Conn) handlePieces(f func(c *Conn, messageType int, data []byte)) error
 	var buf *[]byte
 	if !c.in.open {
 		buf = messageBuffers.Get().(*[]byte)
-		c.in.partial = (*buf)[:0] // for appendPieces to go on with
+		if c.in.step.underWay || cap(*buf) <= worthHolding*len(c.in.unread) {
+			c.in.partial = (*buf)[:0] // for appendPieces to go on with
+		} else { // the wait for the rest of the message would hold it
+			messageBuffers.Put(buf)
+			buf = nil
+		}
 	}
 	messageType, data, err := c.appendPieces(nil)
 	if err == nil && c.flags.has(flagClosed) {

@@ -170,7 +170,7 @@ func (c *Conn) leaveStep() {
 // fillNow is await in a step, in fewer stack frames: the step that a new goroutine
 // begins with almost uses up its stack of 2 KiB.
 func (c *Conn) fillNow() error {
-	if c.hasInput() {
+	if c.readErr != nil || c.hasInput() {
 		return c.readErr
 	}
 	if c.flushNeeded {

@@ -130,7 +130,7 @@ func totalAlloc() int {
 
 // A large compressed message within the limit arrives whole, by whatever style, and whoever goes on with it.
 func TestLargeCompressedMessage(t *testing.T) {
-	message := make([]byte, 3*inflateChunkSize+12345)
+	message := make([]byte, 3*chunkSize+12345)
 	for i := range message {
 		message[i] = byte(i >> 7)
 	}

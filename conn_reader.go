@@ -42,6 +42,9 @@ func (r *messageReader) Read(p []byte) (int, error) {
 	if r.err != nil || len(p) == 0 {
 		return 0, r.err
 	}
+	if c.flags.has(flagClosed) {
+		return 0, c.readFailed(errReadClosed)
+	}
 	n, err := c.readSome(p)
 	// io.EOF may be the message's end, or the transport's: that one failed.
 	if err != nil && r.err == nil {

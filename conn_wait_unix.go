@@ -3,6 +3,7 @@
 package websocket
 
 import (
+	"errors"
 	"io"
 	"net"
 	"os"
@@ -122,3 +123,6 @@ func (c *Conn) opError(op string, err error) error {
 	}
 	return e
 }
+
+// isReset reports whether err says that the peer has reset the connection.
+func isReset(err error) bool { return errors.Is(err, syscall.ECONNRESET) }

@@ -79,12 +79,16 @@ func (ds *deadlines) setWrite(nc net.Conn, t time.Time) error {
 func (ds *deadlines) set(s side, apply func(time.Time) error, t time.Time) error {
 	ds.mu.Lock()
 	defer ds.mu.Unlock()
-	wasOverridden := ds.user[s] & overridden
-	ds.user[s] = toNano(t)&^overridden | wasOverridden
-	if wasOverridden != 0 {
+	before := ds.user[s]
+	ds.user[s] = toNano(t)&^overridden | before&overridden
+	if ds.isOverridden(s) {
 		return nil // restore will apply it
 	}
-	return apply(t)
+	err := apply(t)
+	if err != nil {
+		ds.user[s] = before
+	}
+	return err
 }
 
 // userWrite returns the user's deadline for writes.

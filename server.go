@@ -257,11 +257,24 @@ func (s *Server) drive(c *Conn, moved bool) {
 		if !c.parkConn() {
 			go s.drive(c, true)
 		}
-	case isTimeout(err):
-		code = CloseGoingAway
 	default:
-		code = CloseNormalClosure
+		code = c.codeAfter(err)
 	}
+}
+
+// codeAfter returns the close code with which a connection of OnMessage's ends, after
+// reading has ended with err.
+func (c *Conn) codeAfter(err error) int {
+	end, dead := c.readEnded()
+	_, isClose := errors.AsType[*CloseError](end)
+	_, isBroken := errors.AsType[*ProtocolError](end)
+	switch {
+	case end == nil && isTimeout(err):
+		return CloseGoingAway
+	case end == nil || dead || isClose || isBroken:
+		return CloseNormalClosure
+	}
+	return CloseInternalServerErr // a handler for control frames failed
 }
 
 // finish ends a connection whose handler returned or panicked. If the peer has gone
