@@ -153,6 +153,7 @@ func startHub(name string, n, stuck int) (r *hubRun, empty, full hubReading, err
 	if _, err = r.command("join %d", n); err != nil {
 		return r, empty, full, err
 	}
+	time.Sleep(3 * time.Second) // connections that have no goroutine while they are idle are idle now
 	full, err = r.command("collect")
 	return r, empty, full, err
 }
@@ -260,7 +261,7 @@ func measureHub(out io.Writer, name string, n, stuck, size, rounds int) error {
 // measureHubs is the command.
 func measureHubs(args []string) error {
 	flags := flag.NewFlagSet("hubs", flag.ExitOnError)
-	only := flags.String("only", "", "one `hub` of raw, plainsocket, gorilla, melody, gws")
+	only := flags.String("only", "", "one `hub` of raw, plainsocket, plainsocket-events, gorilla, melody, gws")
 	stuckOnly := flags.Bool("stuck", false, "only the runs of 4,000 members")
 	flags.Parse(args)
 	most := descriptors() - 500

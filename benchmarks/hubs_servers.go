@@ -31,6 +31,7 @@ type broadcaster struct {
 var broadcasters = []broadcaster{
 	{"raw", "a loop of writes of one frame on net.Conns: no queue, so one stuck member holds all", serveRawHub},
 	{"plainsocket", "`pubsub.Topics`, Server with Handler", servePubsub},
+	{"plainsocket-events", "the same with OnMessage: members that say nothing have no goroutine", servePubsubEvents},
 	{"gorilla", "a goroutine and a channel of 256 prepared messages for each member, as in its chat example", serveGorillaHub},
 	{"melody", "`Melody.Broadcast`, all defaults but the message's size", serveMelody},
 	{"gws", "`Broadcaster`, all defaults: it has no limit", serveGWSHub},
@@ -77,6 +78,23 @@ func servePubsub(ln net.Listener, joined func()) func([]byte) {
 			for range c.Messages() {
 			}
 		},
+	}
+	go srv.Serve(ln)
+	return func(payload []byte) {
+		pm, _ := websocket.NewPreparedMessage(websocket.BinaryMessage, payload)
+		topics.Publish("all", pm)
+	}
+}
+
+func servePubsubEvents(ln net.Listener, joined func()) func([]byte) {
+	topics := new(pubsub.Topics)
+	srv := &websocket.Server{
+		Upgrader: websocket.Upgrader{QueueLimit: 64 << 10},
+		OnOpen: func(c *websocket.Conn, _ *http.Request) {
+			topics.Subscribe(c, "all")
+			joined()
+		},
+		OnMessage: func(*websocket.Conn, int, []byte) {},
 	}
 	go srv.Serve(ln)
 	return func(payload []byte) {

@@ -2,6 +2,7 @@ package pubsub
 
 import (
 	"errors"
+	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -79,7 +80,7 @@ var slowClose = websocket.FormatCloseMessage(websocket.CloseTryAgainLater, "too 
 func (t *Topics) closeSlow(c *websocket.Conn) {
 	t.counters.closed.Add(1)
 	c.Enqueue(websocket.CloseMessage, slowClose)
-	time.AfterFunc(closeTimeout, func() { c.Close() })
+	t.cutOffLater(c)
 	if tell := t.leaveAll(c); len(tell) > 0 {
 		go func() { // Closed may take its time
 			for _, tp := range tell {
@@ -87,6 +88,61 @@ func (t *Topics) closeSlow(c *websocket.Conn) {
 			}
 		}()
 	}
+}
+
+// A doomed connection was told to close, and is cut off when its time is over.
+type doomed struct {
+	c   *websocket.Conn
+	due time.Time
+}
+
+// cutOffLater has c cut off after closeTimeout. One timer is enough for all, as each has the same
+// time.
+func (t *Topics) cutOffLater(c *websocket.Conn) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.doomed = append(t.doomed, doomed{c, time.Now().Add(closeTimeout)})
+	if !t.cutting {
+		t.cutting = true
+		time.AfterFunc(closeTimeout, t.cutOff)
+	}
+}
+
+// cutOff cuts off whose time is over, one after the other: members that became slow in the same
+// moment would else have a goroutine each for their end.
+func (t *Topics) cutOff() {
+	for {
+		c, wait := t.nextDoomed()
+		switch {
+		case wait > 0:
+			time.AfterFunc(wait, t.cutOff)
+			return
+		case c == nil:
+			return
+		}
+		// Close would give the close frame another second. The write that is stuck fails first.
+		c.NetConn().SetWriteDeadline(time.Unix(1, 0))
+		c.Close()
+		runtime.Gosched()
+	}
+}
+
+// nextDoomed returns the connection that has to be cut off now, or how long to wait for the next
+// one. If it returns neither, there is none.
+func (t *Topics) nextDoomed() (c *websocket.Conn, wait time.Duration) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.doomed) == 0 {
+		t.doomed, t.cutting = nil, false
+		return nil, 0
+	}
+	d := t.doomed[0]
+	if wait = time.Until(d.due); wait > 0 {
+		return nil, wait
+	}
+	t.doomed[0] = doomed{}
+	t.doomed = t.doomed[1:]
+	return d.c, 0
 }
 
 // Stats are counts since the beginning, but for the last three, which are of the moment.

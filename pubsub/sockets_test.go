@@ -24,6 +24,7 @@ func TestStuckMembersAmongMany(t *testing.T) {
 	}
 	const length = 8_000
 	var topics pubsub.Topics
+	var ended atomic.Int64
 	srv := &websocket.Server{
 		Upgrader: websocket.Upgrader{QueueLimit: 64 << 10, QueueTimeout: -1},
 		OnOpen: func(c *websocket.Conn, _ *http.Request) {
@@ -31,6 +32,7 @@ func TestStuckMembersAmongMany(t *testing.T) {
 			topics.Subscribe(c, "x")
 		},
 		OnMessage: func(*websocket.Conn, int, []byte) {},
+		OnClose:   func(*websocket.Conn, error) { ended.Add(1) },
 	}
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -78,6 +80,10 @@ func TestStuckMembersAmongMany(t *testing.T) {
 		until(t, "a message has reached all who read", func() bool { return received.Load() == int64((i+1)*(n-stuck)) })
 		most = max(most, runtime.NumGoroutine()-before)
 	}
+	until(t, "the stuck ones are cut off", func() bool {
+		most = max(most, runtime.NumGoroutine()-before)
+		return ended.Load() == int64(stuck)
+	})
 	t.Logf("%d goroutines more, publisher held for %v at most, %+v", most, held, topics.Stats())
 	if most > stuck+runtime.GOMAXPROCS(0)+16 {
 		t.Errorf("%d goroutines more, with %d stuck members", most, stuck)

@@ -83,6 +83,8 @@ type Topics struct {
 	members map[*websocket.Conn]*member
 	shards  []*shard
 	seed    maphash.Seed  // decides which connection belongs to which shard
+	doomed  []doomed      // slow members that were closed, the first to be cut off first
+	cutting bool          // there is a timer or a goroutine for them
 	room    chan struct{} // closed when the backlog has shrunk; nil if nobody waits for that
 
 	backlog  atomic.Int64 // bytes of messages that were published and not yet handed to all members
