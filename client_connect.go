@@ -110,6 +110,9 @@ func (e *ConnectError) retryAfter() time.Duration {
 //			return err // there will be no other connection
 //		}
 //		for m, err := range c.Messages() {
+//			if err != nil {
+//				break
+//			}
 //			…
 //		}
 //	}

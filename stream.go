@@ -33,8 +33,8 @@ import (
 // code 1003, and Read returns a *ProtocolError. A message that is larger than the ReadLimit
 // is an error as ever, so a peer that sends larger ones needs another limit.
 //
-// Write copies the bytes and may return before they are sent, as a socket's does. Up to
-// 64 KiB are on their way in a buffer. An error of sending comes with the next Write, or with
+// Write copies the bytes and may return before they are sent, as a socket's does: 32 KiB may
+// wait while as many are being sent. An error of sending comes with a later Write, or with
 // Close. A Write of no bytes sends nothing. A deadline that passes loses nothing in either
 // direction: the bytes that Write has reported as written will be sent, and the next Read
 // goes on where the last one was.
