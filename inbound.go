@@ -88,7 +88,7 @@ func maskingViolation(wantMasked bool) error {
 // fragmented.
 func acceptControl(h frameHeader) error {
 	if h.length > maxControlPayload {
-		return violation("%v frame of %d bytes; control frames have at most %d", h.opcode, h.length, maxControlPayload)
+		return violation("%v frame of %d bytes: control frames have at most %d", h.opcode, h.length, maxControlPayload)
 	}
 	if !h.fin {
 		return violation("fragmented %v frame", h.opcode)

@@ -29,7 +29,8 @@ import (
 // attacker's script (section 10.3). So the attacker profits from an unmasked client, and the
 // proxy's other users pay. A server's frames are not masked: no web page writes them.
 
-// maskBytes masks a few bytes. This is all masking is; the rest is the same, eight bytes at a time.
+// maskBytes masks a few bytes. This is all that masking is. The rest is the same, eight bytes at a
+// time.
 func maskBytes(b []byte, key uint32) (next uint32) {
 	for i := range b {
 		b[i] ^= byte(key)
