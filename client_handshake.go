@@ -17,12 +17,12 @@ import (
 	"time"
 )
 
-// A client's opening handshake over the network: name look-up, TCP, perhaps a
-// proxy, perhaps TLS, the request, the response. A context may end each of
-// these steps; it does so by closing the transport.
+// A client's opening handshake over the network: name look-up, TCP, perhaps a proxy, perhaps TLS,
+// the request, the response. A context may end each of these steps. It does so by closing the
+// transport.
 
-// clientTrace is ctx's httptrace.ClientTrace, or one without hooks. (The net
-// package calls the hooks for DNS and TCP by itself.)
+// clientTrace returns ctx's httptrace.ClientTrace, or one without hooks. (Package net itself calls
+// the hooks for DNS and TCP.)
 func clientTrace(ctx context.Context) *httptrace.ClientTrace {
 	if trace := httptrace.ContextClientTrace(ctx); trace != nil {
 		return trace
@@ -30,15 +30,15 @@ func clientTrace(ctx context.Context) *httptrace.ClientTrace {
 	return new(httptrace.ClientTrace)
 }
 
-// closeWhenDone closes nc when ctx ends. The function that it returns calls
-// that off, and reports false if it comes too late.
+// closeWhenDone closes nc when ctx ends. Calling stop prevents that. It reports false if ctx has
+// ended before.
 func closeWhenDone(ctx context.Context, nc net.Conn) (stop func() bool) {
 	return context.AfterFunc(ctx, func() { closeAtOnce(nc) })
 }
 
-// step runs a step of the opening handshake on nc, for as long as ctx lasts. It
-// closes nc unless the step returns nil in time. Steps call code of the
-// application's, which may panic or end the goroutine: that closes nc as well.
+// step runs a step of the opening handshake on nc, for as long as ctx lasts. It closes nc unless
+// the step returns nil in time. Steps call the application's code, which may panic or end the
+// goroutine. Then nc is closed too.
 func step(ctx context.Context, nc net.Conn, f func() error) (err error) {
 	stop, returned := closeWhenDone(ctx, nc), false
 	defer func() {
@@ -54,8 +54,8 @@ func step(ctx context.Context, nc net.Conn, f func() error) (err error) {
 	return err
 }
 
-// closeAtOnce closes nc without TLS's goodbye, for which a peer may make it
-// wait; TLS may run inside of TLS, to a proxy.
+// closeAtOnce closes nc without TLS's close-notify alert, because a peer that does not read could
+// make it wait. To a proxy, TLS may run inside of TLS.
 func closeAtOnce(nc net.Conn) {
 	for {
 		tc, ok := nc.(*tls.Conn)
@@ -67,7 +67,7 @@ func closeAtOnce(nc net.Conn) {
 	}
 }
 
-// connect makes the transport for a request, TLS included.
+// connect returns the transport for a request, with TLS if the URL asks for it.
 func (d *Dialer) connect(ctx context.Context, r *http.Request) (nc net.Conn, err error) {
 	secure, addr, trace := r.URL.Scheme == "https", hostPort(r.URL), clientTrace(ctx)
 	if trace.GetConn != nil {
@@ -81,10 +81,10 @@ func (d *Dialer) connect(ctx context.Context, r *http.Request) (nc net.Conn, err
 	}
 	switch {
 	case proxy != nil:
-		nc, err = d.dialThrough(ctx, proxy, addr)
+		nc, err = d.dialProxy(ctx, proxy, addr)
 	case secure && d.NetDialTLSContext != nil:
 		nc, err = d.NetDialTLSContext(ctx, "tcp", addr)
-		secure = false // it is, already
+		secure = false // the connection speaks TLS already
 	default:
 		nc, err = d.dial(ctx, addr)
 	}
@@ -108,7 +108,7 @@ func (d *Dialer) connect(ctx context.Context, r *http.Request) (nc net.Conn, err
 	return nc, err
 }
 
-// hostPort is where to find u's host.
+// hostPort returns the address to dial for u.
 func hostPort(u *url.URL) string {
 	port := u.Port()
 	if port == "" {
@@ -123,15 +123,15 @@ func (d *Dialer) dial(ctx context.Context, addr string) (net.Conn, error) {
 	case d.NetDialContext != nil:
 		return d.NetDialContext(ctx, "tcp", addr)
 	case d.NetDial != nil:
-		return dialWithout(ctx, d.NetDial, addr)
+		return dialNoContext(ctx, d.NetDial, addr)
 	}
 	return new(net.Dialer).DialContext(ctx, "tcp", addr)
 }
 
-// dialWithout calls a function that knows no context, for as long as ctx lasts.
-// If the function panics or ends its goroutine, that happens to the caller's
-// goroutine, as if it had called the function itself.
-func dialWithout(ctx context.Context, dial func(network, addr string) (net.Conn, error), addr string) (net.Conn, error) {
+// dialNoContext calls a function that knows no context, and waits for it as long as ctx lasts. If
+// the function panics or ends its goroutine, dialNoContext does the same to the caller's goroutine,
+// as if that had called the function itself.
+func dialNoContext(ctx context.Context, dial func(network, addr string) (net.Conn, error), addr string) (net.Conn, error) {
 	type result struct {
 		nc       net.Conn
 		err      error
@@ -167,7 +167,7 @@ func dialWithout(ctx context.Context, dial func(network, addr string) (net.Conn,
 	}
 }
 
-// startTLS does the TLS handshake with host on nc, which it closes if it fails.
+// startTLS does the TLS handshake with host on nc. If that fails, startTLS closes nc.
 func (d *Dialer) startTLS(ctx context.Context, nc net.Conn, config *tls.Config, host string) (net.Conn, error) {
 	if config = config.Clone(); config == nil {
 		config = new(tls.Config)
@@ -175,15 +175,15 @@ func (d *Dialer) startTLS(ctx context.Context, nc net.Conn, config *tls.Config, 
 	if config.ServerName == "" {
 		config.ServerName = host
 	}
-	// What follows is HTTP/1.1, in which alone there is an Upgrade. A Config
-	// that is shared with an http.Transport will name "h2" as well.
+	// Only HTTP/1.1 has an Upgrade. A Config that is shared with an http.Transport names "h2" too.
 	config.NextProtos = []string{"http/1.1"}
 	trace, tc := clientTrace(ctx), tls.Client(nc, config)
 	err := step(ctx, nc, func() error {
 		if trace.TLSHandshakeStart != nil {
 			trace.TLSHandshakeStart()
 		}
-		// Given ctx, HandshakeContext would close nc with a goodbye, if that is TLS itself.
+		// With ctx, HandshakeContext would close nc by itself. If nc is TLS, that may wait for the
+		// peer: see closeAtOnce.
 		err := tc.HandshakeContext(context.WithoutCancel(ctx))
 		if trace.TLSHandshakeDone != nil {
 			trace.TLSHandshakeDone(tc.ConnectionState(), err)
@@ -196,8 +196,8 @@ func (d *Dialer) startTLS(ctx context.Context, nc net.Conn, config *tls.Config, 
 	return tc, nil
 }
 
-// openingHandshake sends the request and takes the response. It closes nc if
-// there is no connection in the end.
+// openingHandshake sends the request and reads the response. It closes nc if it does not return a
+// connection.
 func (d *Dialer) openingHandshake(ctx context.Context, nc net.Conn, r *http.Request, offers []deflateOffer) (*Conn, *http.Response, error) {
 	c := newConn(nc, true)
 	var resp *http.Response
@@ -209,10 +209,10 @@ func (d *Dialer) openingHandshake(ctx context.Context, nc net.Conn, r *http.Requ
 		return err
 	})
 	if err != nil {
-		if agreed { // and came too late
+		if agreed { // the server agreed, but too late
 			resp = nil
 		}
-		c.flags.set(flagCloseTraced) // there was no connection that could end
+		c.flags.set(flagCloseTraced) // no connection was traced, so no end is
 		c.drop()
 		c.Close()
 		return nil, resp, err
@@ -220,7 +220,7 @@ func (d *Dialer) openingHandshake(ctx context.Context, nc net.Conn, r *http.Requ
 	c.release()
 	traced := false
 	defer func() {
-		if !traced { // Trace panicked, or ended the goroutine
+		if !traced { // Trace has panicked or ended the goroutine
 			c.Close()
 		}
 	}()
@@ -230,8 +230,7 @@ func (d *Dialer) openingHandshake(ctx context.Context, nc net.Conn, r *http.Requ
 	return c, resp, nil
 }
 
-// exchange sends the request, and checks the response against it. header is
-// the response's, as it came.
+// exchange sends the request and checks the response. header is the response's header as it came.
 func (d *Dialer) exchange(c *Conn, r *http.Request, offers []deflateOffer) (resp *http.Response, header []byte, err error) {
 	trace := clientTrace(r.Context())
 	_, err = c.nc.Write(appendRequest(nil, r))
@@ -263,7 +262,7 @@ func (d *Dialer) exchange(c *Conn, r *http.Request, offers []deflateOffer) (resp
 	return resp, header, err
 }
 
-// takeDeflate makes c ready for the compression that the server agreed to.
+// takeDeflate sets up c for the compression that the server agreed to.
 func (d *Dialer) takeDeflate(c *Conn, answers []string, offers []deflateOffer) error {
 	params, agreed, err := checkDeflateAnswer(answers, offers)
 	if !agreed {
@@ -274,9 +273,9 @@ func (d *Dialer) takeDeflate(c *Conn, answers []string, offers []deflateOffer) e
 	return nil
 }
 
-// readResponse reads the response's header. What came behind that of a 101
-// stays in c.in.unread: the server's first frames. Responses before the
-// response (RFC 9110 section 15.2) are left out.
+// readResponse reads the response's header. The server's first frames may come right behind the
+// header of a 101, and they stay in c.in.unread. Interim responses (RFC 9110 section 15.2) are
+// skipped.
 func readResponse(c *Conn, r *http.Request, trace *httptrace.ClientTrace) (resp *http.Response, header []byte, err error) {
 	budget := defaultMaxHeaderBytes
 	for first := true; ; first = false {
@@ -288,7 +287,7 @@ func readResponse(c *Conn, r *http.Request, trace *httptrace.ClientTrace) (resp 
 		}
 		n, err := c.readHeader(budget)
 		if err != nil {
-			if bytes.HasPrefix(c.in.unread, []byte{0x15, 0x03}) { // an alert's record
+			if bytes.HasPrefix(c.in.unread, []byte{0x15, 0x03}) { // the record of a TLS alert
 				err = fmt.Errorf("the server seems to speak TLS: use wss:// instead of ws:// (%w)", err)
 			} else {
 				err = fmt.Errorf("%w behind %.100q", err, c.in.unread)
@@ -317,22 +316,22 @@ func readResponse(c *Conn, r *http.Request, trace *httptrace.ClientTrace) (resp 
 	}
 }
 
-// readRefusal reads a response with another status from its start, for what
-// net/http knows of bodies: lengths, chunks, and responses that have none. Its
-// body comes from c.in.unread and, after that, from the transport.
+// readRefusal reads a response with another status, from its start. It uses net/http, which knows
+// all forms of a body: lengths, chunks, and responses without one. The body comes from c.in.unread,
+// and then from the transport.
 func readRefusal(c *Conn, r *http.Request, connection []string) (*http.Response, error) {
 	resp, err := http.ReadResponse(bufio.NewReader(io.MultiReader(bytes.NewReader(c.in.unread), c.nc)), r)
 	if err == nil && connection != nil {
-		resp.Header["Connection"] = connection // which net/http deletes if it says close
+		resp.Header["Connection"] = connection // net/http deletes the field if it says close
 	}
 	return resp, err
 }
 
-// keptBody is how much of a refusal's body the caller gets to see.
+// keptBody is the most of a refusal's body that the caller gets, in bytes.
 const keptBody = 1 << 10
 
-// keepBody replaces the response's body, which comes from the transport, by
-// the start of it, if it comes soon.
+// keepBody reads the start of the response's body from the transport, for a short time, and
+// replaces the body by it.
 func keepBody(c *Conn, resp *http.Response) {
 	if resp.StatusCode == http.StatusSwitchingProtocols {
 		resp.Body = http.NoBody

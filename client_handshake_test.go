@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// jarEndsOddly is a cookie jar.
+// A jarEndsOddly is a cookie jar whose methods end oddly.
 type jarEndsOddly struct {
 	http.CookieJar
 	set, get func()
@@ -25,8 +25,8 @@ type jarEndsOddly struct {
 func (j jarEndsOddly) SetCookies(*url.URL, []*http.Cookie) { j.set() }
 func (j jarEndsOddly) Cookies(*url.URL) (c []*http.Cookie) { j.get(); return nil }
 
-// dialCode is where code of the application's runs during Dial. Each function
-// sets one of them up to end oddly.
+// dialCode lists the places at which Dial runs the application's code. Each function sets one of
+// them up to end oddly.
 var dialCode = []struct {
 	name string
 	url  string
@@ -92,8 +92,8 @@ var dialCode = []struct {
 	}},
 }
 
-// Whatever code of the application's does while Dial runs, Dial does to its
-// caller, and leaves no transport and no goroutine behind.
+// If the application's code panics or ends the goroutine while Dial runs, Dial does the same to its
+// caller. It leaves no transport and no goroutine behind.
 func TestDialThatEndsOddly(t *testing.T) {
 	for _, tt := range dialCode {
 		for name, end := range oddEnds {
@@ -139,8 +139,7 @@ func TestDialThatEndsOddly(t *testing.T) {
 	}
 }
 
-// answerDial is a server for TestDialThatEndsOddly. It returns when the client
-// has closed its end.
+// answerDial is a server for TestDialThatEndsOddly. It returns when the client has closed its end.
 func answerDial(nc net.Conn) {
 	defer nc.Close()
 	first := make([]byte, 1)
@@ -169,7 +168,7 @@ func answerDial(nc net.Conn) {
 	io.Copy(io.Discard, nc)
 }
 
-// peekedConn reads first what was read of it before.
+// A peekedConn is a connection of which some bytes were read before. It returns these first.
 type peekedConn struct {
 	net.Conn
 	first []byte
@@ -183,8 +182,8 @@ func (c *peekedConn) Read(p []byte) (int, error) {
 	return c.Conn.Read(p)
 }
 
-// A dial function that comes back too late, with whatever it has, does nobody
-// any harm: with nothing, in a panic, or in Goexit.
+// A dial function that returns too late does no harm, even if it returns nothing, panics, or calls
+// Goexit.
 func TestDialLateAndOdd(t *testing.T) {
 	for name, late := range map[string]func() (net.Conn, error){
 		"nothing": func() (net.Conn, error) { return nil, nil },

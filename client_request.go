@@ -11,15 +11,15 @@ import (
 	"strings"
 )
 
-// The request of a client's opening handshake: what RFC 6455 section 4.1 has
-// it hold, and what the caller adds.
+// The request of a client's opening handshake: the fields that RFC 6455 section 4.1 asks for, and
+// those that the caller adds.
 
-// ownFields are those of section 4.1 that the handshake itself writes, and
-// those of HTTP that would announce a body.
+// ownFields are the fields of section 4.1 that the handshake itself writes, and the fields that
+// would announce a body.
 var ownFields = []string{"Upgrade", "Connection", "Sec-WebSocket-Key", "Sec-WebSocket-Version", "Sec-WebSocket-Extensions",
 	"Sec-WebSocket-Accept", "Content-Length", "Transfer-Encoding"}
 
-// newRequest makes the request, and returns what it offers for compression.
+// newRequest returns the request, and the offers of compression that it holds.
 func (d *Dialer) newRequest(urlStr string, extra http.Header) (*http.Request, []deflateOffer, error) {
 	u, err := parseURL(urlStr)
 	if err != nil {
@@ -50,9 +50,9 @@ func (d *Dialer) newRequest(urlStr string, extra http.Header) (*http.Request, []
 	r.Header.Set("Sec-Websocket-Version", "13")
 	switch agent, ok := r.Header["User-Agent"]; {
 	case !ok:
-		r.Header.Set("User-Agent", "Go-http-client/1.1") // as all clients in Go say, unless told otherwise
+		r.Header.Set("User-Agent", "Go-http-client/1.1") // the default of net/http
 	case strings.Join(agent, "") == "":
-		delete(r.Header, "User-Agent") // told to say nothing, as net/http's are
+		delete(r.Header, "User-Agent") // as in net/http, an empty value removes the field
 	}
 	offers := d.offerDeflate()
 	if len(offers) > 0 {
@@ -61,13 +61,12 @@ func (d *Dialer) newRequest(urlStr string, extra http.Header) (*http.Request, []
 	return r, offers, nil
 }
 
-// parseURL reads a ws or wss URL (RFC 6455 section 3). It comes back as the
-// http or https one of the same resource, which is how proxies and cookie jars
-// know it.
+// parseURL parses a ws or wss URL (RFC 6455 section 3). It returns the http or https URL of the
+// same resource, which is the form that proxies and cookie jars know.
 func parseURL(s string) (*url.URL, error) {
 	u, err := url.Parse(s)
 	if wrong, ok := errors.AsType[*url.Error](err); ok {
-		err = wrong.Err // without the URL, which may hold a password
+		err = wrong.Err // this error does not hold the URL, which may hold a password
 	}
 	if err != nil {
 		return nil, fmt.Errorf("websocket: malformed URL: %w", err)
@@ -85,27 +84,26 @@ func parseURL(s string) (*url.URL, error) {
 	case u.Hostname() == "":
 		return nil, errors.New("websocket: malformed URL: it names no host")
 	case u.Fragment != "" || strings.HasSuffix(s, "#"):
-		// "Fragment identifiers are meaningless in the context of WebSocket URIs
-		// and MUST NOT be used on these URIs."
+		// "Fragment identifiers are meaningless in the context of WebSocket URIs and MUST NOT be
+		// used on these URIs."
 		return nil, fmt.Errorf("websocket: malformed URL %q: fragments are not allowed", u.Redacted())
 	}
 	u.Host = strings.TrimSuffix(u.Host, ":")
 	u.RawQuery = percentEncode(u.RawQuery, queryEncoded)
-	u.RawPath = percentEncode(u.RawPath, pathEncoded) // "" stands for url's own encoding of u.Path
+	u.RawPath = percentEncode(u.RawPath, pathEncoded) // if "", package url encodes u.Path itself
 	return u, nil
 }
 
-// The ASCII characters, beside controls and the space, that browsers encode in
-// the query and in the path of a URL (the URL Standard's special-query and path
-// percent-encode sets). In the path package url insists on a backslash and a
-// vertical bar as well.
+// The ASCII characters that browsers encode in the query and in the path of a URL, besides controls
+// and the space (the URL Standard's special-query and path percent-encode sets). In a path, package
+// url demands that a backslash and a vertical bar are encoded too.
 const (
 	queryEncoded = "\"#<>'"
 	pathEncoded  = "\"#<>?^`{}\\|"
 )
 
-// percentEncode encodes the bytes of set, controls, spaces, and all bytes beyond
-// ASCII. A percent sign stays: what was encoded already must not be again.
+// percentEncode encodes the bytes of set, controls, spaces, and all bytes beyond ASCII. A percent
+// sign stays, so that no byte is encoded twice.
 func percentEncode(s, set string) string {
 	const hex = "0123456789ABCDEF"
 	var b []byte
@@ -119,8 +117,8 @@ func percentEncode(s, set string) string {
 	return string(b)
 }
 
-// withoutZone removes an IPv6 address's zone, "%eth0", which means something
-// to this machine only (RFC 6874 section 1).
+// withoutZone removes the zone of an IPv6 address, such as "%eth0". Only this machine knows its
+// zones (RFC 6874 section 1).
 func withoutZone(host string) string {
 	before, rest, found := strings.Cut(host, "%")
 	if _, port, ok := strings.Cut(rest, "]"); found && ok {
@@ -129,15 +127,15 @@ func withoutZone(host string) string {
 	return host
 }
 
-// newKey returns a Sec-WebSocket-Key: "a nonce consisting of a randomly
-// selected 16-byte value that has been base64-encoded" (section 4.1).
+// newKey returns a Sec-WebSocket-Key: "a nonce consisting of a randomly selected 16-byte value that
+// has been base64-encoded" (section 4.1).
 func newKey() string {
 	var nonce [16]byte
 	rand.Read(nonce[:]) // never fails
 	return base64.StdEncoding.EncodeToString(nonce[:])
 }
 
-// addExtraHeader adds the caller's fields. Host is no field of http.Header's.
+// addExtraHeader adds the caller's fields. Host has a field of its own in an http.Request.
 func addExtraHeader(r *http.Request, extra http.Header) {
 	for name, values := range extra {
 		name = http.CanonicalHeaderKey(name)
@@ -149,7 +147,7 @@ func addExtraHeader(r *http.Request, extra http.Header) {
 	}
 }
 
-// addCredentials adds what the URL and the jar know about who is asking.
+// addCredentials adds the URL's user name and password, and the jar's cookies.
 func (d *Dialer) addCredentials(r *http.Request) {
 	if user := r.URL.User; user != nil {
 		r.URL.User = nil
@@ -159,7 +157,7 @@ func (d *Dialer) addCredentials(r *http.Request) {
 		}
 	}
 	if d.Jar != nil {
-		if own := r.Header["Cookie"]; len(own) > 1 { // AddCookie knows the first only
+		if own := r.Header["Cookie"]; len(own) > 1 { // AddCookie uses the first only
 			r.Header.Set("Cookie", strings.Join(own, "; "))
 		}
 		for _, cookie := range d.Jar.Cookies(r.URL) {
@@ -168,8 +166,8 @@ func (d *Dialer) addCredentials(r *http.Request) {
 	}
 }
 
-// offerSubprotocols: "The elements that comprise this value MUST […] all be
-// unique strings" (section 4.1).
+// offerSubprotocols adds d.Subprotocols to h, and checks all subprotocols in h: "The elements that
+// comprise this value MUST […] all be unique strings" (section 4.1).
 func (d *Dialer) offerSubprotocols(h http.Header) error {
 	for _, protocol := range d.Subprotocols {
 		if !isSubprotocol(protocol) {
@@ -179,8 +177,8 @@ func (d *Dialer) offerSubprotocols(h http.Header) error {
 	if len(d.Subprotocols) > 0 {
 		h.Set("Sec-Websocket-Protocol", strings.Join(d.Subprotocols, ", "))
 	}
-	// The field's list has one element at least. An empty field offers nothing,
-	// and offering nothing is having no field.
+	// The field's list must have at least one element. An empty field offers nothing, so it is left
+	// out.
 	offers := slices.DeleteFunc(h["Sec-Websocket-Protocol"], func(field string) bool {
 		return strings.Trim(field, ", \t") == ""
 	})
@@ -199,7 +197,7 @@ func (d *Dialer) offerSubprotocols(h http.Header) error {
 	return nil
 }
 
-// offerDeflate returns the offers of permessage-deflate, none if it is off.
+// offerDeflate returns the offers of permessage-deflate, or none if it is off.
 func (d *Dialer) offerDeflate() []deflateOffer {
 	if want := compression(d.EnableCompression, d.Compression); want != nil {
 		return want.offers()

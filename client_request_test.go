@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// URLs of RFC 6455 section 3, and where they lead.
+// URLs of RFC 6455 section 3, and the addresses that they lead to.
 func TestParseURL(t *testing.T) {
 	for _, tt := range []struct{ in, want, addr string }{
 		{"ws://example.com", "http://example.com", "example.com:80"},
@@ -49,7 +49,7 @@ func TestWithoutZone(t *testing.T) {
 	}
 }
 
-// requestText is the request that d makes, with the key of the RFC's sample.
+// requestText returns the request that d makes, with the key of the RFC's example.
 func requestText(t *testing.T, d *Dialer, url string, extra http.Header) string {
 	t.Helper()
 	r, _, err := d.newRequest(url, extra)
@@ -63,8 +63,8 @@ func requestText(t *testing.T, d *Dialer, url string, extra http.Header) string 
 	return string(appendRequest(nil, r))
 }
 
-// The request's octets. Their order is not the RFC's business, but it is the
-// same every time.
+// The request, byte by byte. The RFC demands no order of the fields, but the order is always the
+// same.
 func TestRequest(t *testing.T) {
 	got := requestText(t, &Dialer{}, "ws://server.example.com/chat?room=1", nil)
 	want := "GET /chat?room=1 HTTP/1.1\r\nHost: server.example.com\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
@@ -103,8 +103,8 @@ func TestRequest(t *testing.T) {
 	}
 }
 
-// A URL goes out as a browser would send it: what must not stand in a request's
-// target is encoded, what is encoded already stays.
+// A URL is sent as a browser would send it. The bytes that must not stand in a request's target are
+// encoded, and escapes stay as they are.
 func TestRequestTarget(t *testing.T) {
 	for url, want := range map[string]string{
 		"ws://h":                              "/",
@@ -130,7 +130,7 @@ func TestRequestTarget(t *testing.T) {
 	}
 }
 
-// A client that offers no subprotocol sends no field: its list must not be empty.
+// A client that offers no subprotocol sends no field, because the list must not be empty.
 func TestRequestWithoutSubprotocols(t *testing.T) {
 	for _, tt := range []struct {
 		fields []string
@@ -152,7 +152,7 @@ func TestRequestWithoutSubprotocols(t *testing.T) {
 	}
 }
 
-// The caller's bytes are not changed, and what must not be sent is refused.
+// The caller's header is not changed. Fields that must not be sent are refused.
 func TestRequestRefused(t *testing.T) {
 	extra := http.Header{"x-a": {"1"}}
 	(&Dialer{}).newRequest("ws://h/", extra)

@@ -13,9 +13,9 @@ import (
 // Why a connection ended: close codes, close frames, and the errors that carry them.
 //
 // The peer's program has to learn why a connection ends, and a lost network has to look different
-// from a goodbye. So a side that closes sends a close frame first (RFC 6455 sections 5.5.1 and 7.4).
-// Its payload is empty, or a status code of two bytes in network byte order, and then a reason in
-// UTF-8. A program may log the reason, but not rely on it.
+// from a goodbye. So a side that closes sends a close frame first (RFC 6455 sections 5.5.1 and
+// 7.4). Its payload is empty, or a status code of two bytes in network byte order, and then a
+// reason in UTF-8. A program may log the reason, but not rely on it.
 //
 //	+--------+--------+- - - - - - - - - - - - - - -+
 //	|   status code   |  reason, 0 to 123 bytes     |
@@ -24,16 +24,17 @@ import (
 // The type of an error says which side ended the connection, and why:
 //
 //   - *CloseError: the peer sent a close frame, or (code 1006) ended the transport without one.
-//   - *ProtocolError: the peer broke a rule, and this side closed with the code that the error names.
+//   - *ProtocolError: the peer broke a rule, and this side closed with the code that the error
+//     names.
 //   - HandshakeError: this side, a server, refused the opening handshake. The error wraps the error
 //     of Upgrader.Admit, if that refused.
 //   - ErrBadHandshake: the server refused the opening handshake of this side, a client.
 //   - other errors are the transport's. After a deadline has passed, errors.Is(err,
-//     os.ErrDeadlineExceeded) is true. After this side's own Close, errors.Is(err, net.ErrClosed) is
-//     true for reads and writes, unless the connection had ended before.
+//     os.ErrDeadlineExceeded) is true. After this side's own Close, errors.Is(err, net.ErrClosed)
+//     is true for reads and writes, unless the connection had ended before.
 
-// Close codes, from RFC 6455 section 7.4.1 and IANA's registry of WebSocket close code numbers. Codes
-// 3000-3999 are for registered libraries and frameworks, and any program may use 4000-4999.
+// Close codes, from RFC 6455 section 7.4.1 and IANA's registry of WebSocket close code numbers.
+// Codes 3000-3999 are for registered libraries and frameworks, and any program may use 4000-4999.
 const (
 	CloseNormalClosure           = 1000 // the purpose of the connection is fulfilled
 	CloseGoingAway               = 1001 // a server goes down, or a browser leaves the page
@@ -56,8 +57,8 @@ const (
 const maxCloseReason = maxControlPayload - 2
 
 // A CloseError reports that the peer closed the connection, and its close code. Code 1006
-// (CloseAbnormalClosure) means that the transport ended without a close frame. That end alone is not
-// clean, and the error then wraps io.ErrUnexpectedEOF.
+// (CloseAbnormalClosure) means that the transport ended without a close frame. That end alone is
+// not clean, and the error then wraps io.ErrUnexpectedEOF.
 type CloseError struct {
 	Code int    // as received, or 1005 if the close frame held no code
 	Text string // the reason, as received
@@ -112,8 +113,8 @@ func IsCloseError(err error, codes ...int) bool {
 	return ok && slices.Contains(codes, e.Code)
 }
 
-// IsUnexpectedCloseError reports whether err is, or wraps, a *CloseError with a code that is not among
-// the given ones.
+// IsUnexpectedCloseError reports whether err is, or wraps, a *CloseError with a code that is not
+// among the given ones.
 func IsUnexpectedCloseError(err error, expectedCodes ...int) bool {
 	e, ok := errors.AsType[*CloseError](err)
 	return ok && !slices.Contains(expectedCodes, e.Code)
@@ -148,8 +149,8 @@ func validCloseCode(code int) bool {
 func parseClose(p []byte) (*CloseError, error) {
 	switch {
 	case len(p) == 0:
-		// "If this Close control frame contains no status code, The WebSocket Connection Close Code is
-		// considered to be 1005" (section 7.1.5).
+		// "If this Close control frame contains no status code, The WebSocket Connection Close Code
+		// is considered to be 1005" (section 7.1.5).
 		return &CloseError{Code: CloseNoStatusReceived}, nil
 	case len(p) == 1:
 		// "If there is a body, the first two bytes of the body MUST be a 2-byte unsigned integer"
@@ -166,8 +167,8 @@ func parseClose(p []byte) (*CloseError, error) {
 	return &CloseError{Code: code, Text: string(p[2:])}, nil
 }
 
-// checkClose returns an error if the caller must not send p as a close frame's payload, so that this
-// side never sends an invalid one.
+// checkClose returns an error if the caller must not send p as a close frame's payload, so that
+// this side never sends an invalid one.
 func checkClose(p []byte) error {
 	switch {
 	case len(p) == 1:
@@ -193,13 +194,13 @@ func cutReason(text string) string {
 	return text[:n]
 }
 
-// ErrCloseSent is returned by writes after a close frame was sent: "The application MUST NOT send any
-// more data frames after sending a Close frame" (RFC 6455 section 5.5.1).
+// ErrCloseSent is returned by writes after a close frame was sent: "The application MUST NOT send
+// any more data frames after sending a Close frame" (RFC 6455 section 5.5.1).
 var ErrCloseSent = errors.New("websocket: close sent")
 
 // ErrBadHandshake is returned by Dial if the server answered, but did not accept the upgrade. If it
-// answered 101 and the response was invalid, the error wraps ErrBadHandshake and says which rule the
-// response broke.
+// answered 101 and the response was invalid, the error wraps ErrBadHandshake and says which rule
+// the response broke.
 var ErrBadHandshake = errors.New("websocket: bad handshake")
 
 // ErrReadLimit is returned by reads if a message is larger than the limit of SetReadLimit. It is a
@@ -209,9 +210,9 @@ var ErrReadLimit error = &ProtocolError{
 	Reason: "read limit exceeded",
 }
 
-// ErrPongTimeout is returned by reads and writes after keepalive gave the connection up: the peer sent
-// nothing for PingInterval, and nothing for PongTimeout after a ping. It is final. It is a net.Error
-// whose Timeout method returns true.
+// ErrPongTimeout is returned by reads and writes after keepalive gave the connection up: the peer
+// sent nothing for PingInterval, and nothing for PongTimeout after a ping. It is final. It is a
+// net.Error whose Timeout method returns true.
 var ErrPongTimeout error = pongTimeoutError{}
 
 type pongTimeoutError struct{}

@@ -16,8 +16,8 @@ func closePayloadOf(code int, reason string) []byte {
 	return append([]byte{byte(code >> 8), byte(code)}, reason...)
 }
 
-// closeCodesOnWire are the ranges of the codes that a close frame may carry: RFC 6455 section 7.4 with
-// IANA's registry of WebSocket close code numbers.
+// closeCodesOnWire are the ranges of the codes that a close frame may carry: RFC 6455 section 7.4
+// with IANA's registry of WebSocket close code numbers.
 var closeCodesOnWire = [][2]int{{1000, 1003}, {1007, 1014}, {3000, 4999}}
 
 func closeCodeOnWire(code int) bool {

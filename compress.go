@@ -6,59 +6,60 @@ import (
 	"time"
 )
 
-// Negotiation of permessage-deflate, RFC 7692 section 7.1.
+// Agreeing on compression: the negotiation of permessage-deflate, RFC 7692 section 7.1.
 //
-// A client offers, in its request, one or several sets of parameters; the
-// server takes the first that it can meet, and answers with what holds:
+// Both sides must know whether messages may be compressed, and how much memory that takes. A client
+// offers one or several sets of parameters in its request. The server takes the first set that it
+// can meet, and answers with the parameters that hold:
 //
 //	Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits
 //
 //	Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=12; client_max_window_bits=12
 //
-// Each direction has a window, how far back a message may refer to what was
-// sent before, and context takeover, whether it may refer to earlier messages
-// at all. What the window costs, both sides pay.
+// Each direction has two parameters. The window is the distance over which a message may refer back
+// to earlier bytes. Context takeover says whether a message may refer to earlier messages at all.
+// Both sides keep the window in memory, the sender to find repetitions, the receiver to follow
+// them.
 
-// Compression asks for permessage-deflate (RFC 7692). Messages are then
-// compressed, if they get shorter, as long as the peer agrees to it. The zero
-// value has context takeover in both directions, a window of 4 KiB, and a
-// threshold of 32 bytes. (EnableCompression by itself is gorilla/websocket's
+// Compression asks for permessage-deflate (RFC 7692). If the peer agrees, messages are compressed
+// whenever that makes them shorter. The zero value has context takeover in both directions, a
+// window of 4 KiB, and a threshold of 32 bytes. (EnableCompression by itself is gorilla/websocket's
 // field, and asks for Compression{WindowBits: 15, NoContextTakeover: true}.)
 //
-// A connection that agreed keeps, beside the usual, at most these octets while
-// it is idle, for both directions together:
+// If the peer agreed, an idle connection keeps at most this many more bytes, for both directions
+// together:
 //
 //	WindowBits      9     10     11     12      13      14      15
-//	octets      2,600  3,800  7,100  13,800  27,100  53,700  90,600
+//	bytes       2,600  3,800  7,100  13,800  27,100  53,700  90,600
 //
-// and some 400 with NoContextTakeover. Compressing takes some 60 KB and
-// decompressing 7 KB while it runs, from a pool that all connections share.
+// and some 400 with NoContextTakeover. Compressing takes some 60 KB and decompressing 7 KB while it
+// runs, from a pool that all connections share.
 type Compression struct {
-	// WindowBits is the base-2 logarithm of the window's size, 9 to 15, for
-	// both directions: 0 means 12, which is 4 KiB. A larger window finds more
-	// to refer to in what was sent before. A peer may ask for less. One that
-	// cannot limit its own window is asked not to keep it between messages; but
-	// a Dialer with 0 leaves the server's window, and so the memory for what it
-	// sends, to the server.
+	// WindowBits is the base-2 logarithm of the window's size, 9 to 15, for both directions: 0
+	// means 12, which is 4 KiB. A larger window finds more repetitions. A peer may ask for a
+	// smaller window. A peer that cannot limit its own window is asked not to keep it between
+	// messages. But a Dialer with 0 leaves the window of the server's messages, and so the memory
+	// for them, to the server.
 	WindowBits int
 
-	// NoContextTakeover lets no message refer to an earlier one. That costs no
-	// memory between messages, but small messages hardly get shorter.
+	// NoContextTakeover lets no message refer to an earlier one. That costs no memory between
+	// messages, but small messages hardly get shorter.
 	NoContextTakeover bool
 
-	// Threshold is the size, in octets, from which on messages are compressed:
-	// 0 means 32, with NoContextTakeover 512; less than 0 means all.
+	// Threshold is the size in bytes of the smallest message that is compressed: 0 means 32, or 512
+	// with NoContextTakeover. Less than 0 means that every message is compressed.
 	Threshold int
 }
 
+// defaultWindowBits is the default of Compression.WindowBits.
 const defaultWindowBits = 12
 
-// withoutContext is what EnableCompression by itself asks for: the negotiation
-// of gorilla/websocket, whose field it is, and no memory between messages.
+// withoutContext has the settings for EnableCompression by itself: gorilla/websocket's negotiation,
+// and no memory between messages.
 var withoutContext = &Compression{WindowBits: 15, NoContextTakeover: true}
 
-// compression returns the settings that hold for the two fields of an Upgrader
-// or Dialer, nil for none.
+// compression returns the settings that follow from the two fields of an Upgrader or Dialer, or nil
+// for no compression.
 func compression(enable bool, c *Compression) *Compression {
 	if c == nil && enable {
 		return withoutContext
@@ -66,12 +67,13 @@ func compression(enable bool, c *Compression) *Compression {
 	return c
 }
 
-// windowBits returns the setting within its bounds. Zlib cannot compress with
-// a window of 2^8, so that is never asked for.
+// windowBits returns the setting within its bounds. The lower bound is 9, because zlib cannot
+// compress with a window of 2^8 bytes.
 func (c *Compression) windowBits() int {
 	return min(max(orDefault(c.WindowBits, defaultWindowBits), 9), 15)
 }
 
+// threshold returns the setting, or its default.
 func (c *Compression) threshold() int {
 	if c.Threshold == 0 && c.NoContextTakeover {
 		return 512
@@ -79,18 +81,18 @@ func (c *Compression) threshold() int {
 	return orDefault(c.Threshold, 32)
 }
 
+// deflateName is the extension's name.
 const deflateName = "permessage-deflate"
 
-// deflateOffer is what one element of the list asks for, or agrees to.
+// A deflateOffer holds the parameters of one element of the list, in an offer or in an answer.
 type deflateOffer struct {
 	serverNoContext, clientNoContext bool
-	serverBits, clientBits           int  // 0 where the parameter is missing
+	serverBits, clientBits           int  // 0 if the parameter is missing
 	clientBitsOpen                   bool // client_max_window_bits without a value, in an offer
 }
 
-// parseDeflate reads the parameters of an offer. It reports false for those
-// that section 7.1 tells a server to decline: unknown ones, repeated ones, and
-// such with invalid values.
+// parseDeflate parses the parameters of an offer or answer. It reports false if one of them is
+// unknown, repeated, or has an invalid value. Section 7.1 tells a server to decline such an offer.
 func parseDeflate(e extension) (o deflateOffer, ok bool) {
 	for i, p := range e.params {
 		for _, earlier := range e.params[:i] {
@@ -121,8 +123,8 @@ func parseDeflate(e extension) (o deflateOffer, ok bool) {
 	return o, true
 }
 
-// parseWindowBits: "a decimal integer value without leading zeroes between 8
-// to 15, inclusive" (section 7.1.2).
+// parseWindowBits parses "a decimal integer value without leading zeroes between 8 to 15,
+// inclusive" (section 7.1.2).
 func parseWindowBits(s string) (bits int, ok bool) {
 	for bits = 8; bits <= 15; bits++ {
 		if s == strconv.Itoa(bits) {
@@ -132,15 +134,14 @@ func parseWindowBits(s string) (bits int, ok bool) {
 	return 0, false
 }
 
-// deflateParams are what was agreed on, as one side sees it.
+// deflateParams are the parameters that both sides agreed on, as one side sees them.
 type deflateParams struct {
 	sendBits, receiveBits         int
 	sendTakeover, receiveTakeover bool
 }
 
-// agreeDeflate is a server's decision about the offers in a request. It
-// returns the answer to be sent, "" where there is no offer that it can take:
-// then the connection goes without compression.
+// agreeDeflate is a server's decision about the offers in a request. It returns the answer to send.
+// If the server can take none of the offers, the answer is "" and the connection is not compressed.
 func agreeDeflate(offers []string, want *Compression) (params deflateParams, answer string) {
 	list, ok := parseExtensions(offers)
 	if !ok {
@@ -157,7 +158,7 @@ func agreeDeflate(offers []string, want *Compression) (params deflateParams, ans
 	return params, ""
 }
 
-// answerDeflate takes an offer.
+// answerDeflate accepts an offer, and returns the answer to it.
 func answerDeflate(o deflateOffer, want *Compression) (p deflateParams, answer string) {
 	bits := want.windowBits()
 	p = deflateParams{
@@ -170,16 +171,16 @@ func answerDeflate(o deflateOffer, want *Compression) (p deflateParams, answer s
 	case o.clientBits != 0 || o.clientBitsOpen:
 		p.receiveBits = min(bits, orDefault(o.clientBits, 15))
 	case bits < 15:
-		// "If a received extension negotiation offer doesn't have the
-		// client_max_window_bits extension parameter, the corresponding
-		// response […] MUST NOT include" it (section 7.1.2.2). The way to keep
-		// such a client's 32 KiB from staying here is to forbid it context.
+		// "If a received extension negotiation offer doesn't have the client_max_window_bits
+		// extension parameter, the corresponding response […] MUST NOT include" it (section
+		// 7.1.2.2). So this client's window has 32 KiB. Forbidding it context takeover is the way
+		// not to keep them.
 		p.receiveTakeover = false
 	}
 	return p, string(p.append([]byte(deflateName), o))
 }
 
-// append appends the parameters of the answer to o.
+// append appends the parameters of the answer to offer o.
 func (p deflateParams) append(b []byte, o deflateOffer) []byte {
 	if !p.sendTakeover {
 		b = append(b, "; server_no_context_takeover"...)
@@ -196,7 +197,7 @@ func (p deflateParams) append(b []byte, o deflateOffer) []byte {
 	return b
 }
 
-// orDefault reads a setting of which 0 means the default.
+// orDefault returns v, or standard if v is 0.
 func orDefault[T int | int32 | int64 | time.Duration](v, standard T) T {
 	if v == 0 {
 		return standard
@@ -204,10 +205,9 @@ func orDefault[T int | int32 | int64 | time.Duration](v, standard T) T {
 	return v
 }
 
-// offers are a client's, the preferred one first. A server that cannot limit
-// its window to the one that was asked for may keep none between messages. A
-// client that keeps no window, and uses the largest, does not ask how large the
-// server wants it to be.
+// offers returns a client's offers, the preferred one first. The second offer is for a server that
+// cannot limit its window to the size in the first: it must keep no window between messages. A
+// client that keeps no window itself, and uses the largest, does not offer to limit it.
 func (c *Compression) offers() []deflateOffer {
 	first := deflateOffer{serverNoContext: c.NoContextTakeover, clientNoContext: c.NoContextTakeover}
 	first.clientBitsOpen = !c.NoContextTakeover || c.windowBits() < 15
@@ -220,7 +220,7 @@ func (c *Compression) offers() []deflateOffer {
 	return []deflateOffer{first, second}
 }
 
-// formatOffers returns the value of the request's field.
+// formatOffers returns the offers as the value of Sec-WebSocket-Extensions.
 func formatOffers(offers []deflateOffer) string {
 	var b []byte
 	for i, o := range offers {
@@ -237,10 +237,9 @@ func formatOffers(offers []deflateOffer) string {
 	return string(b)
 }
 
-// checkDeflateAnswer holds the rules for a client, of sections 5.1 and 7.1:
-// what a server may answer to the offers. agreed is false where it answered
-// nothing, and the connection goes without compression; an error fails the
-// opening handshake.
+// checkDeflateAnswer checks a server's answer to a client's offers by the rules of sections 5.1 and
+// 7.1. If the server answered nothing, agreed is false and the connection is not compressed. An
+// error fails the opening handshake.
 func checkDeflateAnswer(answers []string, offers []deflateOffer) (p deflateParams, agreed bool, err error) {
 	list, ok := parseExtensions(answers)
 	if !ok {
@@ -262,8 +261,8 @@ func checkDeflateAnswer(answers []string, offers []deflateOffer) (p deflateParam
 	}, true, nil
 }
 
-// within limits what this side sends to its own settings, which may be less
-// than the peer allows.
+// within returns p, limited for sending by this side's own settings, which may be less than the
+// peer allows.
 func (p deflateParams) within(want *Compression) deflateParams {
 	p.sendBits = min(p.sendBits, want.windowBits())
 	p.sendTakeover = p.sendTakeover && !want.NoContextTakeover
@@ -275,7 +274,7 @@ func (o deflateOffer) answers(offer deflateOffer) bool {
 	switch {
 	case o.clientBitsOpen: // "MUST have a value" in a response (7.1.2.2)
 		return false
-	case o.clientBits != 0 && !offer.clientBitsOpen && offer.clientBits == 0: // MUST NOT, if not in the offer
+	case o.clientBits != 0 && !offer.clientBitsOpen && offer.clientBits == 0: // MUST NOT, if it is not in the offer
 		return false
 	case offer.clientBits != 0 && o.clientBits > offer.clientBits:
 		return false

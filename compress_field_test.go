@@ -8,8 +8,8 @@ import (
 	"testing/synctest"
 )
 
-// EnableCompression by itself is gorilla/websocket's field: programs compare
-// the very string that goes over the wire. Compression is this library's.
+// EnableCompression by itself is gorilla/websocket's field, and programs compare the very string
+// that goes over the wire. Compression is this library's field.
 func TestEnableCompressionNegotiatesAsGorilla(t *testing.T) {
 	const gorilla = "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
 	for _, tt := range []struct {
@@ -65,7 +65,7 @@ func TestEnableCompressionNegotiatesAsGorilla(t *testing.T) {
 	}
 }
 
-// A browser's offer gets the same answer.
+// A browser's offer gets gorilla/websocket's answer too.
 func TestEnableCompressionAnswers(t *testing.T) {
 	const gorilla = "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
 	for offer, want := range map[string]string{

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// shorten and lengthen make the tables readable.
+// shortNames are the abbreviations in the tables below, each before its long name.
 var shortNames = []string{
 	"pmd", "permessage-deflate",
 	"snct", "server_no_context_takeover",
@@ -24,8 +24,8 @@ func shorten(s string) string {
 	return strings.NewReplacer(reversed...).Replace(s)
 }
 
-// The server's answers to the offers of RFC 7692 section 7.1, for settings of
-// 12 and 15 bits, and without takeover. "" declines.
+// The server's answers to the offers of RFC 7692 section 7.1, for settings of 12 and 15 bits, and
+// without takeover. "" means that the server declines.
 func TestAgreeDeflate(t *testing.T) {
 	for _, tt := range []struct{ offer, with12, with15, without string }{
 		{"", "", "", ""},
@@ -49,7 +49,7 @@ func TestAgreeDeflate(t *testing.T) {
 		{"pmd; cmwb; cmwb=10", "", "", ""}, {"pmd; snct; snct", "", "", ""}, {"pmd; smwb=9; smwb=9", "", "", ""},
 		{"pmd; foo", "", "", ""}, {"pmd; foo=bar", "", "", ""}, {"PMD", "", "", ""}, {"pmd;;", "", "", ""},
 		{"x-webkit-deflate-frame", "", "", ""}, {"foo; bar", "", "", ""},
-		// the first that can be met
+		// the first offer that can be met
 		{"pmd; foo, pmd; cmwb", "pmd; smwb=12; cmwb=12", "pmd", "pmd; snct; cnct; smwb=12; cmwb=12"},
 		{"foo, pmd; snct", "pmd; snct; cnct; smwb=12", "pmd; snct", "pmd; snct; cnct; smwb=12"},
 		{"pmd; smwb=9, pmd", "pmd; cnct; smwb=9", "pmd; smwb=9", "pmd; snct; cnct; smwb=9"},
@@ -74,7 +74,7 @@ func TestAgreeDeflate(t *testing.T) {
 	}
 }
 
-// checkAgreed reads the answer as a client would and compares.
+// checkAgreed reads the answer as a client would, and compares it with the server's parameters.
 func checkAgreed(t *testing.T, offer, answer string, p deflateParams) {
 	t.Helper()
 	list, ok := parseExtensions([]string{answer})
@@ -110,7 +110,7 @@ func TestCompressionSettings(t *testing.T) {
 	}
 }
 
-// What a client accepts in answer to its offer, and what it must refuse.
+// A client accepts some answers to its offer, and must refuse the others.
 func TestCheckDeflateAnswer(t *testing.T) {
 	plain := deflateOffer{clientBitsOpen: true}
 	both := deflateParams{15, 15, true, true}
@@ -123,7 +123,7 @@ func TestCheckDeflateAnswer(t *testing.T) {
 		{plain, "pmd", true, both},
 		{plain, "pmd; cmwb=10", true, deflateParams{10, 15, true, true}},
 		{plain, `pmd; cmwb="8"; smwb=9`, true, deflateParams{8, 9, true, true}},
-		{plain, "pmd; snct; cnct", true, deflateParams{15, 15, false, false}}, // unasked, and allowed
+		{plain, "pmd; snct; cnct", true, deflateParams{15, 15, false, false}}, // not asked for, and allowed
 		{deflateOffer{serverBits: 10}, "pmd; smwb=9", true, deflateParams{15, 9, true, true}},
 		{deflateOffer{serverNoContext: true}, "pmd; snct", true, deflateParams{15, 15, true, false}},
 		{deflateOffer{clientBits: 12}, "pmd; cmwb=12", true, deflateParams{12, 15, true, true}},
@@ -153,7 +153,7 @@ func TestCheckDeflateAnswer(t *testing.T) {
 	}
 }
 
-// What a client offers for its settings, and what comes of it with our server.
+// The offers that a client makes for its settings, and the result with our server.
 func TestDeflateOffers(t *testing.T) {
 	for _, tt := range []struct {
 		c     Compression
@@ -178,7 +178,7 @@ func TestDeflateOffers(t *testing.T) {
 			t.Errorf("%+v and a server's %q: %+v, %v, %v; want %+v", tt.c, answer, p, agreed, err, tt.want)
 		}
 	}
-	// gorilla/websocket's server answers so, whatever was offered: the second offer allows it.
+	// gorilla/websocket's server gives this answer to all offers. The second offer allows it.
 	if _, agreed, err := checkDeflateAnswer([]string{lengthen("pmd; snct; cnct")}, (&Compression{WindowBits: 9}).offers()); !agreed {
 		t.Error(err)
 	}

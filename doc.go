@@ -1,5 +1,5 @@
-// Package websocket implements the WebSocket protocol, RFC 6455, for servers
-// and clients, with nothing but the standard library.
+// Package websocket implements the WebSocket protocol, RFC 6455, for servers and clients, with
+// nothing but the standard library.
 //
 // A server that answers every message with itself:
 //
@@ -20,10 +20,10 @@
 //		}
 //	}
 //
-// A [Server] accepts connections itself, or is an http.Handler in a mux. An
-// [Upgrader] makes a [Conn] inside an HTTP handler of one's own.
+// A [Server] accepts connections itself, or is an http.Handler in a mux. An [Upgrader] makes a
+// [Conn] inside the program's own HTTP handler.
 //
-// A client that says one thing and prints the answer:
+// A client that sends one message and prints the answer:
 //
 //	c, _, err := websocket.DefaultDialer.Dial("wss://server.example/chat", nil)
 //	if err != nil {
@@ -40,67 +40,58 @@
 //
 // # Messages and frames
 //
-// Applications see messages, of text or of octets: [Conn.ReadMessage] and
-// [Conn.WriteMessage] move them whole, [Conn.NextReader] and [Conn.NextWriter]
-// as streams. On the wire a message is one frame or several (RFC 6455 section
-// 5.4), which is nobody's business but this package's.
+// Applications see messages, text or binary. [Conn.ReadMessage] and [Conn.WriteMessage] move whole
+// messages, [Conn.NextReader] and [Conn.NextWriter] move them as streams. On the wire a message is
+// one or more frames (RFC 6455 section 5.4). Applications do not see frames.
 //
-// [Conn.HandleMessages] and [Server.OnMessage] turn it round: the package reads,
-// and calls a function for each message. That is the cheapest style, for
-// servers that answer messages: a small one costs one read and one write, and
-// answers to many that came together go out together.
+// With [Conn.HandleMessages] and [Server.OnMessage], the package reads, and calls a function for
+// each message. That is the cheapest style for servers that answer messages. A small message costs
+// one read and one write. If many messages come together, their answers go out together.
 //
 // # Concurrency
 //
-// Any number of goroutines may call a Conn's methods. Messages are written
-// whole, one after the other; control frames slip between the frames of a long
-// one. Control frames that arrive are dealt with by whatever method reads, so
-// some goroutine has to.
+// Any number of goroutines may call a Conn's methods. Messages are written whole, one after the
+// other. Control frames are sent between the frames of a long message. The methods that read answer
+// the control frames that arrive, so some goroutine has to read.
 //
 // # Deadlines and contexts
 //
-// A read that a deadline or a context ends has lost nothing: the next one goes
-// on where it was, be it in the middle of a frame. A write that ended before
-// its first octet can be repeated. Only a frame that was cut short is final.
+// If a deadline or a context ends a read, nothing is lost: the next read goes on from there, even
+// in the middle of a frame. A write that ended before its first byte was sent can be repeated. If a
+// part of a frame was sent, the connection cannot write again.
 //
 // # Errors
 //
-// A [*CloseError] says that the peer closed, with which code; code 1006 that
-// its transport ended without a close frame. A [*ProtocolError] says what the
-// peer did wrong, and the code with which this side closed for it. Deadlines
-// satisfy errors.Is(err, os.ErrDeadlineExceeded), errors after one's own Close
-// satisfy errors.Is(err, net.ErrClosed). An error that is final is
-// returned by all further calls.
+// A [*CloseError] reports that the peer closed the connection, and its code. Code 1006 means that
+// the transport ended without a close frame. A [*ProtocolError] reports the rule that the peer
+// broke, and the code with which this side then closed. After a deadline has passed, errors.Is(err,
+// os.ErrDeadlineExceeded) is true. After this side's own Close, errors.Is(err, net.ErrClosed) is
+// true. A final error is returned by all further calls.
 //
 // # Compression
 //
-// permessage-deflate (RFC 7692) is used if [Compression] or EnableCompression
-// turn it on, in an [Upgrader], [Server] or [Dialer], and the peer agrees. The
-// former has context takeover, the latter is gorilla/websocket's and has none.
+// permessage-deflate (RFC 7692) is used if [Compression] or EnableCompression turns it on, in an
+// [Upgrader], [Server] or [Dialer], and the peer agrees. [Compression] has context takeover.
+// EnableCompression is gorilla/websocket's field and has none.
 //
 // # Limits
 //
-// Unless told otherwise, a message may have 32 MiB and 65,536 fragments, an
-// opening handshake 10 s and 16 KiB of header, a closing handshake 5 s. Memory
-// follows the octets that arrived, never a length that was announced; a
-// connection that waits holds no buffer.
+// By default, a message may have 32 MiB and 65,536 fragments, an opening handshake may take 10 s
+// and 16 KiB of header, and a closing handshake 5 s. Memory follows the bytes that arrived, never
+// an announced length. A connection that waits holds no buffer.
 //
 // # Security
 //
-// Pages from other origins are refused unless [Upgrader.AllowedOrigins] or
-// [Upgrader.CheckOrigin] allow them (RFC 6455 section 10.2). [Upgrader.Admit]
-// says who may connect.
+// Pages from other origins are refused unless [Upgrader.AllowedOrigins] or [Upgrader.CheckOrigin]
+// allow them (RFC 6455 section 10.2). [Upgrader.Admit] decides for each request, for example by its
+// cookies.
 //
 // # Logs and metrics
 //
-// A [Trace] is told of opening handshakes, of every frame, and of ends;
-// [LogTrace] makes one that logs.
+// A [Trace] has functions that are called for opening handshakes, for every frame, and for the end
+// of a connection. [LogTrace] returns a Trace that logs.
 //
 // # Reading the source
 //
-// The files are meant to be read, in this order: mask.go, frame.go, inbound.go,
-// close.go, utf8.go, header.go, handshake.go, origin.go, conn.go, conn_read.go,
-// conn_frames.go, conn_write.go, conn_close.go, server.go, upgrade.go,
-// client.go, proxy.go; then conn_drive.go and conn_coalesce.go for speed,
-// compress.go for compression, and the packages in internal for DEFLATE and SOCKS5.
+// The files are meant to be read. README.md has the order, which begins with frame.go and mask.go.
 package websocket

@@ -9,8 +9,8 @@ import (
 // The frame header, RFC 6455 section 5.2.
 //
 // TCP carries a stream of bytes and knows of no messages. A frame header says where a message ends:
-// it announces the length of the bytes behind it, and their kind. This file alone knows how a header
-// lies on the wire:
+// it announces the length of the bytes behind it, and their kind. This file alone knows how a
+// header lies on the wire:
 //
 //	 0                   1                   2                   3
 //	 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
@@ -31,9 +31,9 @@ import (
 // frames, of which the last has FIN. inbound.go decides which frame may follow which.
 //
 // Why has a length three forms? Most messages are short: up to 125 bytes, the header of a server's
-// frame takes two bytes. Eight bytes for every length would make it ten. Yet one frame can hold up to
-// 2^63-1 bytes, so a file of any size can be sent without being divided. The form in the middle adds
-// two bytes, and covers lengths up to 65,535.
+// frame takes two bytes. Eight bytes for every length would make it ten. Yet one frame can hold up
+// to 2^63-1 bytes, so a file of any size can be sent without being divided. The form in the middle
+// adds two bytes, and covers lengths up to 65,535.
 //
 //	length             7-bit field   bytes that follow   header, without a masking key
 //	0 to 125           the length    none                 2 bytes
@@ -52,8 +52,8 @@ const (
 	opPong         opcode = 0xa
 )
 
-// isControl reports whether o is a control frame's opcode: "Control frames are identified by opcodes
-// where the most significant bit of the opcode is 1" (section 5.5).
+// isControl reports whether o is a control frame's opcode: "Control frames are identified by
+// opcodes where the most significant bit of the opcode is 1" (section 5.5).
 func (o opcode) isControl() bool { return o&0x8 != 0 }
 
 // String returns the name of o for error texts and traces.
@@ -96,8 +96,8 @@ const (
 )
 
 // A frameHeader is a frame header, parsed. The single bits are a struct of their own because the
-// compiler keeps a struct in registers only if it has at most four fields. An echo of 125 bytes then
-// takes a fifth less time outside of the kernel.
+// compiler keeps a struct in registers only if it has at most four fields. An echo of 125 bytes
+// then takes a fifth less time outside of the kernel.
 type frameHeader struct {
 	length int64  // of the payload, in bytes
 	key    uint32 // the masking key, its first byte lowest, or zero if masked is false
@@ -142,8 +142,8 @@ func consumeHeader(b []byte) (h frameHeader, n int, err error) {
 	return h, n, nil
 }
 
-// consumeLength parses an extended length. It returns the number n of header bytes before the masking
-// key, or 0 if b is too short.
+// consumeLength parses an extended length. It returns the number n of header bytes before the
+// masking key, or 0 if b is too short.
 func consumeLength(b []byte) (length int64, n int, err error) {
 	var v uint64
 	var maxShorter uint64 // the largest length that has a shorter form

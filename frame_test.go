@@ -72,8 +72,8 @@ func TestFrameExamplesRead(t *testing.T) {
 	}
 }
 
-// frameLengths are lengths around the ends of the three forms, 125/126 and 65,535/65,536. The largest
-// is 2^63-1 (section 5.2).
+// frameLengths are lengths around the ends of the three forms, 125/126 and 65,535/65,536. The
+// largest is 2^63-1 (section 5.2).
 var frameLengths = []struct {
 	length int64
 	wire   string // the bytes of the length, without the mask bit
@@ -215,8 +215,8 @@ func FuzzHeader(f *testing.F) {
 	})
 }
 
-// fuzzHeaderRead checks two rules that hold for any bytes. An accepted header is in the one form that
-// appendHeader writes, and bytes that come later change nothing.
+// fuzzHeaderRead checks two rules that hold for any bytes. An accepted header is in the one form
+// that appendHeader writes, and bytes that come later change nothing.
 func fuzzHeaderRead(t *testing.T, b []byte) {
 	h, n, err := consumeHeader(b)
 	switch {

@@ -28,21 +28,22 @@ import (
 //	Connection: Upgrade
 //	Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=
 //
-// Sec-WebSocket-Accept does not authenticate anyone. It proves that the server understood this request
-// as WebSocket, so that a script cannot send frames to a server that takes them for another protocol.
+// Sec-WebSocket-Accept does not authenticate anyone. It proves that the server understood this
+// request as WebSocket, so that a script cannot send frames to a server that takes them for another
+// protocol.
 //
 // Why does the server hash the key, and not send it back as it is? A server that knows nothing of
-// WebSocket but mirrors the fields of a request would pass. And why does the client choose a fresh key
-// each time? A cache that replays an old 101 would pass if the answer were the same for all. Neither
-// the mirror nor the cache can make the hash of a fresh key with a string that only a WebSocket server
-// adds.
+// WebSocket but mirrors the fields of a request would pass. And why does the client choose a fresh
+// key each time? A cache that replays an old 101 would pass if the answer were the same for all.
+// Neither the mirror nor the cache can make the hash of a fresh key with a string that only a
+// WebSocket server adds.
 
 // acceptGUID is the string that a server adds to the key. Other protocols have no reason to use it.
 const acceptGUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
-// appendAccept appends the Sec-WebSocket-Accept value for a key: "concatenate this with the string […],
-// take the SHA-1 hash of this, base64-encode" (section 4.2.2). The text of the key is hashed, not its
-// 16 bytes.
+// appendAccept appends the Sec-WebSocket-Accept value for a key: "concatenate this with the string
+// […], take the SHA-1 hash of this, base64-encode" (section 4.2.2). The text of the key is hashed,
+// not its 16 bytes.
 func appendAccept(b []byte, key string) []byte {
 	var in [len("dGhlIHNhbXBsZSBub25jZQ==") + len(acceptGUID)]byte
 	sum := sha1.Sum(append(append(in[:0], key...), acceptGUID...))
@@ -60,9 +61,9 @@ func isKey(s string) bool {
 	return err == nil && n == 16
 }
 
-// A HandshakeError reports why this side, a server, refused an opening handshake. The client got its
-// text in the body of the response, unless Status is 500: the server's own failures are not shown to
-// clients.
+// A HandshakeError reports why this side, a server, refused an opening handshake. The client got
+// its text in the body of the response, unless Status is 500: the server's own failures are not
+// shown to clients.
 type HandshakeError struct {
 	Status  int           // the status of the HTTP response, such as 403
 	message string        // the reason
@@ -93,14 +94,14 @@ func refuse(status int, format string, args ...any) *HandshakeError {
 	return &HandshakeError{Status: status, message: fmt.Sprintf(format, args...), private: status == http.StatusInternalServerError}
 }
 
-// IsWebSocketUpgrade reports whether r asks for an upgrade to WebSocket. A handler can use it to serve
-// such requests and ordinary ones under one path.
+// IsWebSocketUpgrade reports whether r asks for an upgrade to WebSocket. A handler can use it to
+// serve such requests and ordinary ones under one path.
 func IsWebSocketUpgrade(r *http.Request) bool {
 	return hasToken(r.Header["Connection"], "upgrade") && hasToken(r.Header["Upgrade"], "websocket")
 }
 
-// Subprotocols returns the subprotocols that a client offers, the preferred one first (RFC 6455 section
-// 1.9).
+// Subprotocols returns the subprotocols that a client offers, the preferred one first (RFC 6455
+// section 1.9).
 func Subprotocols(r *http.Request) []string {
 	return slices.Collect(listElements(r.Header["Sec-Websocket-Protocol"]))
 }
@@ -145,10 +146,10 @@ func checkRequest(r *http.Request) (key string, refusal *HandshakeError) {
 	return h["Sec-Websocket-Key"][0], nil
 }
 
-// isSubprotocol reports whether s may be a subprotocol's name: "characters in the range U+0021 to U+007E
-// not including separator characters" (section 4.1). The only separator that this library needs is
-// the comma. It allows the others, because names such as Kubernetes' "SPDY/3.1+portforward.k8s.io"
-// hold them.
+// isSubprotocol reports whether s may be a subprotocol's name: "characters in the range U+0021 to
+// U+007E not including separator characters" (section 4.1). The only separator that this library
+// needs is the comma. It allows the others, because names such as Kubernetes'
+// "SPDY/3.1+portforward.k8s.io" hold them.
 func isSubprotocol(s string) bool {
 	for i := range len(s) {
 		if s[i] <= ' ' || s[i] >= 0x7f || s[i] == ',' {

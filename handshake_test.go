@@ -220,8 +220,8 @@ func TestAppendSwitching(t *testing.T) {
 		{"subprotocol", "chat", nil, start + "Sec-WebSocket-Protocol: chat\r\n\r\n"},
 		{"cookies", "", http.Header{"Set-Cookie": {"a=1", "b=2"}}, start + "Set-Cookie: a=1\r\nSet-Cookie: b=2\r\n\r\n"},
 		{"both", "chat", http.Header{"Set-Cookie": {"a=1"}}, start + "Sec-WebSocket-Protocol: chat\r\nSet-Cookie: a=1\r\n\r\n"},
-		// The field "MUST NOT appear more than once in an HTTP response" (section 11.3.4), and it names
-		// only the subprotocol that was agreed on.
+		// The field "MUST NOT appear more than once in an HTTP response" (section 11.3.4), and it
+		// names only the subprotocol that was agreed on.
 		{"a subprotocol in the extra header", "", http.Header{"Sec-Websocket-Protocol": {"soap"}}, start + "\r\n"},
 		{"the same, and one agreed on", "chat", http.Header{"Sec-Websocket-Protocol": {"soap"}}, start + "Sec-WebSocket-Protocol: chat\r\n\r\n"},
 		{"the same, as the RFC writes it", "chat", http.Header{"Sec-WebSocket-Protocol": {"soap"}}, start + "Sec-WebSocket-Protocol: chat\r\n\r\n"},

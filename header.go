@@ -10,8 +10,8 @@ import (
 // The grammar of the header fields that the opening handshake uses (RFC 9110 section 5.6).
 //
 // A handshake is decided by the words in its fields, so two programs must find the same words. All
-// these fields are lists: elements with commas between them, and optional white space around each. A
-// list may go on in another field of the same name.
+// these fields are lists: elements with commas between them, and optional white space around each.
+// A list may go on in another field of the same name.
 //
 //	Connection: keep-alive, Upgrade
 //	Sec-WebSocket-Protocol: chat
@@ -132,9 +132,9 @@ func hasToken(fields []string, token string) bool {
 	return false
 }
 
-// checkExtraHeader returns an error if the caller's additions to a handshake must not be sent. A name
-// or value with a line break would let its author add header fields. The fields that the handshake
-// itself writes must not come twice.
+// checkExtraHeader returns an error if the caller's additions to a handshake must not be sent. A
+// name or value with a line break would let its author add header fields. The fields that the
+// handshake itself writes must not come twice.
 func checkExtraHeader(h http.Header, reserved ...string) error {
 	for name, values := range h {
 		if !isToken(name) {
@@ -188,8 +188,8 @@ type extensionParam struct {
 	hasValue bool
 }
 
-// parseExtensions parses the list in all fields of that name. It reports false if any part of the list
-// breaks the grammar, because the other parts may then mean something else than they seem to.
+// parseExtensions parses the list in all fields of that name. It reports false if any part of the
+// list breaks the grammar, because the other parts may then mean something else than they seem to.
 func parseExtensions(fields []string) (list []extension, ok bool) {
 	for _, field := range fields {
 		s := scanner{rest: field}
@@ -204,8 +204,7 @@ func parseExtensions(fields []string) (list []extension, ok bool) {
 	return list, true
 }
 
-// A scanner parses a field's value from the front. Each method consumes the text that it
-// returns.
+// A scanner parses a field's value from the front. Each method consumes the text that it returns.
 type scanner struct{ rest string }
 
 // next skips white space and then c. It reports whether c was there.

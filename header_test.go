@@ -21,8 +21,8 @@ func TestListElements(t *testing.T) {
 		{"without white space", []string{"a,b,c"}, []string{"a", "b", "c"}},
 		{"with tabs", []string{"\ta\t,\t b \t"}, []string{"a", "b"}},
 		{"in repeated fields", []string{"chat", "superchat, soap"}, []string{"chat", "superchat", "soap"}},
-		// "A recipient MUST parse and ignore a reasonable number of empty list
-		// elements" (RFC 9110 section 5.6.1.2).
+		// "A recipient MUST parse and ignore a reasonable number of empty list elements" (RFC 9110
+		// section 5.6.1.2).
 		{"with empty elements", []string{",a, ,,\t,b,", "", ","}, []string{"a", "b"}},
 		{"repeated", []string{"a, a", "a"}, []string{"a", "a", "a"}},
 		{"with spaces inside", []string{"a b, c"}, []string{"a b", "c"}},
@@ -65,8 +65,8 @@ func TestHasToken(t *testing.T) {
 		{[]string{"upgrade x"}, "upgrade", false},
 		{[]string{"upgrade;q=1"}, "upgrade", false},
 		{[]string{"upgrade\u00a0"}, "upgrade", false},
-		// "An ASCII case-insensitive match" (RFC 6455 section 4.2.1). In Unicode ſ equals s, and the
-		// sign for Kelvin equals k.
+		// "An ASCII case-insensitive match" (RFC 6455 section 4.2.1). In Unicode ſ equals s, and
+		// the sign for Kelvin equals k.
 		{[]string{"web\u017focket"}, "websocket", false},
 		{[]string{"websoc\u212aet"}, "websocket", false},
 	} {

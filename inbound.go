@@ -4,8 +4,8 @@ import "math"
 
 // Which frame may come next: RFC 6455 sections 5.1, 5.2, 5.4 and 5.5.
 //
-// A frame can be well formed and still come at the wrong time. A receiver has to remember very little
-// to notice: whether it is inside a message, and what the message's first frame said.
+// A frame can be well formed and still come at the wrong time. A receiver has to remember very
+// little to notice: whether it is inside a message, and what the message's first frame said.
 //
 //	                       text, binary
 //	                       without FIN
@@ -17,8 +17,8 @@ import "math"
 //
 // Control frames may come in either state and change nothing. Any other frame is a violation.
 
-// frameRules decides which frame may come next. It holds the state between two frames, and the rules
-// that the connection agreed on. It is pure: it sees headers, never payload.
+// frameRules decides which frame may come next. It holds the state between two frames, and the
+// rules that the connection agreed on. It is pure: it sees headers, never payload.
 type frameRules struct {
 	size         int64 // payload bytes of the message so far, as its frames announced them
 	fragments    int32 // frames of the message so far, 0 between messages
@@ -60,8 +60,8 @@ func (in *frameRules) accept(h frameHeader, limit int64) error {
 	return in.count(h, limit)
 }
 
-// acceptsWhole reports whether h is an uncompressed, unfragmented data frame that accept would allow
-// now. Such a frame does not change in.
+// acceptsWhole reports whether h is an uncompressed, unfragmented data frame that accept would
+// allow now. Such a frame does not change in.
 func (in *frameRules) acceptsWhole(h frameHeader, limit int64) bool {
 	return h.fin && h.rsv == 0 && (h.opcode == opText || h.opcode == opBinary) &&
 		h.masked == in.wantMasked && in.fragments == 0 && (limit <= 0 || h.length <= limit)
@@ -74,9 +74,9 @@ func (in *frameRules) isCompressed(h frameHeader) bool {
 	return in.deflate && h.rsv == rsv1 && (h.opcode == opText || h.opcode == opBinary)
 }
 
-// maskingViolation returns the error for a frame with the wrong mask bit: "The server MUST close the
-// connection upon receiving a frame that is not masked. […] A client MUST close a connection if it
-// detects a masked frame" (section 5.1).
+// maskingViolation returns the error for a frame with the wrong mask bit: "The server MUST close
+// the connection upon receiving a frame that is not masked. […] A client MUST close a connection if
+// it detects a masked frame" (section 5.1).
 func maskingViolation(wantMasked bool) error {
 	if wantMasked {
 		return violation("frame from a client without a mask")
@@ -84,10 +84,11 @@ func maskingViolation(wantMasked bool) error {
 	return violation("frame from a server with a mask")
 }
 
-// acceptControl checks a control frame by the rules of section 5.5: it is short and never fragmented.
+// acceptControl checks a control frame by the rules of section 5.5: it is short and never
+// fragmented.
 func acceptControl(h frameHeader) error {
 	if h.length > maxControlPayload {
-		return violation("%v frame of %d bytes; control frames have at most %d", h.opcode, h.length, maxControlPayload)
+		return violation("%v frame of %d bytes: control frames have at most %d", h.opcode, h.length, maxControlPayload)
 	}
 	if !h.fin {
 		return violation("fragmented %v frame", h.opcode)
@@ -114,8 +115,9 @@ func (in *frameRules) count(h frameHeader, limit int64) error {
 		in.fragments, in.size = 0, 0
 		return nil
 	}
-	// An empty fragment costs its sender six bytes, and empty fragments never reach the limit of size.
-	// So their number is bounded too. The last fragment does not count, because it ends the message.
+	// An empty fragment costs its sender six bytes, and empty fragments never reach the limit of
+	// size. So their number is bounded too. The last fragment does not count, because it ends the
+	// message.
 	if in.maxFragments > 0 && in.fragments >= in.maxFragments {
 		return &ProtocolError{Code: ClosePolicyViolation, Reason: "message in too many fragments"}
 	}

@@ -35,8 +35,8 @@ func inboundRefusal(err error) int {
 	return -1
 }
 
-// inboundTest takes the steps in both roles. A refused step must leave no trace: the sequence goes on
-// as if the step had not been.
+// inboundTest takes the steps in both roles. A refused step must leave no trace: the sequence goes
+// on as if the step had not been.
 func inboundTest(t *testing.T, name string, in frameRules, limit int64, steps ...inboundStep) {
 	t.Helper()
 	for _, in.wantMasked = range []bool{true, false} {
@@ -118,8 +118,8 @@ func TestInboundReservedBits(t *testing.T) {
 	}
 }
 
-// Section 5.1: clients mask and servers do not. The rule holds for every frame, also for one without
-// payload.
+// Section 5.1: clients mask and servers do not. The rule holds for every frame, also for one
+// without payload.
 func TestInboundMasking(t *testing.T) {
 	for _, wantMasked := range []bool{true, false} {
 		for _, masked := range []bool{true, false} {
@@ -331,8 +331,8 @@ func (m *inboundModel) verdict(h frameHeader, limit int64) int {
 	return 0
 }
 
-// FuzzInbound reads three bytes as one header: the frame's first byte, a change to the length, and the
-// length.
+// FuzzInbound reads three bytes as one header: the frame's first byte, a change to the length, and
+// the length.
 func FuzzInbound(f *testing.F) {
 	f.Add([]byte("\x01\x80\x03\x89\x80\x05\x00\x80\x00\x80\x80\x02"), uint8(0), uint16(0), true)
 	f.Add([]byte("\x01\x00\x03\x80\x00\x02\x80\x00\x02\x82\x00\x7d"), uint8(0), uint16(5), false)

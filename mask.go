@@ -9,8 +9,8 @@ import (
 
 // Masking, RFC 6455 section 5.3: why a client XORs what it sends, and how to do that fast.
 //
-// Every frame that a client sends carries a fresh 32-bit masking key. The client XORs the payload with
-// that key, byte i with byte i modulo 4 of the key:
+// Every frame that a client sends carries a fresh 32-bit masking key. The client XORs the payload
+// with that key, byte i with byte i modulo 4 of the key:
 //
 //	payload       'H'  'e'  'l'  'l'  'o'
 //	              48   65   6c   6c   6f
@@ -21,15 +21,16 @@ import (
 // XOR undoes itself, so the same function masks and unmasks.
 //
 // Masking hides nothing, because the key travels in the frame's header. It takes a choice away from
-// the author of a web page: a script can choose its messages, but not the bytes on the wire. Without
-// masks, an attacker's page could connect to the attacker's own server, through a proxy that knows
-// nothing of WebSocket, and send a message that reads like an HTTP request for another site's script.
-// The attacker's server sends a message that reads like the response. The proxy takes both for HTTP
-// and caches the response, and every user behind that proxy then gets the attacker's script (section
-// 10.3). So the attacker profits from an unmasked client, and the proxy's other users pay.
-// A server's frames are not masked: no web page writes them.
+// the author of a web page: a script can choose its messages, but not the bytes on the wire.
+// Without masks, an attacker's page could connect to the attacker's own server, through a proxy
+// that knows nothing of WebSocket, and send a message that reads like an HTTP request for another
+// site's script. The attacker's server sends a message that reads like the response. The proxy
+// takes both for HTTP and caches the response, and every user behind that proxy then gets the
+// attacker's script (section 10.3). So the attacker profits from an unmasked client, and the
+// proxy's other users pay. A server's frames are not masked: no web page writes them.
 
-// maskBytes masks a few bytes. This is all masking is; the rest is the same, eight bytes at a time.
+// maskBytes masks a few bytes. This is all that masking is. The rest is the same, eight bytes at a
+// time.
 func maskBytes(b []byte, key uint32) (next uint32) {
 	for i := range b {
 		b[i] ^= byte(key)
@@ -41,15 +42,15 @@ func maskBytes(b []byte, key uint32) (next uint32) {
 // mask XORs b in place with the masking key, whose lowest eight bits meet b[0]. It returns the key
 // rotated for the byte after b, so that a payload can be masked in pieces.
 //
-// A 64-bit word holds the key twice. Eight words make one turn of the loop, which is as fast as plain
-// Go gets. (crypto/subtle.XORBytes needs the key repeated in memory first, which costs more than it
-// saves.) The last 8 bytes are read before the loop changes them, masked as one word, and stored
-// last. So no loop over a tail is needed, which halves the time for 125 bytes.
+// A 64-bit word holds the key twice. Eight words make one turn of the loop, which is as fast as
+// plain Go gets. (crypto/subtle.XORBytes needs the key repeated in memory first, which costs more
+// than it saves.) The last 8 bytes are read before the loop changes them, masked as one word, and
+// stored last. So no loop over a tail is needed, which halves the time for 125 bytes.
 func mask(b []byte, key uint32) (next uint32) {
 	if len(b) >= 1024 {
-		// Words that lie across two cache lines take half as long again. Begin at an address that is
-		// a multiple of 8. The array behind b mostly ends at such an address, so the capacity tells
-		// how far the next one is.
+		// Words that lie across two cache lines take half as long again. Begin at an address that
+		// is a multiple of 8. The array behind b mostly ends at such an address, so the capacity
+		// tells how far the next one is.
 		odd := cap(b) % 8
 		key, b = maskBytes(b[:odd], key), b[odd:]
 	}
@@ -95,8 +96,8 @@ type keySource struct {
 var keySources = sync.Pool{New: func() any { return &keySource{used: len(keySource{}.random)} }}
 
 // newMaskingKey returns a key for one frame. A script that could predict the key could choose the
-// bytes on the wire after all: "The masking key needs to be unpredictable" and derived "from a strong
-// source of entropy" (RFC 6455 section 5.3).
+// bytes on the wire after all: "The masking key needs to be unpredictable" and derived "from a
+// strong source of entropy" (RFC 6455 section 5.3).
 func newMaskingKey() uint32 {
 	s := keySources.Get().(*keySource)
 	if s.used == len(s.random) {

@@ -8,9 +8,10 @@ import (
 
 // Which web pages may connect: RFC 6455 sections 4.2.2 and 10.2.
 //
-// A browser lets every page open a WebSocket to every host, and sends that host's cookies along. The
-// same-origin policy does not apply, so a page at evil.example could use its visitor's session at
-// bank.example. The browser only names the page's origin, in the Origin field. The server must refuse.
+// A browser lets every page open a WebSocket to every host, and sends that host's cookies along.
+// The same-origin policy does not apply, so a page at evil.example could use its visitor's session
+// at bank.example. The browser only names the page's origin, in the Origin field. The server must
+// refuse.
 
 // checkOrigin applies the default rule: a page may connect to the host that it came from, by either
 // scheme. Programs that are not browsers send no Origin and may connect. Refusing them would gain
@@ -28,8 +29,8 @@ func checkOrigin(r *http.Request, allowed []string) *HandshakeError {
 		return nil
 	}
 	// If the browser itself says how page and host are related, that decides. The browser knows the
-	// address that the user sees, but a proxy on the way may have rewritten Host. Scripts cannot set
-	// this field.
+	// address that the user sees, but a proxy on the way may have rewritten Host. Scripts cannot
+	// set this field.
 	if site := r.Header.Get("Sec-Fetch-Site"); site != "" {
 		if site == "same-origin" {
 			return nil

@@ -89,8 +89,8 @@ func TestCheckOrigin(t *testing.T) {
 	}
 }
 
-// Sec-Fetch-Site, by which the browser says how page and host are related, decides before the names of
-// the hosts, and after the list of origins.
+// Sec-Fetch-Site, by which the browser says how page and host are related, decides before the names
+// of the hosts, and after the list of origins.
 func TestCheckOriginSecFetchSite(t *testing.T) {
 	for _, tt := range []struct {
 		site, origin string

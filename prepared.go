@@ -8,19 +8,22 @@ import (
 	"github.com/plainsocket/websocket/internal/deflate"
 )
 
-// A PreparedMessage is a message that was encoded once, to be sent on many
-// connections: a broadcast then costs a server one write each and nothing
-// else. (A client still has to mask every copy with a fresh key.) It may be
-// used by any number of goroutines.
+// One message for many connections, encoded and compressed once.
+
+// A PreparedMessage is an encoded message that can be sent on many connections. A broadcast then
+// costs a server one write for each connection, and nothing else. (A client still has to mask every
+// copy with a fresh key.) Any number of goroutines may use it.
 type PreparedMessage struct {
-	op       opcode
-	frame    []byte                     // as a server sends it
-	payload  []byte                     // the end of frame
-	deflated [16]atomic.Pointer[[]byte] // the compressed frame for each window; an empty one if that is not shorter
+	op      opcode
+	frame   []byte // the frame as a server sends it
+	payload []byte // the end of frame
+
+	// deflated holds the compressed frame for each window. A frame is empty if compression does not
+	// make it shorter.
+	deflated [16]atomic.Pointer[[]byte]
 }
 
-// NewPreparedMessage encodes a message, of a type that WriteMessage takes. It
-// copies data.
+// NewPreparedMessage encodes a message of any type that WriteMessage accepts. It copies data.
 func NewPreparedMessage(messageType int, data []byte) (*PreparedMessage, error) {
 	op := opcode(messageType)
 	if !op.isControl() {
@@ -40,10 +43,10 @@ func NewPreparedMessage(messageType int, data []byte) (*PreparedMessage, error) 
 // Type returns the message's type, such as TextMessage.
 func (pm *PreparedMessage) Type() int { return int(pm.op) }
 
-// Len returns how many bytes the message has, before compression.
+// Len returns the message's size in bytes, before compression.
 func (pm *PreparedMessage) Len() int { return len(pm.payload) }
 
-// WritePreparedMessage sends a prepared message, as WriteMessage would.
+// WritePreparedMessage sends a prepared message. In all else it behaves as WriteMessage.
 func (c *Conn) WritePreparedMessage(pm *PreparedMessage) error {
 	if pm.op.isControl() {
 		return c.WriteControl(int(pm.op), pm.payload, time.Time{})
@@ -65,9 +68,9 @@ func (c *Conn) WritePreparedMessage(pm *PreparedMessage) error {
 	return err
 }
 
-// preparedFrame returns the frame that c's peer gets: the compressed one, if that
-// was agreed on, which refers to nothing before it. Later messages may refer to this
-// one, so the window takes it in. Its caller holds out.lock.
+// preparedFrame returns the frame for c's peer. If compression was agreed on, that is the
+// compressed frame, which refers to no earlier message. Later messages may refer to this one, so it
+// is added to the window. The caller holds out.lock.
 func (c *Conn) preparedFrame(pm *PreparedMessage) []byte {
 	if !c.deflate.wants(len(pm.payload)) {
 		return pm.frame
@@ -82,8 +85,8 @@ func (c *Conn) preparedFrame(pm *PreparedMessage) []byte {
 	return frame
 }
 
-// deflatedFrame returns the compressed frame for a window, made by whoever
-// needs it first.
+// deflatedFrame returns the compressed frame for a window of 2^bits bytes. It is made when it is
+// first needed.
 func (pm *PreparedMessage) deflatedFrame(bits int) []byte {
 	if frame := pm.deflated[bits].Load(); frame != nil {
 		return *frame

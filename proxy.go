@@ -15,12 +15,14 @@ import (
 	"github.com/plainsocket/websocket/internal/socks5"
 )
 
-// Proxies: an HTTP proxy is asked for a tunnel by the method CONNECT (RFC 9110
-// section 9.3.6), a SOCKS5 proxy by a protocol of its own (internal/socks5). Behind
-// either the transport is as good as a direct one.
+// Reaching a server through a proxy, from networks that allow no direct connection.
+//
+// A client asks an HTTP proxy for a tunnel with the method CONNECT (RFC 9110 section 9.3.6), and a
+// SOCKS5 proxy by a protocol of its own (internal/socks5). After that, the proxy passes on all
+// bytes, and the transport is as good as a direct one.
 
-// dialThrough connects to addr through a proxy.
-func (d *Dialer) dialThrough(ctx context.Context, proxy *url.URL, addr string) (nc net.Conn, err error) {
+// dialProxy connects to addr through a proxy.
+func (d *Dialer) dialProxy(ctx context.Context, proxy *url.URL, addr string) (nc net.Conn, err error) {
 	open := openTunnel
 	switch proxy.Scheme {
 	case "http", "https":
@@ -50,8 +52,8 @@ func (d *Dialer) dialThrough(ctx context.Context, proxy *url.URL, addr string) (
 	return nc, nil
 }
 
-// dialProxyTLS connects to an https proxy. A ServerName in TLSClientConfig is
-// the server's and not the proxy's.
+// dialProxyTLS connects to an https proxy. A ServerName in TLSClientConfig is the server's name, so
+// it is not used for the proxy.
 func (d *Dialer) dialProxyTLS(ctx context.Context, proxy *url.URL, addr string) (net.Conn, error) {
 	nc, err := d.dial(ctx, addr)
 	if err != nil {
@@ -90,14 +92,13 @@ func openTunnel(nc net.Conn, user *url.Userinfo, addr string) error {
 		case status[0] != '1' || strings.HasPrefix(status, "101"):
 			return fmt.Errorf("CONNECT %s was refused: %s", addr, status)
 		}
-		// A response before the response (RFC 9110 section 15.2).
+		// This was an interim response (RFC 9110 section 15.2).
 	}
 }
 
-// tunnelStatus returns the status of a response, "200 Connection established".
-// The rest of its header does not matter: "A client MUST ignore any
-// Content-Length or Transfer-Encoding header fields received in a successful
-// response to CONNECT."
+// tunnelStatus returns the status of a response, such as "200 Connection established". The rest of
+// the header does not matter: "A client MUST ignore any Content-Length or Transfer-Encoding header
+// fields received in a successful response to CONNECT."
 func tunnelStatus(header []byte) (string, error) {
 	line, _, _ := strings.Cut(string(header), "\n")
 	version, status, _ := strings.Cut(trimOWS(strings.TrimSuffix(line, "\r")), " ")
@@ -109,8 +110,8 @@ func tunnelStatus(header []byte) (string, error) {
 	return status, nil
 }
 
-// readTunnelHeader reads a response's header, and nothing behind it: that
-// would be the server's, who does not speak before it is spoken to.
+// readTunnelHeader reads a response's header, and no byte behind it. The bytes behind the header
+// are the server's, and belong to TLS or the opening handshake.
 func readTunnelHeader(nc net.Conn, limit int) ([]byte, error) {
 	header := make([]byte, 0, 512)
 	for {
@@ -118,7 +119,7 @@ func readTunnelHeader(nc net.Conn, limit int) ([]byte, error) {
 			return nil, errHeaderTooLarge
 		}
 		header = append(header, 0)
-		// One octet a read: a response to CONNECT is short, and there is one.
+		// Read one byte at a time. A response to CONNECT is short, and comes once a connection.
 		if _, err := io.ReadFull(nc, header[len(header)-1:]); err != nil {
 			return nil, unexpectedEOF(err)
 		}

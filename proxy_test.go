@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// What a proxy may answer to CONNECT, and what it has to say to agree.
+// tunnelStatus accepts well-formed responses to CONNECT, and refuses all others.
 func TestTunnelStatus(t *testing.T) {
 	for line, want := range map[string]string{
 		"HTTP/1.1 200 Connection established\r\n\r\n": "200 Connection established",
@@ -26,7 +26,7 @@ func TestTunnelStatus(t *testing.T) {
 	}
 }
 
-// Responses before the response come out of one budget, and 101 is no consent.
+// All interim responses share one budget, and 101 does not open a tunnel.
 func TestTunnelRefused(t *testing.T) {
 	for _, tt := range []struct{ answers, want string }{
 		{strings.Repeat("HTTP/1.1 103 Early Hints\r\n\r\n", 1000), "too large"},

@@ -12,8 +12,8 @@ import (
 
 // The bytes of an opening handshake's request, parsed for a Server that listens by itself.
 //
-// The request has a request line, header fields and an empty line, and no body (RFC 9112 sections 2 to
-// 5):
+// The request has a request line, header fields and an empty line, and no body (RFC 9112 sections 2
+// to 5):
 //
 //	GET /chat?room=1 HTTP/1.1\r\n
 //	Host: server.example.com\r\n
@@ -25,9 +25,9 @@ import (
 // connection lasts.
 
 // headerEnd returns the length of the header at the front of b, including its empty line, or 0 if b
-// ends before that. The first searched bytes were searched before. "A recipient MAY recognize a single
-// LF as a line terminator" (RFC 9112 section 2.2), so a person who types a request by hand gets an
-// answer.
+// ends before that. The first searched bytes were searched before. "A recipient MAY recognize a
+// single LF as a line terminator" (RFC 9112 section 2.2), so a person who types a request by hand
+// gets an answer.
 func headerEnd(b []byte, searched int) int {
 	for at := max(0, searched-2); ; {
 		i := bytes.IndexByte(b[at:], '\n')
@@ -44,8 +44,8 @@ func headerEnd(b []byte, searched int) int {
 	}
 }
 
-// parseRequest parses a header that headerEnd has measured. The request holds copies of the bytes of
-// b, so that b can be used again.
+// parseRequest parses a header that headerEnd has measured. The request holds copies of the bytes
+// of b, so that b can be used again.
 func parseRequest(b []byte) (*http.Request, *HandshakeError) {
 	text := strings.TrimSuffix(string(b), "\r\n\r\n")
 	line, rest, _ := strings.Cut(text, "\r\n")
@@ -57,9 +57,9 @@ func parseRequest(b []byte) (*http.Request, *HandshakeError) {
 	if r.Header, r.Host, hosts, refusal = parseFields(rest); refusal != nil {
 		return nil, refusal
 	}
-	// "A server MUST respond with a 400 […] to any HTTP/1.1 request message that lacks a Host header
-	// field and to any request message that contains more than one Host header field line or a Host
-	// header field with an invalid field value" (RFC 9112 section 3.2).
+	// "A server MUST respond with a 400 […] to any HTTP/1.1 request message that lacks a Host
+	// header field and to any request message that contains more than one Host header field line or
+	// a Host header field with an invalid field value" (RFC 9112 section 3.2).
 	switch {
 	case hosts != 1:
 		return nil, refuse(http.StatusBadRequest, "the request must have one Host header field, not %d", hosts)
@@ -99,8 +99,8 @@ func parseRequestLine(line string) (*http.Request, *HandshakeError) {
 
 // parseFields parses header fields, one "Name: value" a line. It refuses a line that goes on in the
 // next line, which RFC 9112 section 5.2 allows, and white space before the colon, which section 5.1
-// demands. Host does not belong in the Header of an http.Request, so parseFields returns it by itself,
-// with the number of Host fields.
+// demands. Host does not belong in the Header of an http.Request, so parseFields returns it by
+// itself, with the number of Host fields.
 func parseFields(text string) (h http.Header, host string, hosts int, refusal *HandshakeError) {
 	n := strings.Count(text, "\n") + 1
 	h = make(http.Header, n)
@@ -139,9 +139,9 @@ func cutLine(text string) (line, rest string) {
 	return text[:i+1], text[i+1:]
 }
 
-// canonicalName returns the key of a field in an http.Header. It reports false if name is not a token.
-// The names below come in every opening handshake, and net/textproto does not know them, so it would
-// allocate a string for each.
+// canonicalName returns the key of a field in an http.Header. It reports false if name is not a
+// token. The names below come in every opening handshake, and net/textproto does not know them, so
+// it would allocate a string for each.
 func canonicalName(name string) (key string, ok bool) {
 	switch name {
 	case "Sec-WebSocket-Key":

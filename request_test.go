@@ -50,7 +50,8 @@ func TestHeaderEnd(t *testing.T) {
 			t.Errorf("%q ends at %d", mixed, got)
 		}
 	}
-	// Lines that end without CR are refused at once. The server does not wait for CRLF until a timeout.
+	// Lines that end without CR are refused at once. The server does not wait for CRLF until a
+	// timeout.
 	const typed = "GET / HTTP/1.1\nHost: x\n\n"
 	if got := headerEnd([]byte(typed), 0); got != len(typed) {
 		t.Errorf("%q ends at %d", typed, got)
@@ -92,8 +93,8 @@ func TestParseRequestTargets(t *testing.T) {
 		{"/chat?room=1&x=%20", "example.com", "/chat", "room=1&x=%20"},
 		{"/a%2Fb%20c", "example.com", "/a/b c", ""},
 		{"/%C3%BC", "example.com", "/ü", ""},
-		// The server must ignore the Host field, because the absolute form names the host already (RFC
-		// 9112 section 3.2.2).
+		// The server must ignore the Host field, because the absolute form names the host already
+		// (RFC 9112 section 3.2.2).
 		{"http://other.example/chat?room=1", "other.example", "/chat", "room=1"},
 		{"http://other.example:8080", "other.example:8080", "", ""},
 	} {
@@ -176,8 +177,8 @@ func TestParseRequestRefuses(t *testing.T) {
 		{"escape character", line + host + "A: \x1b[31m\r\n\r\n", "malformed header line"},
 		{"DEL", line + host + "A: \x7f\r\n\r\n", "malformed header line"},
 
-		// "A server MUST respond with a 400 […] to any request message that contains […] a Host header
-		// field with an invalid field value" (RFC 9112 section 3.2).
+		// "A server MUST respond with a 400 […] to any request message that contains […] a Host
+		// header field with an invalid field value" (RFC 9112 section 3.2).
 		{"Host with a space", line + "Host: a b\r\n\r\n", `Host header field is "a b", which names no host`},
 		{"Host with a slash", line + "Host: a/b\r\n\r\n", `Host header field is "a/b", which names no host`},
 		{"Host in quotes", line + "Host: \"a\"\r\n\r\n", `Host header field is "\"a\"", which names no host`},
@@ -243,15 +244,15 @@ func TestParseRequestBody(t *testing.T) {
 	}
 }
 
-// FuzzRequest compares with net/http. This parser refuses more, because it need not get along with old
-// clients. If it accepts a request, net/http accepts it too, and understands the same, with these
-// differences:
+// FuzzRequest compares with net/http. This parser refuses more, because it need not get along with
+// old clients. If it accepts a request, net/http accepts it too, and understands the same, with
+// these differences:
 //
 //   - Pragma: no-cache makes net/http add Cache-Control: no-cache.
 //   - The target of CONNECT is a host and port for net/http. Here it is parsed like any other, and
 //     checkRequest refuses the method.
-//   - A body of any length has a negative ContentLength here. net/http parses the fields that announce
-//     it, and refuses some.
+//   - A body of any length has a negative ContentLength here. net/http parses the fields that
+//     announce it, and refuses some.
 func FuzzRequest(f *testing.F) {
 	f.Add([]byte(chatRequest))
 	f.Add([]byte("GET http://example.com:80/a?b HTTP/1.0\r\nhost:\r\nA: 1\r\na:\t2 \r\n\r\nbehind"))

@@ -15,11 +15,11 @@ import (
 //	…\r\n
 //	\r\n
 //
-// net/http could read it, but it deletes the field Connection if that says close, and "close, Upgrade"
-// is valid.
+// net/http could read it, but it deletes the field Connection if that says close, and "close,
+// Upgrade" is valid.
 
-// parseResponse parses a header that headerEnd has measured. Like net/http, and unlike parseRequest, it
-// accepts lines that end with LF alone, and lines that go on in the next line.
+// parseResponse parses a header that headerEnd has measured. Like net/http, and unlike
+// parseRequest, it accepts lines that end with LF alone, and lines that go on in the next line.
 func parseResponse(b []byte) (*http.Response, error) {
 	line, rest := cutHeaderLine(string(b))
 	resp, err := parseStatusLine(line)
@@ -57,9 +57,10 @@ func parseStatusLine(line string) (*http.Response, error) {
 	return &http.Response{Status: status, StatusCode: code, Proto: proto, ProtoMajor: major, ProtoMinor: minor}, nil
 }
 
-// addFieldLine adds a line to the fields, and returns the name of its field. A line that begins with
-// white space continues the field of the previous line, last: "A user agent that receives an obs-fold
-// in a response message […] MUST replace each received obs-fold with one or more SP" (section 5.2).
+// addFieldLine adds a line to the fields, and returns the name of its field. A line that begins
+// with white space continues the field of the previous line, last: "A user agent that receives an
+// obs-fold in a response message […] MUST replace each received obs-fold with one or more SP"
+// (section 5.2).
 func addFieldLine(h http.Header, last, line string) (name string, err error) {
 	if !isFieldValue(line) {
 		return "", fmt.Errorf("malformed header line %.100q", line)
@@ -70,8 +71,8 @@ func addFieldLine(h http.Header, last, line string) (name string, err error) {
 		return last, nil
 	}
 	name, value, ok := strings.Cut(line, ":")
-	// A name with a space in it matches no field that the handshake needs. As in net/http, it stays as
-	// it is, so that the caller can see it.
+	// A name with a space in it matches no field that the handshake needs. As in net/http, it stays
+	// as it is, so that the caller can see it.
 	if !ok || !isToken(strings.ReplaceAll(name, " ", "")) || line[0] == ' ' {
 		return "", fmt.Errorf("malformed header line %.100q", line)
 	}

@@ -13,8 +13,8 @@ import (
 	"testing/synctest"
 )
 
-// dialAnswered dials a server that gives the answer. ACCEPT in the answer stands for the right accept
-// value.
+// dialAnswered dials a server that gives the answer. ACCEPT in the answer stands for the right
+// accept value.
 func dialAnswered(answer string) (*Conn, *http.Response, error) {
 	d := Dialer{NetDial: func(string, string) (net.Conn, error) {
 		s, c := net.Pipe()
@@ -32,10 +32,10 @@ func dialAnswered(answer string) (*Conn, *http.Response, error) {
 	return d.Dial("ws://a.example/", nil)
 }
 
-// "If the response lacks a |Connection| header field or the |Connection| header field doesn't contain a
-// token that is an ASCII case-insensitive match for the value "Upgrade", the client MUST _Fail the
-// WebSocket Connection_" (section 4.1). The field may contain other tokens too. An error shows the
-// fields that came.
+// "If the response lacks a |Connection| header field or the |Connection| header field doesn't
+// contain a token that is an ASCII case-insensitive match for the value "Upgrade", the client MUST
+// _Fail the WebSocket Connection_" (section 4.1). The field may contain other tokens too. An error
+// shows the fields that came.
 func TestDialConnectionField(t *testing.T) {
 	for _, tt := range []struct {
 		fields []string
@@ -121,8 +121,8 @@ var responseSeeds = []string{
 	"220 mail.example ESMTP\r\n\r\n",
 }
 
-// FuzzParseResponse compares with net/http's parser. The request is HEAD, so that the response has no
-// body.
+// FuzzParseResponse compares with net/http's parser. The request is HEAD, so that the response has
+// no body.
 func FuzzParseResponse(f *testing.F) {
 	for _, s := range responseSeeds {
 		f.Add([]byte(s))

@@ -4,13 +4,13 @@ import "unicode/utf8"
 
 // Checking text in pieces.
 //
-// A text message must be valid UTF-8 (RFC 6455 section 8.1). But it arrives in pieces, and the end of
-// a fragment, or of the part of a frame that has arrived, may cut a character in two. So utf8.Valid
-// alone cannot check a piece.
+// A text message must be valid UTF-8 (RFC 6455 section 8.1). But it arrives in pieces, and the end
+// of a fragment, or of the part of a frame that has arrived, may cut a character in two. So
+// utf8.Valid alone cannot check a piece.
 
 // A utf8State checks a message piece by piece. It fails at the first byte that cannot be right,
-// whatever would follow, so that a peer learns of its mistake (close code 1007) before it has sent the
-// rest of the message.
+// whatever would follow, so that a peer learns of its mistake (close code 1007) before it has sent
+// the rest of the message.
 //
 // The well-formed sequences are those of RFC 3629 section 4:
 //

@@ -6,7 +6,8 @@ import (
 	"unicode/utf8"
 )
 
-// mayBegin reports whether some valid text begins with p. utf8State must agree with it at every byte.
+// mayBegin reports whether some valid text begins with p. utf8State must agree with it at every
+// byte.
 func mayBegin(p []byte) bool {
 	for len(p) > 0 {
 		r, n := utf8.DecodeRune(p)
@@ -62,8 +63,8 @@ func TestUTF8FirstWrongByte(t *testing.T) {
 	}
 }
 
-// The sequences are all those of up to two bytes, and many of three and four, in one piece and cut at
-// every place.
+// The sequences are all those of up to two bytes, and many of three and four, in one piece and cut
+// at every place.
 func TestUTF8Exhaustive(t *testing.T) {
 	check := func(p []byte) {
 		for cut := range len(p) {
