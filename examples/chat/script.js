@@ -15,8 +15,8 @@ let people = new Set();
 let room = "";
 let lastSeq = 0;
 
-// What was sent and has not come back. If the connection ends first, perhaps
-// nobody heard it: it goes back into the field.
+// The lines that were sent and have not come back. If the connection ends first,
+// perhaps nobody got them: they go back into the field.
 let underway = [];
 
 // Coming back: each attempt waits longer, up to half a minute, and a random part
@@ -34,11 +34,11 @@ function connect() {
   socket.onopen = () => send({ name });
   socket.onmessage = (event) => received(JSON.parse(event.data));
   socket.onclose = (event) => {
-    if (name === "") return; // who is being asked for a name has time
+    if (name === "") return; // the visitor has to choose a name first
     const delay = Math.random() * wait;
     wait = Math.min(2 * wait, LONGEST_WAIT);
     timer = setTimeout(connect, delay);
-    // Not what an attempt has failed of, which is always the same (1006).
+    // Not the reason of a failed attempt, which is always the same (1006).
     why ||= event.reason || (event.code === 1001 ? "the server is going away" : "the connection was lost");
     showState("reconnecting", `reconnecting: ${why}`);
   };
@@ -84,14 +84,14 @@ function welcome(event) {
   showPeople();
   showState("connected", `you are ${event.name}`);
   showError("");
-  for (const line of event.history ?? []) said(line); // which may hold what is underway
+  for (const line of event.history ?? []) said(line); // the history may hold lines that are underway
   me = event.name;
   if (underway.length === 0) return;
   showError("The connection was lost before your last words had come back. They are in the field again.");
   takeBack(underway.splice(0));
 }
 
-// takeBack puts lines that were not said in front of what is being written.
+// takeBack puts lines that were not published in front of the text in the field.
 function takeBack(lines) {
   $("text").value = [...lines, $("text").value].filter((text) => text !== "").join(" ");
 }
@@ -130,7 +130,7 @@ function clock(time) {
 function span(className, text) {
   const element = document.createElement("span");
   element.className = className;
-  element.textContent = text; // never innerHTML: what others write is text
+  element.textContent = text; // never innerHTML: the words of others are text
   return element;
 }
 
