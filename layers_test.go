@@ -127,21 +127,6 @@ func TestLayersImports(t *testing.T) {
 	}
 }
 
-// The README's reading order leads into the rooms: it names each of their files.
-func TestLayersReadme(t *testing.T) {
-	readme, err := os.ReadFile("README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, room := range append([]string{"pubsub"}, layersRooms...) {
-		for _, name := range layersNonTestFiles(t, room) {
-			if link := "](" + room + "/" + name + ")"; !strings.Contains(string(readme), link) {
-				t.Errorf("README.md has no link to %s/%s", room, name)
-			}
-		}
-	}
-}
-
 // Package pubsub stands on the root and the standard library, and on nothing else of this module.
 func TestLayersPubsub(t *testing.T) {
 	for _, name := range layersNonTestFiles(t, "pubsub") {

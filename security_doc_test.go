@@ -23,12 +23,12 @@ func TestSecurityDocLengths(t *testing.T) {
 	}
 	for _, row := range rows {
 		message := `{"comment":"` + row[1] + `","cookie":"token=s3cr3t-4f9a1c77","ok":true}`
-		if want := "and " + strconv.Itoa(len(message)) + " octets of"; !strings.Contains(string(doc), want) {
-			t.Errorf("the message has %d octets; the text lacks %q", len(message), want)
+		if want := "and " + strconv.Itoa(len(message)) + " bytes of"; !strings.Contains(string(doc), want) {
+			t.Errorf("the message has %d bytes; the text lacks %q", len(message), want)
 		}
 		z, ok := deflate.Append(nil, []byte(message), defaultWindowBits)
 		if !ok || strconv.Itoa(len(z)) != row[2] {
-			t.Errorf("%s compresses to %d octets (%v), the table says %s", row[1], len(z), ok, row[2])
+			t.Errorf("%s compresses to %d bytes (%v), the table says %s", row[1], len(z), ok, row[2])
 		}
 	}
 }

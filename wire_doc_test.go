@@ -161,7 +161,7 @@ func wireDump(b []byte) (dump string) {
 		payload = payload[len(p):]
 	}
 	if len(payload) > 0 {
-		row(0, "… %d octets more", len(payload))
+		row(0, "… %d bytes more", len(payload))
 	}
 	return dump
 }
@@ -174,7 +174,7 @@ func TestWireDoc(t *testing.T) {
 		unit := wireNext(t, streams[name[0]], wireMask+uint32(i-2)*0x9e3779b9)
 		dumps[name[1:]] = wireDump(unit)
 		from := map[byte]string{'>': "client ─►", '<': "◄─ server"}[name[0]]
-		dumps["conversation"] += fmt.Sprintf("%s %6d octets  %s\n", from, len(unit), name[1:])
+		dumps["conversation"] += fmt.Sprintf("%s %6d bytes  %s\n", from, len(unit), name[1:])
 	}
 	if len(tap.sent)+len(tap.received) > 0 {
 		t.Errorf("there is more: % x, % x", tap.sent, tap.received)

@@ -21,7 +21,7 @@ var facts = []fact{
 	{"a read that a deadline ended in the middle of a frame is repeated", findTimeout},
 	{"50 goroutines write on one connection", findStorm},
 	{"text that is not UTF-8", send(frame(1, []byte("ab\xff\xfe")))},
-	{"… the wrong octet has come, the rest of the frame has not", send(append(header(0x81, 1000), "ab\xff"...))},
+	{"… the wrong byte has come, the rest of the frame has not", send(append(header(0x81, 1000), "ab\xff"...))},
 	{"a length that is not in its shortest form", send([]byte{0x82, 0x80 | 126, 0, 1, 0, 0, 0, 0, 'x'})},
 	{"a frame without a mask", send([]byte{0x82, 1, 'x'})},
 	{"a close frame with code 1005", send(frame(8, []byte{0x03, 0xed}))},
@@ -29,7 +29,7 @@ var facts = []fact{
 	{"a message of 64 MiB, no limit set", findLarge},
 	{"a page from another origin", findOrigin},
 	{"a message glued to the request", findGlued},
-	{"allocations for an echo of 125 octets", findAllocations},
+	{"allocations for an echo of 125 bytes", findAllocations},
 	{"heap and stack of an idle connection, more than a raw TCP echo's", findIdle},
 }
 

@@ -32,7 +32,7 @@ function connect(path) {
   };
 }
 
-// ask makes the field hide what is typed when the server asks for a password.
+// ask makes the field hide its text if the server asks for a password.
 function ask(question) {
   $("line").type = question === "password:" ? "password" : "text";
 }

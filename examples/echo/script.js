@@ -9,7 +9,7 @@ $("address").textContent = address.href;
 
 let socket;
 
-// What was sent and has not come back. A WebSocket keeps messages in order,
+// The messages that were sent and have not come back. A WebSocket keeps messages in order,
 // so each echo belongs to the oldest of them.
 let underway = [];
 
@@ -26,7 +26,7 @@ function connect() {
     logEvent("connected");
   };
   socket.onmessage = (event) => received(event.data);
-  // There is no onerror: browsers do not tell scripts what went wrong, and
+  // There is no onerror: browsers do not tell scripts the fault, and
   // every error is followed by a close event.
   socket.onclose = (event) => {
     showState();
@@ -55,7 +55,7 @@ function received(data) {
   const same = original !== undefined && original.type === message.type && equal(original.bytes, message.bytes);
   const verdict = document.createElement("span");
   verdict.className = same ? "same" : "differs";
-  verdict.textContent = same ? `same as sent, after ${(now - original.at).toFixed(1)} ms` : "not what was sent";
+  verdict.textContent = same ? `same as sent, after ${(now - original.at).toFixed(1)} ms` : "different from the message sent";
   logMessage("received", message, verdict);
 }
 
@@ -70,7 +70,7 @@ function close(code, reason) {
   showState();
 }
 
-// explain says what the browser's exceptions from close mean.
+// explain gives the meaning of the browser's exceptions from close.
 function explain(error, code) {
   switch (error.name) {
     case "InvalidAccessError":
@@ -193,7 +193,7 @@ function showClosed({ code, reason, wasClean }) {
   logEvent(`closed: code ${code}, reason ${JSON.stringify(reason)}, wasClean ${wasClean}`);
 }
 
-// describe turns the data of a message, a string or binary, into what the page shows of it.
+// describe turns the data of a message, a string or binary, into the text on the page.
 function describe(data) {
   const text = typeof data === "string";
   const bytes = text ? new TextEncoder().encode(data) : new Uint8Array(data);

@@ -1,6 +1,6 @@
-// What is shown of an event: of an opening handshake, of a frame, of an end.
+// The details of an event: an opening handshake, a frame, an end.
 
-import { $, ascii, clock, closeOf, count, el, fromClient, meaning, octets, opcodeName, route, table, toBits, toHex } from "./dom.js";
+import { $, ascii, clock, closeOf, count, el, fromClient, meaning, bytes, opcodeName, route, table, toBits, toHex } from "./dom.js";
 import { header } from "./header.js";
 
 export function detail(event, target) {
@@ -30,7 +30,7 @@ function name(frame) {
 
 // says shows what the frame means: its text, its close code, its message.
 function says(frame) {
-  const own = octets(frame.payload);
+  const own = bytes(frame.payload);
   const parts = [];
   if (frame.opcode === 8) {
     const { code, reason } = closeOf(own);
@@ -39,8 +39,8 @@ function says(frame) {
   } else if (frame.length > 0 && !frame.compressed && frame.type !== 2) {
     parts.push(text(frame.opcode > 8 ? "Application data" : "Text", own, frame.length));
   }
-  if (frame.missing) parts.push(el("p", "bad", `Cut short: ${count(frame.missing, "octet")} of the payload never came.`));
-  const fin = octets(frame.header)[0] & 0x80;
+  if (frame.missing) parts.push(el("p", "bad", `Cut short: ${count(frame.missing, "byte")} of the payload never came.`));
+  const fin = bytes(frame.header)[0] & 0x80;
   if (frame.message && (frame.part > 1 || !fin)) {
     parts.push(el("p", "", `Frame ${frame.part} of ${opcodeName(frame.type)} message ${frame.message} in this direction`
       + (fin ? ", the last: the message is complete." : ": FIN is 0, so more will follow (§5.4).")));
@@ -52,14 +52,14 @@ function says(frame) {
 
 // whole shows a message that is more than its last frame: put together, and inflated.
 function whole({ whole, type, compressed }) {
-  const all = octets(whole.octets);
+  const all = bytes(whole.octets);
   const parts = [];
-  if (whole.error) return [el("p", "bad", `The compressed message of ${count(whole.packed, "octet")} is not shown inflated: ${whole.error}`)];
+  if (whole.error) return [el("p", "bad", `The compressed message of ${count(whole.packed, "byte")} is not shown inflated: ${whole.error}`)];
   if (compressed) {
     const share = whole.length ? `: ${Math.round(100 * whole.packed / whole.length)} % of the size` : "";
-    parts.push(el("p", "", "Compression: ", el("strong", "", `${count(whole.packed, "octet")} on the wire inflate to ${count(whole.length, "octet")}`), share));
+    parts.push(el("p", "", "Compression: ", el("strong", "", `${count(whole.packed, "byte")} on the wire inflate to ${count(whole.length, "byte")}`), share));
   } else {
-    parts.push(el("p", "", `The whole message: ${count(whole.length, "octet")}.`));
+    parts.push(el("p", "", `The whole message: ${count(whole.length, "byte")}.`));
   }
   parts.push(type === 1 ? text(compressed ? "Text after inflating" : "Text of the message", all, whole.length)
     : dump(compressed ? "Payload after inflating" : "The message", all, whole.length));
@@ -67,29 +67,29 @@ function whole({ whole, type, compressed }) {
 }
 
 function text(label, shown, length) {
-  // A frame, and what is shown of it, may end within a character: that is no error.
+  // A frame, or the part that is shown, may end within a character: that is no error.
   const s = new TextDecoder().decode(shown, { stream: true });
   return el("p", "says", el("span", "quiet", `${label}: `), el("q", "text", s), cutNote(shown, length));
 }
 
-const cutNote = (shown, length) => shown.length < length ? el("span", "quiet", ` … the first ${shown.length} of ${count(length, "octet")}`) : "";
+const cutNote = (shown, length) => shown.length < length ? el("span", "quiet", ` … the first ${shown.length} of ${count(length, "byte")}`) : "";
 
 function payload(frame, client) {
-  const wire = octets(frame.wire);
-  const plain = octets(frame.payload);
-  const what = frame.compressed ? " (compressed)" : "";
-  const section = el("section", "part", el("h4", "", `Payload: ${count(frame.length, "octet")}${what}`));
+  const wire = bytes(frame.wire);
+  const plain = bytes(frame.payload);
+  const note = frame.compressed ? " (compressed)" : "";
+  const section = el("section", "part", el("h4", "", `Payload: ${count(frame.length, "byte")}${note}`));
   if (!frame.masked) {
     section.append(dump(`On the wire, not masked${client ? "" : ", for it is a server’s"}`, wire, frame.length));
     return section;
   }
   section.append(
-    el("div", "pair", dump("On the wire, masked: what a packet capture shows", wire, frame.length), dump("Unmasked", plain, frame.length)),
-    unmasking(wire, octets(frame.key)));
+    el("div", "pair", dump("On the wire, masked, as in a packet capture", wire, frame.length), dump("Unmasked", plain, frame.length)),
+    unmasking(wire, bytes(frame.key)));
   return section;
 }
 
-// dump shows octets as hex and ASCII, eight in a row.
+// dump shows bytes as hex and ASCII, eight in a row.
 function dump(caption, shown, length) {
   const rows = [];
   for (let i = 0; i < shown.length; i += 8) {
@@ -103,24 +103,24 @@ function dump(caption, shown, length) {
   return el("figure", "", el("figcaption", "", caption, cutNote(shown, length)), pre);
 }
 
-// unmasking does one octet of section 5.3: transformed[i] = original[i] XOR key[i mod 4].
+// unmasking does one byte of section 5.3: transformed[i] = original[i] XOR key[i mod 4].
 function unmasking(wire, key) {
   const input = el("input");
-  Object.assign(input, { type: "number", id: "octet", min: 0, max: wire.length - 1, value: 0 });
-  const label = el("label", "inline", "Unmask octet ", input);
-  label.htmlFor = "octet";
+  Object.assign(input, { type: "number", id: "byte", min: 0, max: wire.length - 1, value: 0 });
+  const label = el("label", "inline", "Unmask byte ", input);
+  label.htmlFor = "byte";
   const steps = el("div");
   steps.id = "unmasking";
   const show = () => {
     const i = Math.min(Math.max(Math.trunc(Number(input.value)) || 0, 0), wire.length - 1);
     const k = key[i % 4];
-    const line = (what, octet) => [what, el("code", "", toHex(octet)), el("code", "", toBits(octet)), el("code", "", ascii(octet))];
-    steps.replaceChildren(table(`octet ${i} XOR key[${i} mod 4]`, ["", "hex", "bits", "ASCII"],
+    const line = (name, byte) => [name, el("code", "", toHex(byte)), el("code", "", toBits(byte)), el("code", "", ascii(byte))];
+    steps.replaceChildren(table(`byte ${i} XOR key[${i} mod 4]`, ["", "hex", "bits", "ASCII"],
       [line(`wire[${i}]`, wire[i]), line(`key[${i % 4}]`, k), line("XOR", wire[i] ^ k)]));
   };
   input.addEventListener("input", show);
   show();
-  return el("div", "unmask", el("div", "", label, el("p", "quiet small", "XOR: a bit of the result is 1 where the two bits above differ. Doing it again undoes it (§5.3).")), steps);
+  return el("div", "unmask", el("div", "", label, el("p", "quiet small", "XOR: a bit of the result is 1 if the two bits above differ. Doing it again undoes it (§5.3).")), steps);
 }
 
 function handshakeDetail(event) {
@@ -150,14 +150,14 @@ function steps(h) {
   const list = el("ol", "steps",
     el("li", "", "Take Sec-WebSocket-Key as it came: ", el("mark", "", h.key)),
     el("li", "", "Append the GUID that only WebSocket knows: ", el("code", "", h.key, el("wbr"), h.guid)),
-    el("li", "", "Hash that with SHA-1, which makes 20 octets: ", el("code", "", h.sha1)),
+    el("li", "", "Hash that with SHA-1, which makes 20 bytes: ", el("code", "", h.sha1)),
     el("li", "", "Write them in base64: ", el("mark", "", h.accept)));
   return el("section", "part", el("h4", "", "From Sec-WebSocket-Key to Sec-WebSocket-Accept"), list);
 }
 
 export function show(event, target) {
-  const keep = $("octet") === document.activeElement;
+  const keep = $("byte") === document.activeElement;
   $("detail").hidden = !event;
   $("detail").replaceChildren(...(event ? detail(event, target) : []));
-  if (keep) $("octet")?.focus();
+  if (keep) $("byte")?.focus();
 }

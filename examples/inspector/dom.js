@@ -25,12 +25,12 @@ function scoped(scope, text) {
   return th;
 }
 
-// octets reads hexadecimal digits, as the events have them.
-export const octets = (hex) => Uint8Array.from(hex.match(/../g) ?? [], (pair) => parseInt(pair, 16));
-export const toHex = (octet) => octet.toString(16).padStart(2, "0");
-export const toBits = (octet) => octet.toString(2).padStart(8, "0");
-export const ascii = (octet) => (octet >= 0x20 && octet < 0x7f ? String.fromCharCode(octet) : "·");
-export const count = (n, what) => `${n.toLocaleString("en")} ${what}${n === 1 ? "" : "s"}`;
+// bytes reads the hexadecimal digits of an event.
+export const bytes = (hex) => Uint8Array.from(hex.match(/../g) ?? [], (pair) => parseInt(pair, 16));
+export const toHex = (byte) => byte.toString(16).padStart(2, "0");
+export const toBits = (byte) => byte.toString(2).padStart(8, "0");
+export const ascii = (byte) => (byte >= 0x20 && byte < 0x7f ? String.fromCharCode(byte) : "·");
+export const count = (n, noun) => `${n.toLocaleString("en")} ${noun}${n === 1 ? "" : "s"}`;
 
 const OPCODES = { 0: "continuation", 1: "text", 2: "binary", 8: "close", 9: "ping", 10: "pong" };
 export const opcodeName = (opcode) => OPCODES[opcode] ?? "reserved";
@@ -42,7 +42,7 @@ const MEANINGS = {
   1003: "unsupported data",
   1005: "no code was sent",
   1006: "the connection was lost without a close frame",
-  1007: "data that is not what its type says",
+  1007: "data that does not match its type",
   1008: "policy violation",
   1009: "message too big",
   1010: "an extension is missing",
@@ -67,7 +67,7 @@ export function closeOf(payload) {
   return { code: payload[0] << 8 | payload[1], reason: new TextDecoder().decode(payload.subarray(2)) };
 }
 
-// route says who sends to whom. The inspector is the server of the client
+// route names the sender and the receiver. The inspector is the server of the client
 // side, and the client of the target side.
 export function route({ side, frame }, target) {
   const near = target ? "inspector" : "server";

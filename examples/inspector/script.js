@@ -1,7 +1,7 @@
-// The page: its own WebSocket in the middle of things, a second one that tells
-// what passes on the first, and the list of it.
+// The page: its own WebSocket, which it inspects, a second one that brings the
+// events of the first, and the list of these events.
 
-import { $, clock, closeOf, count, el, fromClient, meaning, octets, opcodeName, route, toHex } from "./dom.js";
+import { $, clock, closeOf, count, el, fromClient, meaning, bytes, opcodeName, route, toHex } from "./dom.js";
 import { show } from "./detail.js";
 
 const tab = crypto.getRandomValues(new Uint32Array(2)).join("-"); // so the server's end can be asked for
@@ -14,7 +14,7 @@ function place(path) {
 
 // The observer's connection.
 
-let target = ""; // where the inspector passes messages on to, if it does
+let target = ""; // the server to which the inspector passes messages on, if it does
 let observer;
 
 function observe() {
@@ -81,7 +81,7 @@ function connect() {
 
 function send(data) {
   showError("");
-  socket.send(data); // what happens to it is the inspector's to tell
+  socket.send(data); // the inspector tells the rest
 }
 
 function close(code, reason) {
@@ -90,7 +90,7 @@ function close(code, reason) {
     else socket.close(Number(code), reason);
     showError("");
   } catch (error) {
-    showError(error.name === "SyntaxError" ? "The browser refused the reason: it is longer than 123 octets in UTF-8."
+    showError(error.name === "SyntaxError" ? "The browser refused the reason: it is longer than 123 bytes in UTF-8."
       : `The browser refused code ${code}: a script may close with 1000 or with 3000 to 4999.`);
   }
   showState();
@@ -131,8 +131,8 @@ onSubmit("text-form", () => send($("text").value));
 
 onSubmit("hex-form", () => {
   const digits = $("hex").value.replace(/0x|[\s,:]/gi, "");
-  if (/[^0-9a-f]/i.test(digits) || digits.length % 2) return showError("Octets are pairs of hex digits, such as 00 7f ff.");
-  send(octets(digits));
+  if (/[^0-9a-f]/i.test(digits) || digits.length % 2) return showError("Bytes are pairs of hex digits, such as 00 7f ff.");
+  send(bytes(digits));
 });
 
 onSubmit("size-form", () => {
@@ -177,14 +177,14 @@ function handshakeLine({ handshake }) {
 const endLine = ({ text }) => [el("span", "kind", "end"), text];
 
 function frameLine({ frame }) {
-  const flags = [frame.part > 1 || frame.message && !(octets(frame.header)[0] & 0x80) ? `message ${frame.message}, part ${frame.part}` : "",
-    frame.compressed ? "compressed" : "", count(frame.length, "octet")];
+  const flags = [frame.part > 1 || frame.message && !(bytes(frame.header)[0] & 0x80) ? `message ${frame.message}, part ${frame.part}` : "",
+    frame.compressed ? "compressed" : "", count(frame.length, "byte")];
   return [el("span", "kind", opcodeName(frame.opcode)), `${flags.filter(Boolean).join(", ")}  `, ...preview(frame)];
 }
 
-// preview shows how a frame's content begins: the whole message's where it is compressed.
+// preview shows the beginning of a frame's content, or of the whole message if it is compressed.
 function preview(frame) {
-  const shown = octets(frame.compressed ? frame.whole?.octets ?? "" : frame.payload).subarray(0, 80);
+  const shown = bytes(frame.compressed ? frame.whole?.octets ?? "" : frame.payload).subarray(0, 80);
   if (frame.opcode === 8) return [el("code", "", closeOf(shown).code), " ", meaning(closeOf(shown).code)];
   if (shown.length === 0) return [];
   if (frame.type === 2) return [el("code", "", Array.from(shown.subarray(0, 24), toHex).join(" "))];

@@ -34,7 +34,7 @@ function speak(protocol, text) {
   return protocol === "chat.v2" ? JSON.stringify({ text }) : text;
 }
 
-// hear says in words what a message says.
+// hear shows a message as text.
 function hear(protocol, message) {
   if (protocol !== "chat.v2") return "no time in this version";
   const { from, at } = JSON.parse(message);
