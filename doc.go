@@ -46,7 +46,10 @@
 // [Conn.HandleMessages] and [Server.OnMessage] turn it round: the package reads,
 // and calls a function for each message. That is the cheapest style, for
 // servers that answer messages: a small one costs one read and one write, and
-// answers to many that came together go out together.
+// answers to many that came together go out together. With OnMessage an idle
+// connection has no goroutine, on Linux without TLS. [Server.OnOpen] and
+// [Server.OnClose] are its beginning and its end, and [Conn.SetValue] and
+// [Conn.Context] are for what the program knows of it.
 //
 // # Concurrency
 //
@@ -99,6 +102,6 @@
 // The files are meant to be read, in this order: mask.go, frame.go, inbound.go,
 // close.go, utf8.go, header.go, handshake.go, origin.go, conn.go, conn_read.go,
 // conn_frames.go, conn_write.go, conn_close.go, server.go, upgrade.go,
-// client.go, proxy.go; then conn_drive.go and conn_coalesce.go for speed,
+// client.go, proxy.go; then conn_handle.go and conn_coalesce.go for speed,
 // compress.go for compression, and the packages in internal for DEFLATE and SOCKS5.
 package websocket
