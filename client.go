@@ -95,6 +95,10 @@ type Dialer struct {
 	// reads and writes return ErrQueueTimeout: 0 means 10 s, less than 0 for ever.
 	QueueTimeout time.Duration
 
+	// Retry has the settings of Connect. Nil means a zero Retry. DialContext tries once,
+	// whatever it holds.
+	Retry *Retry
+
 	// Trace, if not nil, is told of handshakes, frames and the end.
 	Trace *Trace
 

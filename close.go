@@ -5,21 +5,35 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"unicode/utf8"
 )
 
-// The close frame's payload, RFC 6455 sections 5.5.1 and 7.4: nothing at all,
-// or a status code of two octets in network byte order and then a reason in
-// UTF-8, which a program may log but not rely on.
+// Why a connection ended: close codes, close frames, and the errors that carry them.
+//
+// The peer's program has to learn why a connection ends, and a lost network has to look different
+// from a goodbye. So a side that closes sends a close frame first (RFC 6455 sections 5.5.1 and 7.4).
+// Its payload is empty, or a status code of two bytes in network byte order, and then a reason in
+// UTF-8. A program may log the reason, but not rely on it.
 //
 //	+--------+--------+- - - - - - - - - - - - - - -+
-//	|   status code   |  reason, 0 to 123 octets    |
+//	|   status code   |  reason, 0 to 123 bytes     |
 //	+--------+--------+- - - - - - - - - - - - - - -+
+//
+// The type of an error says which side ended the connection, and why:
+//
+//   - *CloseError: the peer sent a close frame, or (code 1006) ended the transport without one.
+//   - *ProtocolError: the peer broke a rule, and this side closed with the code that the error names.
+//   - HandshakeError: this side, a server, refused the opening handshake. The error wraps the error
+//     of Upgrader.Admit, if that refused.
+//   - ErrBadHandshake: the server refused the opening handshake of this side, a client.
+//   - other errors are the transport's. After a deadline has passed, errors.Is(err,
+//     os.ErrDeadlineExceeded) is true. After this side's own Close, errors.Is(err, net.ErrClosed) is
+//     true for reads and writes, unless the connection had ended before.
 
-// Close codes, from RFC 6455 section 7.4.1 and IANA's registry of WebSocket
-// close code numbers. Codes 3000-3999 are for registered libraries and
-// frameworks, 4000-4999 for anybody's use.
+// Close codes, from RFC 6455 section 7.4.1 and IANA's registry of WebSocket close code numbers. Codes
+// 3000-3999 are for registered libraries and frameworks, and any program may use 4000-4999.
 const (
 	CloseNormalClosure           = 1000 // the purpose of the connection is fulfilled
 	CloseGoingAway               = 1001 // a server goes down, or a browser leaves the page
@@ -27,28 +41,29 @@ const (
 	CloseUnsupportedData         = 1003 // a type of data that cannot be accepted
 	CloseNoStatusReceived        = 1005 // never sent: stands for a close frame without a code
 	CloseAbnormalClosure         = 1006 // never sent: stands for an end without a close frame
-	CloseInvalidFramePayloadData = 1007 // data that is not what its type says, such as text that is not UTF-8
-	ClosePolicyViolation         = 1008 // a policy forbids it; for want of a better code
+	CloseInvalidFramePayloadData = 1007 // data that does not fit its type, such as text that is not UTF-8
+	ClosePolicyViolation         = 1008 // a generic code: the endpoint's policy was violated
 	CloseMessageTooBig           = 1009 // a message too big to process
-	CloseMandatoryExtension      = 1010 // a client's: the server did not agree to a needed extension
+	CloseMandatoryExtension      = 1010 // sent by clients: the server did not agree to a needed extension
 	CloseInternalServerErr       = 1011 // an unexpected condition on the sending side
-	CloseServiceRestart          = 1012 // the service restarts; come back after a short random delay
-	CloseTryAgainLater           = 1013 // overloaded; come back later
-	CloseBadGateway              = 1014 // a gateway got an invalid answer from behind
+	CloseServiceRestart          = 1012 // the service restarts: come back after a short random delay
+	CloseTryAgainLater           = 1013 // the server is overloaded: come back later
+	CloseBadGateway              = 1014 // a gateway got an invalid answer from its backend
 	CloseTLSHandshake            = 1015 // never sent: stands for a TLS handshake that failed
 )
 
-// maxCloseReason is what a close frame has left for its reason, in octets.
+// maxCloseReason is the size of the longest reason that fits a close frame, in bytes.
 const maxCloseReason = maxControlPayload - 2
 
-// A CloseError says that the peer closed the connection, with which code.
-// Code 1006 (CloseAbnormalClosure) means that the transport ended without a
-// close frame: only that end was not clean. It then wraps io.ErrUnexpectedEOF.
+// A CloseError reports that the peer closed the connection, and its close code. Code 1006
+// (CloseAbnormalClosure) means that the transport ended without a close frame. That end alone is not
+// clean, and the error then wraps io.ErrUnexpectedEOF.
 type CloseError struct {
-	Code int    // as received; 1005 where the close frame held none
+	Code int    // as received, or 1005 if the close frame held no code
 	Text string // the reason, as received
 }
 
+// Error returns the code with its name, and the reason.
 func (e *CloseError) Error() string {
 	s := "websocket: close " + closeName(e.Code)
 	if e.Text != "" {
@@ -83,6 +98,7 @@ var closeNames = map[int]string{
 	CloseTLSHandshake:            "TLS handshake error",
 }
 
+// closeName returns code with its name, if it has one.
 func closeName(code int) string {
 	if name, ok := closeNames[code]; ok {
 		return fmt.Sprintf("%d (%s)", code, name)
@@ -90,23 +106,22 @@ func closeName(code int) string {
 	return fmt.Sprint(code)
 }
 
-// IsCloseError reports whether err is, or wraps, a *CloseError with one of the
-// given codes.
+// IsCloseError reports whether err is, or wraps, a *CloseError with one of the given codes.
 func IsCloseError(err error, codes ...int) bool {
 	e, ok := errors.AsType[*CloseError](err)
 	return ok && slices.Contains(codes, e.Code)
 }
 
-// IsUnexpectedCloseError reports whether err is, or wraps, a *CloseError with
-// a code that is not among the given ones.
+// IsUnexpectedCloseError reports whether err is, or wraps, a *CloseError with a code that is not among
+// the given ones.
 func IsUnexpectedCloseError(err error, expectedCodes ...int) bool {
 	e, ok := errors.AsType[*CloseError](err)
 	return ok && !slices.Contains(expectedCodes, e.Code)
 }
 
-// FormatCloseMessage returns the payload of a close frame, for WriteControl or
-// WriteMessage. For codes that must never be sent (1005, 1006, 1015) it is
-// empty: a close frame without a code.
+// FormatCloseMessage returns the payload of a close frame, for WriteControl or WriteMessage. The
+// payload is empty for the codes that must never be sent (1005, 1006, 1015). The close frame then
+// has no code.
 func FormatCloseMessage(closeCode int, text string) []byte {
 	switch closeCode {
 	case CloseNoStatusReceived, CloseAbnormalClosure, CloseTLSHandshake:
@@ -115,11 +130,10 @@ func FormatCloseMessage(closeCode int, text string) []byte {
 	return append(binary.BigEndian.AppendUint16(nil, uint16(closeCode)), text...)
 }
 
-// validCloseCode reports whether a close frame may carry code. Section 7.4.2
-// divides the numbers: 0-999 are not used, 1000-2999 belong to the protocol
-// and need a definition, 3000-4999 are free. 1004 is reserved without one;
-// 1005, 1006 and 1015 "MUST NOT be set as a status code in a Close control
-// frame".
+// validCloseCode reports whether a close frame may carry code. Section 7.4.2 divides the numbers:
+// 0-999 are not used, 1000-2999 belong to the protocol and need a definition, 3000-4999 are free.
+// 1004 is reserved without a definition. 1005, 1006 and 1015 "MUST NOT be set as a status code in a
+// Close control frame".
 func validCloseCode(code int) bool {
 	switch {
 	case code >= 1000 && code <= 1014:
@@ -130,17 +144,17 @@ func validCloseCode(code int) bool {
 	return false
 }
 
-// parseClose takes a received close frame's payload apart.
+// parseClose returns the code and reason of a received close frame.
 func parseClose(p []byte) (*CloseError, error) {
 	switch {
 	case len(p) == 0:
-		// "If this Close control frame contains no status code, The WebSocket
-		// Connection Close Code is considered to be 1005" (section 7.1.5).
+		// "If this Close control frame contains no status code, The WebSocket Connection Close Code is
+		// considered to be 1005" (section 7.1.5).
 		return &CloseError{Code: CloseNoStatusReceived}, nil
 	case len(p) == 1:
-		// "If there is a body, the first two bytes of the body MUST be a
-		// 2-byte unsigned integer" (section 5.5.1).
-		return nil, violation("close frame with a payload of one octet")
+		// "If there is a body, the first two bytes of the body MUST be a 2-byte unsigned integer"
+		// (section 5.5.1).
+		return nil, violation("close frame with a payload of one byte")
 	}
 	code := int(binary.BigEndian.Uint16(p))
 	if !validCloseCode(code) {
@@ -152,14 +166,14 @@ func parseClose(p []byte) (*CloseError, error) {
 	return &CloseError{Code: code, Text: string(p[2:])}, nil
 }
 
-// checkClose says what is wrong with a close frame's payload that the caller
-// wants to send, so that no invalid one leaves this side.
+// checkClose returns an error if the caller must not send p as a close frame's payload, so that this
+// side never sends an invalid one.
 func checkClose(p []byte) error {
 	switch {
 	case len(p) == 1:
-		return errors.New("websocket: a close frame's payload is empty or begins with a code of two octets; see FormatCloseMessage")
+		return errors.New("websocket: a close frame's payload is empty or begins with a code of two bytes: see FormatCloseMessage")
 	case len(p) >= 2 && !validCloseCode(int(binary.BigEndian.Uint16(p))):
-		return fmt.Errorf("websocket: close code %d must not be sent; use 1000-1003, 1007-1014 or 3000-4999",
+		return fmt.Errorf("websocket: close code %d must not be sent: use 1000-1003, 1007-1014 or 3000-4999",
 			binary.BigEndian.Uint16(p))
 	case len(p) >= 2 && !utf8.Valid(p[2:]):
 		return errors.New("websocket: a close frame's reason must be valid UTF-8")
@@ -167,7 +181,7 @@ func checkClose(p []byte) error {
 	return nil
 }
 
-// cutReason shortens a reason to what fits a close frame, not inside a character.
+// cutReason shortens a reason so that it fits a close frame. It cuts between two characters.
 func cutReason(text string) string {
 	if len(text) <= maxCloseReason {
 		return text
@@ -177,4 +191,71 @@ func cutReason(text string) string {
 		n--
 	}
 	return text[:n]
+}
+
+// ErrCloseSent is returned by writes after a close frame was sent: "The application MUST NOT send any
+// more data frames after sending a Close frame" (RFC 6455 section 5.5.1).
+var ErrCloseSent = errors.New("websocket: close sent")
+
+// ErrBadHandshake is returned by Dial if the server answered, but did not accept the upgrade. If it
+// answered 101 and the response was invalid, the error wraps ErrBadHandshake and says which rule the
+// response broke.
+var ErrBadHandshake = errors.New("websocket: bad handshake")
+
+// ErrReadLimit is returned by reads if a message is larger than the limit of SetReadLimit. It is a
+// *ProtocolError: the peer was sent close code 1009.
+var ErrReadLimit error = &ProtocolError{
+	Code:   CloseMessageTooBig,
+	Reason: "read limit exceeded",
+}
+
+// ErrPongTimeout is returned by reads and writes after keepalive gave the connection up: the peer sent
+// nothing for PingInterval, and nothing for PongTimeout after a ping. It is final. It is a net.Error
+// whose Timeout method returns true.
+var ErrPongTimeout error = pongTimeoutError{}
+
+type pongTimeoutError struct{}
+
+func (pongTimeoutError) Error() string {
+	return "websocket: keepalive: the peer did not answer a ping in time"
+}
+func (pongTimeoutError) Timeout() bool   { return true }
+func (pongTimeoutError) Temporary() bool { return false }
+
+// A timeoutError reports that a deadline passed while the library itself waited, not the transport.
+// Like the transport's timeout, it is a net.Error and satisfies errors.Is(err,
+// os.ErrDeadlineExceeded).
+type timeoutError struct {
+	what  string // the step that took too long
+	cause error  // the context's error, or nil for a deadline
+}
+
+func (e *timeoutError) Unwrap() error        { return e.cause }
+func (e *timeoutError) Error() string        { return "websocket: " + e.what + ": i/o timeout" }
+func (e *timeoutError) Timeout() bool        { return true }
+func (e *timeoutError) Temporary() bool      { return true }
+func (e *timeoutError) Is(target error) bool { return target == os.ErrDeadlineExceeded }
+
+// A ProtocolError reports which rule the peer broke. The connection has failed (RFC 6455 section
+// 7.1.7): the peer was sent a close frame with Code and Reason, and every further read returns the
+// same error.
+type ProtocolError struct {
+	Code   int    // the close code that the peer was sent, such as CloseProtocolError
+	Reason string // the rule, in words
+}
+
+// Error returns the broken rule and the close code.
+func (e *ProtocolError) Error() string {
+	return fmt.Sprintf("websocket: %s (closed with %s)", e.Reason, closeName(e.Code))
+}
+
+// violation returns a ProtocolError with code 1002, which fits most rules.
+func violation(format string, args ...any) *ProtocolError {
+	return &ProtocolError{Code: CloseProtocolError, Reason: fmt.Sprintf(format, args...)}
+}
+
+// errInvalidUTF8 is the error for text that breaks the rule of section 8.1.
+var errInvalidUTF8 = &ProtocolError{
+	Code:   CloseInvalidFramePayloadData,
+	Reason: "text that is not valid UTF-8",
 }

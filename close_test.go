@@ -11,13 +11,13 @@ import (
 	"unicode/utf8"
 )
 
-// closePayloadOf is a close frame's payload, written without the library.
+// closePayloadOf returns a close frame's payload, made without the library.
 func closePayloadOf(code int, reason string) []byte {
 	return append([]byte{byte(code >> 8), byte(code)}, reason...)
 }
 
-// closeCodesOnWire are the codes that a close frame may carry, as ranges: RFC
-// 6455 section 7.4 with IANA's registry of WebSocket close code numbers.
+// closeCodesOnWire are the ranges of the codes that a close frame may carry: RFC 6455 section 7.4 with
+// IANA's registry of WebSocket close code numbers.
 var closeCodesOnWire = [][2]int{{1000, 1003}, {1007, 1014}, {3000, 4999}}
 
 func closeCodeOnWire(code int) bool {
@@ -34,12 +34,12 @@ func TestParseClose(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
 		payload []byte
-		want    CloseError // zero where the payload is refused
-		refused int        // with this code
+		want    CloseError // zero if the payload is refused
+		refused int        // the code of the refusal
 	}{
 		{"nothing", nil, CloseError{Code: 1005}, 0},
 		{"empty", []byte{}, CloseError{Code: 1005}, 0},
-		{"one octet", []byte{3}, CloseError{}, 1002},
+		{"one byte", []byte{3}, CloseError{}, 1002},
 		{"code alone", []byte{0x03, 0xe8}, CloseError{Code: 1000}, 0},
 		{"code and reason", closePayloadOf(1001, "bye"), CloseError{Code: 1001, Text: "bye"}, 0},
 		{"reason beyond ASCII", closePayloadOf(4000, "tschüß 😀"), CloseError{Code: 4000, Text: "tschüß 😀"}, 0},
@@ -87,7 +87,7 @@ func TestCheckClose(t *testing.T) {
 		{"nothing", nil, ""},
 		{"code alone", closePayloadOf(1000, ""), ""},
 		{"code and reason", closePayloadOf(4999, "bye"), ""},
-		{"one octet", []byte{3}, "FormatCloseMessage"},
+		{"one byte", []byte{3}, "FormatCloseMessage"},
 		{"1005", closePayloadOf(1005, ""), "1005 must not be sent"},
 		{"999", closePayloadOf(999, "reason"), "999 must not be sent"},
 		{"reason not UTF-8", closePayloadOf(1000, "\xff"), "valid UTF-8"},
@@ -160,7 +160,7 @@ func TestIsCloseError(t *testing.T) {
 		{nil, []int{1001}, false, false},
 		{nil, nil, false, false},
 		{io.EOF, []int{1001}, false, false},
-		// What the peer did wrong is no close of the peer's, whatever the code.
+		// A violation by the peer is not a close by the peer, whatever its code.
 		{violation("rule"), []int{1002}, false, false},
 		{violation("rule"), []int{1000}, false, false},
 	} {
@@ -203,25 +203,25 @@ func TestCutReason(t *testing.T) {
 		{"just fits", x(123), x(123)},
 		{"one too long", x(124), x(123)},
 		{"much too long", x(5000), x(123)},
-		{"2 octets that fit", x(121) + "é", x(121) + "é"},
-		{"2 octets across the end", x(122) + "é", x(122)},
-		{"2 octets behind the end", x(123) + "é", x(123)},
-		{"3 octets that fit", x(120) + "€" + "y", x(120) + "€"},
-		{"3 octets, 2 fit", x(121) + "€", x(121)},
-		{"3 octets, 1 fits", x(122) + "€", x(122)},
-		{"4 octets that fit", x(119) + "😀" + "y", x(119) + "😀"},
-		{"4 octets, 3 fit", x(120) + "😀", x(120)},
-		{"4 octets, 2 fit", x(121) + "😀", x(121)},
-		{"4 octets, 1 fits", x(122) + "😀", x(122)},
+		{"2 bytes that fit", x(121) + "é", x(121) + "é"},
+		{"2 bytes across the end", x(122) + "é", x(122)},
+		{"2 bytes behind the end", x(123) + "é", x(123)},
+		{"3 bytes that fit", x(120) + "€" + "y", x(120) + "€"},
+		{"3 bytes, 2 fit", x(121) + "€", x(121)},
+		{"3 bytes, 1 fits", x(122) + "€", x(122)},
+		{"4 bytes that fit", x(119) + "😀" + "y", x(119) + "😀"},
+		{"4 bytes, 3 fit", x(120) + "😀", x(120)},
+		{"4 bytes, 2 fit", x(121) + "😀", x(121)},
+		{"4 bytes, 1 fits", x(122) + "😀", x(122)},
 	} {
 		if got := cutReason(tt.in); got != tt.want {
-			t.Errorf("%s: cut to %d octets, want %d: %q", tt.name, len(got), len(tt.want), got)
+			t.Errorf("%s: cut to %d bytes, want %d: %q", tt.name, len(got), len(tt.want), got)
 		}
 	}
 }
 
-// FuzzClose: what is received and what may be sent are the same set, a payload
-// that is accepted is written back as it came, and a reason that was cut fits.
+// FuzzClose checks three rules. The valid payloads are the same for receiving and for sending. An
+// accepted payload is written back as it came. A cut reason fits a close frame.
 func FuzzClose(f *testing.F) {
 	f.Add([]byte{}, "")
 	f.Add([]byte{3}, strings.Repeat("ä", 200))
@@ -248,7 +248,7 @@ func FuzzClose(f *testing.F) {
 	})
 }
 
-// fuzzCloseVerdict compares with the rules of sections 5.5.1 and 7.4.
+// fuzzCloseVerdict compares err with the rules of sections 5.5.1 and 7.4.
 func fuzzCloseVerdict(t *testing.T, p []byte, err error) {
 	want := 0 // the code of the ProtocolError
 	switch {

@@ -8,30 +8,30 @@ import (
 	"time"
 )
 
-// Message types, for ReadMessage, WriteMessage and their kin. They are the
-// opcodes of RFC 6455 section 11.8.
+// Message types, for ReadMessage, WriteMessage and the methods like them. They are
+// the opcodes of RFC 6455 section 11.8.
 const (
 	TextMessage   = 1  // text in UTF-8
-	BinaryMessage = 2  // octets
-	CloseMessage  = 8  // a close frame; payloads are made by FormatCloseMessage
-	PingMessage   = 9  // a ping, with up to 125 octets
-	PongMessage   = 10 // a pong, with up to 125 octets
+	BinaryMessage = 2  // bytes
+	CloseMessage  = 8  // a close frame, with a payload made by FormatCloseMessage
+	PingMessage   = 9  // a ping, with up to 125 bytes
+	PongMessage   = 10 // a pong, with up to 125 bytes
 )
 
-// A Conn is a WebSocket connection: one end of it, whichever role.
+// A Conn is one end of a WebSocket connection, the client's or the server's.
 //
 // Any number of goroutines may call any methods at the same time. A message is
-// written whole before the next one; concurrent readers get one message each.
-// Two orders matter: NextWriter's writer must be closed before anybody can
-// write the next message, and NextReader's reader ends where the next message
-// is asked for.
+// written whole before the next one. Several readers get one message each. Two
+// orders matter: the writer that NextWriter returns must be closed before the next
+// message can be written, and the reader that NextReader returns ends when the next
+// message is asked for.
 //
-// Control frames are handled by whatever method reads: pings are answered, and
-// a close frame is, only while some goroutine reads. A program that only
-// writes still needs one that reads, if only for the error at the end.
+// Control frames are handled by the method that reads. So pings and close frames are
+// answered only while some goroutine reads. A program that only writes still needs a
+// goroutine that reads, if only for the error at the end.
 //
-// The Conn that a Server's handler gets is closed when the handler returns.
-// The one that an Upgrader returns must be closed by the caller.
+// The Conn that a Server's handler gets is closed when the handler returns. The one
+// that an Upgrader or a Dialer returns must be closed by the caller.
 type Conn struct {
 	// The transport, constant.
 	nc          net.Conn
@@ -141,13 +141,13 @@ func newConn(nc net.Conn, client bool) *Conn {
 }
 
 // Subprotocol returns the subprotocol that the opening handshake agreed on, or
-// "" where there is none (RFC 6455 section 1.9).
+// "" if there is none (RFC 6455 section 1.9).
 func (c *Conn) Subprotocol() string { return c.settings.Load().subprotocol }
 
 // LocalAddr returns the transport's local address.
 func (c *Conn) LocalAddr() net.Addr { return c.nc.LocalAddr() }
 
-// RemoteAddr returns the transport's remote address: a proxy's, where there is one.
+// RemoteAddr returns the transport's remote address. Behind a proxy it is the proxy's.
 func (c *Conn) RemoteAddr() net.Addr { return c.nc.RemoteAddr() }
 
 // NetConn returns the transport, such as a *net.TCPConn or *tls.Conn, for
@@ -162,8 +162,12 @@ func (c *Conn) NetConn() net.Conn { return c.nc }
 func (c *Conn) UnderlyingConn() net.Conn { return c.nc }
 
 // SetReadDeadline sets when reads give up, including one that is waiting. The
-// zero time means never. A read that gave up lost nothing: after a new
-// deadline the next one goes on, even in the middle of a frame.
+// zero time means never. A read that gives up loses nothing: after a new
+// deadline the next one goes on, even in the middle of a frame. With a Server's
+// OnMessage there is no next one: the connection is closed with code 1001
+// (CloseGoingAway) and the reason "no message before the read deadline".
+//
+// If the transport has no deadlines, SetReadDeadline returns its error.
 func (c *Conn) SetReadDeadline(t time.Time) error {
 	err := c.deadlines.setRead(c.nc, t)
 	c.wake()
@@ -171,7 +175,12 @@ func (c *Conn) SetReadDeadline(t time.Time) error {
 }
 
 // SetWriteDeadline sets when writes give up, including one that is waiting for
-// the transport. The zero time means never. A write that gave up before its first octet can
-// be repeated; after a frame was cut short no further one can be sent, and all
-// writes return the same error. On TLS every write that gave up is the last.
+// the transport. The zero time means never. A write that gives up before its first
+// byte was sent can be repeated. If a part of its frame was sent, the connection
+// cannot write again: all writes return that error. Over TLS a write that gives up
+// while it waits is the last one.
+//
+// The deadline counts for calls of WriteMessage and the methods like it. Messages
+// that were accepted before, by Enqueue or because answers go out together, are sent
+// all the same. If the transport has no deadlines, SetWriteDeadline returns its error.
 func (c *Conn) SetWriteDeadline(t time.Time) error { return c.deadlines.setWrite(c.nc, t) }

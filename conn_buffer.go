@@ -33,7 +33,11 @@ func (c *Conn) readPlain(direct []byte) (int, error) {
 // attachPlain is attach for a connection that keeps its buffer. It makes a larger
 // one if that is full, as only the opening handshake can have it.
 func (in *readState) attachPlain() (room []byte) {
-	if len(in.buf) == 0 || len(in.buf) == bufferSize || len(in.unread) == len(in.buf) {
+	if len(in.buf) == bufferSize { // the pool's
+		putBuffer((*[bufferSize]byte)(in.buf))
+		in.buf = nil
+	}
+	if len(in.buf) == 0 || len(in.unread) == len(in.buf) {
 		in.buf = make([]byte, max(plainBufferSize, 2*len(in.unread)))
 	}
 	in.unread = in.buf[:copy(in.buf, in.unread)]

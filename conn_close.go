@@ -15,12 +15,17 @@ import (
 //	failing (7.1.7)         close ──►, then TCP is closed, whatever the peer says
 //	an abrupt end           TCP is closed, or breaks
 //
-// No variable says where a connection stands. What was sent is known to
-// writeHalf (err is ErrCloseSent), what was received to readHalf (err is a
-// *CloseError), each owned by its half.
+// No variable holds the state of a connection. The writing half knows that a close
+// frame was sent (Conn.out.err is ErrCloseSent), and the reading half knows that one
+// came (Conn.readErr is a *CloseError). The states of the RFC are visible like this:
+//
+//	CONNECTING   in Upgrade, Dial and the Server's handshake: there is no Conn yet
+//	OPEN         out.err and readErr are both nil
+//	CLOSING      one of both is set: a close frame went out, or came
+//	CLOSED       flagClosed is set, and Context has ended
 
 // lingerTimeout bounds how long the server's end of a failed connection waits
-// for the peer to have read why.
+// until the peer has read the reason.
 const lingerTimeout = time.Second
 
 // Close closes the transport at once, without a closing handshake, as
@@ -66,7 +71,7 @@ func (c *Conn) closeNow() error {
 	return err
 }
 
-// closedErr is why a connection has ended whose transport this side closed.
+// closedErr returns why a connection has ended whose transport this side closed.
 func (c *Conn) closedErr() error {
 	if gaveUp := c.gaveUp(); gaveUp != nil {
 		return gaveUp
@@ -74,9 +79,8 @@ func (c *Conn) closedErr() error {
 	return net.ErrClosed
 }
 
-// closeTransport closes nc. TLS says goodbye first (RFC 8446 section 6.1), for
-// which a peer that does not read could make it wait, and deadlines that others
-// set meanwhile for ever: it gets a second.
+// closeTransport closes nc. TLS says goodbye first (RFC 8446 section 6.1). A peer that
+// does not read could make it wait for that, so it gets a second.
 func closeTransport(nc net.Conn) error {
 	if tc, ok := nc.(*tls.Conn); ok {
 		defer time.AfterFunc(time.Second, func() { tc.NetConn().Close() }).Stop()
@@ -91,8 +95,8 @@ func (c *Conn) echoClose(code int) {
 	c.leaveClose(FormatCloseMessage(code, ""))
 }
 
-// fail fails the connection (section 7.1.7): the peer is told what it did
-// wrong. It is the only place where an error becomes a close frame.
+// fail fails the connection (section 7.1.7): the peer is told which rule it broke. An
+// error becomes a close frame here and nowhere else.
 func (c *Conn) fail(e *ProtocolError) {
 	reason := e.Reason
 	if e == ErrReadLimit {
@@ -102,20 +106,21 @@ func (c *Conn) fail(e *ProtocolError) {
 }
 
 // Shutdown does the closing handshake and closes the transport, whatever the
-// peer does: it sends a close frame with code and text (in UTF-8; of more than
-// 123 octets the first), reads until the peer's arrives, and, on the client's side, waits for
-// the server to close TCP first (RFC 6455 section 7.1.1). It returns nil if
-// the peer's close frame came, whichever side began.
+// peer does. It sends a close frame with code and text behind the messages that are
+// queued, and reads until the peer's close frame arrives. A client then waits for the
+// server to close TCP first (RFC 6455 section 7.1.1). Shutdown returns nil if the
+// peer's close frame came, whichever side began. text is UTF-8, of which the first 123
+// bytes are sent.
 //
-// Messages that arrive meanwhile are dropped, but for one that another goroutine
-// is waiting for just then; its next read returns the *CloseError. Handlers for
-// control frames are not called any more, and must not call Shutdown. The wait
-// ends with ctx, or after CloseTimeout (by default 5 s).
+// Messages that arrive during Shutdown are dropped, except for one that another
+// goroutine is waiting for at that moment. Its next read returns the *CloseError.
+// Handlers for control frames are not called any more, and must not call Shutdown. The
+// wait ends with ctx, or after CloseTimeout (by default 5 s).
 //
-// Each side sends one close frame only. Where the peer's has come already, a
-// goroutine that reads may have answered it, with its code; then code is not sent.
+// Each side sends one close frame only. If the peer's has come before, a goroutine that
+// reads may have answered it, with its code. Then code is not sent.
 //
-// A code or text that cannot be sent is an error at once, and nothing is done.
+// If the code or text cannot be sent, Shutdown returns an error and has done nothing.
 func (c *Conn) Shutdown(ctx context.Context, code int, text string) error {
 	payload := FormatCloseMessage(code, cutReason(text))
 	if err := checkClose(payload); err != nil {
@@ -150,9 +155,9 @@ func (c *Conn) readEnded() (err error, dead bool) {
 	return c.readErr, c.flags.has(flagTransportDead)
 }
 
-// finishClosed is Shutdown for a server whose peer is done: the usual end of a
-// handler. There is nothing to wait for, and where the transport is dead,
-// nobody to write to: the kernel would send a signal over it.
+// finishClosed is Shutdown for a server whose peer is done, which is the usual end of a
+// handler. There is nothing to wait for. If the transport is dead, nothing is written:
+// the kernel would send a signal for it.
 func (c *Conn) finishClosed(end error, dead bool, payload []byte) error {
 	defer c.Close()
 	if dead {
@@ -191,7 +196,7 @@ func (c *Conn) awaitClose(ctx context.Context) error {
 		return err
 	}
 	defer c.unlockRead()
-	c.SetReadDeadline(time.Time{})
+	c.overrideRead(time.Time{})
 	err := c.readToEnd()
 	peer, closed := errors.AsType[*CloseError](err)
 	if closed && peer.Code != CloseAbnormalClosure {
@@ -207,11 +212,12 @@ func (c *Conn) awaitClose(ctx context.Context) error {
 	return err
 }
 
-// readToEnd reads for nobody until there is nothing more to come, and returns why.
+// readToEnd reads and drops everything that still comes, and returns why nothing more
+// will come.
 func (c *Conn) readToEnd() error {
 	c.flags.set(flagDiscarding)
 	if c.in.reader != nil && c.in.reader.err == nil {
-		// Not io.EOF: who has read half a message must not take it for a whole one.
+		// Not io.EOF: half a message must not pass for a whole one.
 		c.in.reader.err = fmt.Errorf("websocket: read: message cut short by Shutdown: %w", net.ErrClosed)
 	}
 	for {
@@ -231,8 +237,8 @@ func (c *Conn) readToEnd() error {
 
 // linger waits for the peer to close its end first. A client does so because
 // the server should (section 7.1.1). A server does so after it failed the
-// connection: closing a socket that still has octets to be read makes the
-// kernel send RST, which may overtake the close frame that says what was wrong.
+// connection: closing a socket that still has bytes to be read makes the
+// kernel send RST, which may overtake the close frame with the reason.
 func (c *Conn) linger() {
 	if !c.client {
 		half, ok := c.nc.(interface{ CloseWrite() error })
@@ -241,7 +247,7 @@ func (c *Conn) linger() {
 		}
 		half.CloseWrite()
 	}
-	c.nc.SetReadDeadline(time.Now().Add(lingerTimeout))
+	c.overrideRead(time.Now().Add(lingerTimeout))
 	buf := getBuffer()
 	defer putBuffer(buf)
 	for {

@@ -11,11 +11,11 @@ import (
 // together are one pointer in a Conn. Why the connection has ended is kept there
 // too.
 
-// extras are what most connections do without.
+// extras are the parts of a connection that most do without.
 type extras struct {
 	mu    sync.Mutex   // guards all below
 	value any          // of SetValue
-	err   error        // why the connection has ended; nil before
+	err   error        // why the connection has ended, nil before
 	ctx   *connContext // nil until it is asked for
 }
 
@@ -32,7 +32,7 @@ func (c *Conn) extra() *extras {
 }
 
 // SetValue gives the connection a value of the program's own, which [Conn.Value]
-// returns: who is at the other end, for instance. It replaces the one before, and
+// returns: the name of the user at the other end, for instance. It replaces the one before, and
 // nil is none. The value lives as long as the Conn does.
 func (c *Conn) SetValue(v any) {
 	x := c.extra()
@@ -41,7 +41,7 @@ func (c *Conn) SetValue(v any) {
 	x.mu.Unlock()
 }
 
-// Value returns what SetValue was given last, and nil before the first call.
+// Value returns the value that SetValue was given last, and nil before the first call.
 func (c *Conn) Value() any {
 	x := c.extras.Load()
 	if x == nil {
@@ -96,9 +96,9 @@ func (c *Conn) end(err error) error {
 // well, but each function that waits for its end would cost 200 bytes more.
 type connContext struct {
 	mu    sync.Mutex      // guards all below
-	done  chan struct{}   // closed at the end; nil until it is asked for
+	done  chan struct{}   // closed at the end, nil until it is asked for
 	first *endFunc        // of the functions to be called at the end
-	ended context.Context // nil before the end; it has ended, and knows why
+	ended context.Context // nil before the end. It has ended, and knows why
 }
 
 // An endFunc is a function that is called when a context ends. It lies in its

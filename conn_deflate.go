@@ -2,25 +2,23 @@ package websocket
 
 import (
 	"errors"
-	"slices"
 	"sync"
 	"sync/atomic"
 
 	"github.com/plainsocket/websocket/internal/deflate"
 )
 
-// Compression on a Conn, RFC 7692 sections 6 and 7.2: the first frame of a
-// compressed message has RSV1 set. Frames are cut from what was compressed,
-// not compressed one by one; control frames never are.
+// Compression on a Conn, RFC 7692 sections 6 and 7.2. The first frame of a compressed
+// message has RSV1 set. A message is compressed first and then cut into frames. Control
+// frames are never compressed.
 
-// connDeflate is what a connection that agreed on permessage-deflate has
-// beside the others.
+// connDeflate is the state of a connection that agreed on permessage-deflate.
 type connDeflate struct {
 	deflateParams
 	threshold int                   // messages shorter than this go out as they are
 	off       atomic.Bool           // EnableWriteCompression(false)
-	inflater  *deflate.Decompressor // owned by the holder of in.lock
-	deflater  *deflate.Compressor   // owned by the holder of out.lock; nil without context takeover
+	inflater  *deflate.Decompressor // owned by the holder of readLock
+	deflater  *deflate.Compressor   // owned by the holder of out.lock, nil without context takeover
 }
 
 func newConnDeflate(p deflateParams, threshold int) *connDeflate {
@@ -36,10 +34,9 @@ func (d *connDeflate) forget() {
 	}
 }
 
-// EnableWriteCompression says whether messages are compressed from now on,
-// where the peer agreed to it; at first they are. Messages in which secrets
-// stand next to text that others choose are better sent without: their size
-// would tell about the secret.
+// EnableWriteCompression sets whether messages are compressed from now on, if the peer
+// agreed to it. At first they are. Messages in which a secret stands next to text that
+// others choose are better sent uncompressed: their size would tell about the secret.
 func (c *Conn) EnableWriteCompression(enable bool) {
 	if c.deflate != nil {
 		c.deflate.off.Store(!enable)
@@ -48,7 +45,7 @@ func (c *Conn) EnableWriteCompression(enable bool) {
 
 // SetCompressionLevel exists for programs written for gorilla/websocket. It
 // accepts the levels of compress/flate, and they make no difference here:
-// there is one way to compress. Window and memory are Compression's.
+// there is one way to compress. Compression has fields for window and memory.
 func (c *Conn) SetCompressionLevel(level int) error {
 	if level < -2 || level > 9 {
 		return errors.New("websocket: invalid compression level, want -2 to 9")
@@ -60,27 +57,13 @@ func (c *Conn) SetCompressionLevel(level int) error {
 // UTF-8 and limits are noticed early.
 const inflateStepSize = 64 << 10
 
-// inflateChunkSize is the size of the pieces of a large message. A slice that grows
-// is copied, and for a moment both copies are there: a message of 40 KB that inflates
-// beyond the limit could so cost twice the limit. Pieces are put together only when
-// the end has come.
-const inflateChunkSize = 256 << 10
-
 // appendInflated is appendPayload for a compressed message.
 func (c *Conn) appendInflated(dst []byte) ([]byte, error) {
 	in := c.in // stays, as a message is open
 	for {
-		into := &dst
-		if n := len(in.chunks); n > 0 {
-			into = &in.chunks[n-1]
-		}
-		room := cap(*into) - len(*into)
-		if room == 0 && in.inflated >= inflateChunkSize {
-			in.chunks = append(in.chunks, make([]byte, 0, inflateChunkSize))
-			continue
-		}
+		into := in.pieceFor(&dst, in.inflated >= chunkSize)
 		step := inflateStepSize
-		if room > 0 {
+		if room := cap(*into) - len(*into); room > 0 {
 			step = min(step, room)
 		}
 		var done bool
@@ -94,22 +77,8 @@ func (c *Conn) appendInflated(dst []byte) ([]byte, error) {
 	}
 }
 
-// joinChunks appends the pieces of a message to dst.
-func (in *readState) joinChunks(dst []byte) []byte {
-	total := 0
-	for _, chunk := range in.chunks {
-		total += len(chunk)
-	}
-	dst = slices.Grow(dst, total)
-	for _, chunk := range in.chunks {
-		dst = append(dst, chunk...)
-	}
-	in.chunks = nil
-	return dst
-}
-
-// inflateSome appends up to max octets of the open message to dst. It comes
-// back when it has some, or done, at the message's end.
+// inflateSome appends up to max bytes of the open message to dst. It returns when it
+// has some, or with done at the message's end.
 func (c *Conn) inflateSome(dst []byte, max int) (_ []byte, done bool, err error) {
 	in, before := c.in, len(dst)
 	limit := c.settings.Load().limit
@@ -139,9 +108,8 @@ func (c *Conn) inflateSome(dst []byte, max int) (_ []byte, done bool, err error)
 	}
 }
 
-// feedInflater gives the inflater the next piece of the open message. It reads
-// it where it lies, in the read buffer, and has taken it before that is read
-// into again.
+// feedInflater gives the inflater the next piece of the open message. The piece lies in
+// the read buffer, and the inflater has taken it before more is read.
 func (c *Conn) feedInflater() error {
 	in := c.in
 	for in.left == 0 && !in.fin {
@@ -162,8 +130,8 @@ func (c *Conn) feedInflater() error {
 	return nil
 }
 
-// skipInflated inflates the open message to its end, for nobody: the next one
-// may refer to it.
+// skipInflated inflates the open message to its end and drops it. The next one may
+// refer to it.
 func (c *Conn) skipInflated() error {
 	buf := getBuffer()
 	defer putBuffer(buf)
@@ -194,7 +162,7 @@ func putDeflateBuffer(b *[]byte) {
 	}
 }
 
-// wants reports whether a message of n octets is to be compressed.
+// wants reports whether a message of n bytes is to be compressed.
 func (d *connDeflate) wants(n int) bool {
 	return d != nil && n >= d.threshold && n > 0 && !d.off.Load()
 }

@@ -27,6 +27,9 @@ func (c *Conn) handleControl(h frameHeader) error {
 	if !c.flags.has(flagDiscarding) {
 		all = c.loadHandlers()
 	}
+	if h.opcode == opPong {
+		c.answerPings(p)
+	}
 	var err error
 	switch {
 	case h.opcode == opClose:
@@ -115,6 +118,8 @@ func (c *Conn) transportEnd(err error) error {
 		return errReadClosed
 	case err == io.EOF: // the peer ended TCP without a close frame: code 1006
 		return &CloseError{Code: CloseAbnormalClosure, Text: io.ErrUnexpectedEOF.Error()}
+	case isReset(err): // or reset it: the same, as a write may have met the reset first
+		return fmt.Errorf("%w: %w", &CloseError{Code: CloseAbnormalClosure, Text: "the peer reset the connection"}, err)
 	}
 	return err // anything else: as it is
 }

@@ -9,8 +9,7 @@ import (
 // program, once for each message, instead of the other way round. On a socket
 // conn_handle_unix.go does that with fewer system calls.
 
-// errNewGoroutine is what handle returns that is to be called again, by a new
-// goroutine.
+// errNewGoroutine is returned by handle if a new goroutine has to call it again.
 var errNewGoroutine = errors.New("websocket: the stack has grown for a connection that may be idle")
 
 // HandleMessages calls f for each message, until there are no more, and
@@ -20,7 +19,7 @@ var errNewGoroutine = errors.New("websocket: the stack has grown for a connectio
 // further complete frame is there to be read, for at most 5 ms.
 //
 // data is valid until f returns, and f may change it. f must not read from c,
-// which includes Shutdown, and must not wait for somebody who does. It closes
+// which includes Shutdown, and must not wait for another goroutine that does. It closes
 // the connection with WriteControl and a CloseMessage, after which messages may
 // still come until the peer has answered, or with Close. After Close has returned no
 // further call of f is begun, except for one that another goroutine's Close meets
@@ -105,7 +104,12 @@ func (c *Conn) handlePieces(f func(c *Conn, messageType int, data []byte)) error
 	var buf *[]byte
 	if !c.in.open {
 		buf = messageBuffers.Get().(*[]byte)
-		c.in.partial = (*buf)[:0] // for appendPieces to go on with
+		if c.in.step.underWay || cap(*buf) <= worthHolding*len(c.in.unread) {
+			c.in.partial = (*buf)[:0] // for appendPieces to go on with
+		} else { // the wait for the rest of the message would hold it
+			messageBuffers.Put(buf)
+			buf = nil
+		}
 	}
 	messageType, data, err := c.appendPieces(nil)
 	if err == nil && c.flags.has(flagClosed) {

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"os"
@@ -409,5 +411,134 @@ func TestHandleMessagesCosts(t *testing.T) {
 	defer server.readLock.unlock()
 	if server.in.buf != nil {
 		t.Error("an ended connection holds a buffer")
+	}
+}
+
+// A message that has arrived is not delivered once Close was called, be its rest
+// what comes after Close, be it a whole one: in no style, on no transport.
+func TestNoMessageAfterClose(t *testing.T) {
+	pairs := map[string]func(t *testing.T) (server, client net.Conn){
+		// Its Close leaves what was read before, and what comes after.
+		"wrapped": func(t *testing.T) (server, client net.Conn) {
+			s, client := net.Pipe()
+			return deafToClose{s}, client
+		},
+	}
+	maps.Copy(pairs, transports)
+	styles := map[string]func(c *Conn) error{
+		"HandleMessages": func(c *Conn) error {
+			return c.HandleMessages(func(*Conn, int, []byte) { panic("a message after Close") })
+		},
+		"ReadMessage": func(c *Conn) error { _, _, err := c.ReadMessage(); return err },
+		"NextReader":  func(c *Conn) error { _, _, err := c.NextReader(); return err },
+	}
+	for name, pair := range pairs {
+		for style, read := range styles {
+			t.Run(name+" "+style, func(t *testing.T) {
+				s, client := pair(t)
+				server := newConn(s, false)
+				defer client.Close()
+				defer s.Close()
+				server.SetPongHandler(func(string) error { t.Error("a pong after Close"); return nil })
+				go func() {
+					client.Write(append(frame(opText, true, "first", testKey), frame(opPong, true, "", testKey)...))
+					client.Write(bytes.Repeat(frame(opText, true, "more", testKey), 3))
+				}()
+				if _, _, err := server.ReadMessage(); err != nil { // more lies there then
+					t.Fatal(err)
+				}
+				server.Close()
+				if err := read(server); !errors.Is(err, net.ErrClosed) {
+					t.Errorf("%v, want net.ErrClosed", err)
+				}
+			})
+		}
+	}
+}
+
+// deafToClose can be read after its Close.
+type deafToClose struct{ net.Conn }
+
+func (c deafToClose) Close() error { return nil }
+
+// Close by another goroutine, while a message comes in pieces: its end comes too
+// late.
+func TestHandleMessagesCloseWithinMessage(t *testing.T) {
+	s, client := net.Pipe()
+	server := newConn(deafToClose{s}, false)
+	defer client.Close()
+	in := frame(opText, true, "in two pieces", testKey)
+	done := make(chan error)
+	go func() {
+		done <- server.HandleMessages(func(*Conn, int, []byte) { t.Error("a message after Close") })
+	}()
+	client.Write(in[:10])
+	time.Sleep(10 * time.Millisecond) // for the server to wait for the rest
+	server.Close()
+	go client.Write(in[10:])
+	if err := <-done; !errors.Is(err, net.ErrClosed) {
+		t.Errorf("HandleMessages: %v, want net.ErrClosed", err)
+	}
+}
+
+// A stream that was begun ends with Close too.
+func TestReaderAfterClose(t *testing.T) {
+	s, client := net.Pipe()
+	server := newConn(deafToClose{s}, false)
+	defer client.Close()
+	go client.Write(frame(opText, true, "a message", testKey))
+	_, r, err := server.NextReader()
+	if err != nil {
+		t.Fatal(err)
+	}
+	server.Close()
+	if n, err := r.Read(make([]byte, 100)); n > 0 || !errors.Is(err, net.ErrClosed) {
+		t.Errorf("%d bytes, %v, want none and net.ErrClosed", n, err)
+	}
+}
+
+// The peer is told why its connection ends under OnMessage.
+func TestServerOnMessageTellsWhy(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		f      func(c *Conn)
+		code   int
+		reason string
+	}{
+		{"read deadline", func(c *Conn) { c.SetReadDeadline(time.Now().Add(10 * time.Millisecond)) },
+			CloseGoingAway, "no message before the read deadline"},
+		{"handler's error", func(c *Conn) { c.SetPongHandler(func(string) error { return errors.New("no") }) },
+			CloseInternalServerErr, ""},
+		{"handler's timeout", func(c *Conn) { c.SetPongHandler(func(string) error { return os.ErrDeadlineExceeded }) },
+			CloseInternalServerErr, ""},
+		{"client's close", func(*Conn) {}, 4000, ""},
+	} {
+		for _, tls := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, TLS %v", tt.name, tls), func(t *testing.T) {
+				srv := &Server{OnMessage: func(c *Conn, _ int, _ []byte) { tt.f(c); c.WriteMessage(TextMessage, nil) }}
+				defer srv.Close()
+				l := newListener()
+				defer l.Close()
+				go srv.Serve(l)
+				pair := tcpPair
+				if tls {
+					pair = tlsPair
+				}
+				s, nc := pair(t)
+				l.conns <- s
+				c := clientOf(t, nc)
+				defer c.Close()
+				c.WriteMessage(TextMessage, nil)
+				c.ReadMessage()
+				c.WriteControl(PongMessage, nil, time.Time{})
+				if tt.code == 4000 {
+					c.WriteControl(CloseMessage, FormatCloseMessage(4000, ""), time.Time{})
+				}
+				_, _, err := c.ReadMessage()
+				if e, ok := errors.AsType[*CloseError](err); !ok || e.Code != tt.code || e.Text != tt.reason {
+					t.Errorf("the client was told %v, want %d %q", err, tt.code, tt.reason)
+				}
+			})
+		}
 	}
 }

@@ -8,25 +8,23 @@ import "syscall"
 // handleOnSocket, everything works as well, for 5 % more CPU time.
 //
 // A loop of ReadMessage reads once for a message, and a second time to be told
-// EAGAIN, before it may wait: RawConn.Read forgets at its start whether the
-// socket was readable. Inside one call of it that is remembered. So
-// HandleMessages makes one such call for as long as the connection lasts: the
-// callback reads, handles messages, answers them, and returns false to wait.
-// With what receive knows, that is one read and one write for a small message,
-// where a loop of net.Conn's Read and Write makes three system calls. (An echo
-// takes as much CPU time as theirs all the same, within 5 %: the read that says
-// more costs more, and there is WebSocket to be done.)
+// EAGAIN, before it may wait: RawConn.Read forgets at its start whether the socket
+// was readable. Inside one call that is remembered. So HandleMessages makes one call
+// for as long as the connection lasts. The callback reads, handles messages, answers
+// them, and returns false to wait. With the help of receive, that is one read and one
+// write for a small message, while a loop of net.Conn's Read and Write makes three
+// system calls. (An echo takes as much CPU time all the same, within 5 %: the read that
+// tells more costs more.)
 //
-// The price is the depth: f, and the write, are called from within, and the
-// stack of the goroutine grows to 4 KiB or more, for good. So a message that
-// comes after a silence may be followed by another silence, and the next wait is
-// left to a fresh goroutine, with 2 KiB: an idle connection costs 3.9 KB instead
-// of 6.0, whatever f does. Between messages that follow each other this would
-// cost more than they do.
-
-// Inside one call of RawConn.Read nothing else is looked at either: deadlines,
-// and whether the transport was closed. A peer that never stops sending must not
-// keep a step from ending. It ends after maxStepReads.
+// The cost is stack. f and the write run inside RawConn.Read, so the stack grows to
+// 4 KiB or more and stays that size. After an idle period the next wait therefore
+// moves to a new goroutine with a 2 KiB stack: an idle connection costs 3.9 KB instead
+// of 6.0 KB. Between messages that follow each other this would cost more than they
+// do.
+//
+// Inside one call of RawConn.Read nobody looks at deadlines, or notices that the
+// transport was closed. A peer that never stops sending must not keep a step from
+// ending, so it ends after maxStepReads.
 
 // maxStepReads bounds how long a deadline has to wait for a step: four reads
 // bring 128 KiB at most, unless they go straight into a large message. The next
@@ -35,11 +33,11 @@ const maxStepReads = 4
 
 // Whether a step may wait.
 //
-// The poller tells of an event once. What happens before the callback is entered
-// (a message, and a reset behind it) may be one event, and is used up by that
-// entry. What happens later wakes again. So a step must not wait before it knows,
-// by something that it did after its entry, that the connection was alive. Each of
-// these shows that:
+// The poller tells of an event once. A message and a reset behind it may be one
+// event, if both come before the callback is entered, and that entry uses it up. A
+// later event wakes the goroutine again. So a step must not wait before it knows, by
+// something that it did after its entry, that the connection was alive. Each of these
+// shows that:
 //
 //   - A read that returns EAGAIN. After a reset it would return that, or the end.
 //   - A write that was begun after the entry and took bytes. After a reset the
@@ -47,8 +45,8 @@ const maxStepReads = 4
 //   - A read that brings bytes after an earlier one left the socket empty. After a
 //     reset nothing comes.
 //
-// A read that leaves the socket empty shows nothing by itself: TCP_INQ says 0, be
-// there a reset or not. (After the regular end of the peer's half it says 1.) So a
+// A read that leaves the socket empty shows nothing by itself: TCP_INQ says 0
+// with a reset and without. (After the regular end of the peer's half it says 1.) So a
 // step that answered its messages waits without another system call, and one that
 // wrote nothing reads once more. An answer that is pending, or left to another
 // goroutine, counts when it has been written.
@@ -134,7 +132,7 @@ func (h *handler) beginStep(fd int) {
 	*s = handleStep{underWay: true, fd: fd, reportsEmpty: h.reportsEmpty, writesShow: 1}
 	// A write that was begun before the step shows nothing. Writes are made one
 	// after the other, so it is at most the first of those that are counted from here.
-	if c.out.lock.isHeld() { // asked before the count: who locks later begins later
+	if c.out.lock.isHeld() { // asked before the count: a writer that locks later begins later
 		s.writesShow = 2
 	}
 	s.writes = c.flags.writes()
@@ -159,7 +157,7 @@ func (h *handler) isOver(handled bool) bool {
 	return false
 }
 
-// leaveStep gives back what a connection that waits does not need, also if f
+// leaveStep gives back the buffer, and the state if nothing is in progress, also if f
 // panicked.
 func (c *Conn) leaveStep() {
 	c.flags.clear(flagBusy)
@@ -172,7 +170,7 @@ func (c *Conn) leaveStep() {
 // fillNow is await in a step, in fewer stack frames: the step that a new goroutine
 // begins with almost uses up its stack of 2 KiB.
 func (c *Conn) fillNow() error {
-	if c.hasInput() {
+	if c.readErr != nil || c.hasInput() {
 		return c.readErr
 	}
 	if c.flushNeeded {

@@ -39,11 +39,11 @@ import (
 // outbox holds the frames that were left for the holder of a Conn's out.lock. A
 // Conn has one only while there is something in it.
 type outbox struct {
-	mu sync.Mutex // guards all below; the only lock that is taken after out.lock
+	mu sync.Mutex // guards all below; taken after out.lock, and before pinging.mu only
 
 	c     *Conn // whose outbox it is, nil in the pool
 	pong  controlFrame
-	ping  bool         // keepalive's
+	ping  controlFrame // keepalive's, or of Ping
 	close controlFrame // the answer to the peer's, or to what the peer did wrong
 
 	controls []queuedMessage // pings and pongs of the application's
@@ -121,7 +121,7 @@ func (box *outbox) unlock() {
 // hasControls reports whether there is a control frame that goes out before queued
 // messages.
 func (box *outbox) hasControls() bool {
-	return box.pong.present || box.ping || len(box.controls) > 0 || box.close.present
+	return box.pong.present || box.ping.present || len(box.controls) > 0 || box.close.present
 }
 
 // leavePong answers a ping. Only the latest ping needs an answer (RFC 6455
@@ -133,10 +133,10 @@ func (c *Conn) leavePong(payload []byte) {
 	c.leave()
 }
 
-// leavePing sends keepalive's ping.
+// leavePing sends keepalive's ping, or Ping's. One that waits here for both does for both.
 func (c *Conn) leavePing() {
 	box := c.lockOutbox(true)
-	box.ping = true
+	box.ping.set(c.lastPing())
 	box.mu.Unlock()
 	c.leave()
 }
@@ -274,8 +274,8 @@ func (c *Conn) takeControls(b *batch) {
 	if box.pong.present {
 		c.addControl(b, opPong, box.pong.payload[:box.pong.length])
 	}
-	if box.ping {
-		c.addControl(b, opPing, nil)
+	if box.ping.present {
+		c.addControl(b, opPing, box.ping.payload[:box.ping.length])
 	}
 	for _, m := range box.controls {
 		c.addControl(b, m.op, m.frame[maxHeaderLen:])
@@ -292,7 +292,7 @@ func (c *Conn) takeControls(b *batch) {
 }
 
 func (box *outbox) dropControls() {
-	box.pong.present, box.ping, box.controls, box.close.present = false, false, nil, false
+	box.pong.present, box.ping.present, box.controls, box.close.present = false, false, nil, false
 }
 
 func (c *Conn) addControl(b *batch, op opcode, payload []byte) {
@@ -501,14 +501,11 @@ func (c *Conn) passOn(turn *writersTurn) bool {
 	return false
 }
 
-// drainPiece is how much is written before the progress is noted.
-const drainPiece = 64 << 10
-
 // sendBatch writes b, waiting for the transport.
 func (c *Conn) sendBatch(b batch) error {
 	for _, p := range [][]byte{b.small, b.large} {
 		for len(p) > 0 {
-			n, err := c.send(p[:min(len(p), drainPiece)])
+			n, err := c.send(p[:min(len(p), pieceSize)])
 			if err != nil {
 				return err
 			}
@@ -563,10 +560,14 @@ func (c *Conn) dropOutbox() {
 	}
 	messages, bytes := box.queue.len()+box.sendingMessages, box.queue.bytes+box.sendingBytes
 	messages -= box.queue.closes
-	box.dropControls()
 	box.sendingMessages, box.sendingBytes = 0, 0
 	box.queue.reset()
+	pinging := box.ping.present
+	box.dropControls()
 	box.unlock()
+	if pinging {
+		c.failPings(c.out.err)
+	}
 	c.traceDropped(messages, bytes)
 }
 

@@ -15,20 +15,22 @@ import "github.com/plainsocket/websocket/internal/parktest"
 //	       ◄──────────────────────────────────────
 //	          readable, Close, SetReadDeadline
 //
-// A goroutine parks its connection in three places: after the opening handshake, if
-// nothing came with it; after a message that came after a silence, at most
-// parksPerTick times a tick, as a message to a parked connection takes up to twice the
-// CPU time; and when it has waited for ticksToInterrupt.
+// A goroutine parks its connection in three places:
 //
-// The connection belongs to one bit. While flagParked is set nobody reads, and
-// readLock stays held for whoever will. Who clears flagParked owns the reading half
-// from then on, and has to handle the connection's messages. So it does not matter how
-// many want to take a connection up, or whether an event is an old one: one of them
-// succeeds, and if there is nothing to read, the goroutine waits and parks again.
+//   - after the opening handshake, if no frame came with it
+//   - after a message that came after a silence, at most parksPerTick times a tick,
+//     as a message to a parked connection takes up to twice the CPU time
+//   - when it has waited for ticksToInterrupt
 //
-// What makes a connection need a goroutine (Close, a deadline for reads) is noted first,
-// and then flagParked is looked at. Who parks sets flagParked first, and then looks
-// at these. One of both sees the other.
+// One bit says who owns the connection. While flagParked is set nobody reads, and
+// readLock stays held for the next reader. The goroutine that clears flagParked owns
+// the reading half from then on, and has to handle the connection's messages. So it does
+// not matter how many want to take a connection up, or whether an event is an old one.
+// One of them succeeds, and if there is nothing to read, it waits and parks again.
+//
+// Close and SetReadDeadline make a connection need a goroutine. They leave their mark
+// first, and then look at flagParked. The goroutine that parks sets flagParked first,
+// and then looks for their marks. So one of both sees the other.
 
 // A parker has connections wait without a goroutine. A Server is one.
 type parker interface {

@@ -236,6 +236,11 @@ func (c *Conn) MakeRoom(size int) (dropped int) {
 	return dropped
 }
 
+// ReportDropped tells Trace.Dropped of messages that the program dropped itself, such as one for
+// which Enqueue returned ErrQueueFull, with their number and their bytes of payload. So the Trace
+// knows of every message that this connection's peer does not get.
+func (c *Conn) ReportDropped(messages, bytes int) { c.traceDropped(messages, bytes) }
+
 // Queued returns how many messages wait for the peer, with how many bytes of
 // payload, and for how long the oldest has waited. Messages that the transport has
 // taken a part of count whole.

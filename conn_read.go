@@ -50,7 +50,7 @@ type readState struct {
 	unread []byte
 	buf    []byte // from the pool, or a small one that stays, for a transport that can only be read
 
-	rules inbound // which frame may come next
+	rules frameRules // which frame may come next
 
 	// The message in progress.
 	open        bool      // its first header was consumed, its end not yet
@@ -61,7 +61,7 @@ type readState struct {
 	text        utf8State //
 	inflated    int64     // bytes of a compressed message so far, after inflating
 	partial     []byte    // the bytes that a ReadMessage had when it was ended early
-	chunks      [][]byte  // further ones behind them, of a large compressed message
+	chunks      [][]byte  // further ones behind them, of a long message
 
 	reader *messageReader // the open one of NextReader
 	traced *Conn          // whose Trace wants to know of frames, nil for none
@@ -144,17 +144,20 @@ func (c *Conn) unlockRead() {
 // connection waits here, where the stack is shallow, and not in the depth of
 // nextFrame: see conn_wait_unix.go.
 func (c *Conn) await() error {
-	if c.hasInput() {
+	switch {
+	case c.readErr != nil:
 		return c.readErr
+	case c.flags.has(flagClosed): // even if a message is there
+		return errReadClosed
+	case c.hasInput():
+		return nil
 	}
 	return c.fill()
 }
 
-// hasInput reports whether there is something to go on with: bytes, a message
-// that was begun, or a final error.
-func (c *Conn) hasInput() bool {
-	return len(c.in.unread) > 0 || c.in.open || c.readErr != nil
-}
+// hasInput reports whether there is something to go on with: bytes, or a message
+// that was begun.
+func (c *Conn) hasInput() bool { return len(c.in.unread) > 0 || c.in.open }
 
 // appendMessage appends the next message to dst. Its caller holds readLock.
 func (c *Conn) appendMessage(dst []byte) (messageType int, p []byte, err error) {
@@ -315,24 +318,24 @@ func (c *Conn) appendPayload(dst []byte) ([]byte, error) {
 	in := c.in // stays, as a message is open
 	for {
 		for in.left > 0 {
-			n, err := 0, error(nil)
-			if in.left <= int64(len(in.unread)) {
+			var err error
+			if long := len(in.chunks) > 0 || !in.fin && len(dst) >= chunkSize; long {
+				err = c.readInto(in.pieceFor(&dst, true), false)
+			} else if in.left <= int64(len(in.unread)) {
 				// The common case. append makes room of the right size.
-				n = int(in.left)
+				n := int(in.left)
 				dst = append(dst, in.unread[:n]...)
 				in.unread = in.unread[n:]
 				err = in.unmaskAndValidate(dst[len(dst)-n:])
 			} else {
-				dst = growFor(dst, in)
-				n, err = c.readPayload(dst[len(dst):cap(dst)])
-				dst = dst[:len(dst)+n]
+				err = c.readInto(&dst, true)
 			}
 			if err != nil {
 				return dst, err
 			}
 		}
 		if in.fin {
-			return dst, c.endMessage()
+			return in.joinChunks(dst), c.endMessage()
 		}
 		if err := c.nextFrame(); err != nil {
 			return dst, err
@@ -340,11 +343,61 @@ func (c *Conn) appendPayload(dst []byte) ([]byte, error) {
 	}
 }
 
+// chunkSize is the size of the pieces of a long message whose length is not known. A
+// slice that grows is copied, and for a moment both copies are there: 40 KB that
+// inflate beyond the limit could so cost twice the limit. The pieces are put together
+// only when the end has come.
+const chunkSize = 256 << 10
+
+// pieceFor returns the slice to which the next payload is appended: dst, or the last of
+// the pieces behind it if the message is long and dst is full.
+func (in *readState) pieceFor(dst *[]byte, long bool) *[]byte {
+	n := len(in.chunks)
+	if n == 0 && (!long || len(*dst) < cap(*dst)) {
+		return dst
+	}
+	if n == 0 || len(in.chunks[n-1]) == cap(in.chunks[n-1]) {
+		in.chunks = append(in.chunks, make([]byte, 0, chunkSize))
+		n = len(in.chunks)
+	}
+	return &in.chunks[n-1]
+}
+
+// joinChunks appends the pieces of a message to dst.
+func (in *readState) joinChunks(dst []byte) []byte {
+	total := 0
+	for _, chunk := range in.chunks {
+		total += len(chunk)
+	}
+	dst = slices.Grow(dst, total)
+	for _, chunk := range in.chunks {
+		dst = append(dst, chunk...)
+	}
+	in.chunks = nil
+	return dst
+}
+
+// readInto reads payload of the current frame behind p, which it makes larger if it may.
+// It makes room for nothing that has not arrived: a connection that waits holds none.
+func (c *Conn) readInto(p *[]byte, mayGrow bool) error {
+	if len(c.in.unread) == 0 && cap(*p)-len(*p) < bufferSize/2 {
+		if err := c.fill(); err != nil {
+			return err
+		}
+	}
+	if mayGrow {
+		*p = growFor(*p, c.in)
+	}
+	n, err := c.readPayload((*p)[len(*p):cap(*p)])
+	*p = (*p)[:len(*p)+n]
+	return err
+}
+
 // growFor makes room in dst for payload that has arrived, and beyond that for
 // at most three times as much as arrived before: memory follows bytes that were
 // sent, not lengths that were announced.
 func growFor(dst []byte, in *readState) []byte {
-	const least = 4 << 10
+	const least = 256
 	here, room := int64(len(in.unread)), int64(cap(dst)-len(dst))
 	if room >= min(in.left, max(here, least)) {
 		return dst
@@ -448,7 +501,7 @@ func (c *Conn) acquire() *readState {
 // setRules has c's first or next message read by its present settings.
 func (c *Conn) setRules() {
 	s := c.settings.Load()
-	c.in.rules = inbound{wantMasked: !c.client, deflate: c.deflate != nil, maxFragments: s.maxFragments}
+	c.in.rules = frameRules{wantMasked: !c.client, deflate: c.deflate != nil, maxFragments: s.maxFragments}
 	c.in.traced = nil
 	if s.trace != nil && (s.trace.Frame != nil || s.trace.Payload != nil) {
 		c.in.traced = c

@@ -3,22 +3,23 @@ package websocket
 import (
 	"io"
 	"iter"
+	"strings"
 )
 
-// A messageReader is what NextReader returns: one message as a stream.
+// A messageReader reads one message as a stream. NextReader returns it.
 type messageReader struct {
 	c   *Conn
-	err error // io.EOF at the message's end, or where it was left for the next; owned by the holder of c.readLock
+	err error // io.EOF at the message's end, or when it was left for the next; owned by the holder of c.readLock
 }
 
 // NextReader waits for the next message and returns its type and a reader for
-// its payload, which ends with io.EOF. What was not read of the message before
-// is skipped. Memory does not depend on the message's size.
+// its payload, which ends with io.EOF. If the message before was not read to its end,
+// the rest is skipped. Memory does not depend on the message's size.
 //
 // The reader's errors are ReadMessage's. After a deadline has passed it can be
-// read further. The octets of a text message are valid UTF-8 as far as they
-// go; a character may be divided between two reads, and the octets before a
-// wrong one may have been delivered.
+// read further. The bytes of a text message are valid UTF-8 as far as they
+// go. A character may be divided between two reads, and the bytes before a wrong one
+// may have been delivered.
 func (c *Conn) NextReader() (messageType int, r io.Reader, err error) {
 	c.lockRead()
 	defer c.unlockRead()
@@ -40,6 +41,9 @@ func (r *messageReader) Read(p []byte) (int, error) {
 	defer c.unlockRead()
 	if r.err != nil || len(p) == 0 {
 		return 0, r.err
+	}
+	if c.flags.has(flagClosed) {
+		return 0, c.readFailed(errReadClosed)
 	}
 	n, err := c.readSome(p)
 	// io.EOF may be the message's end, or the transport's: that one failed.
@@ -108,7 +112,7 @@ func (in *readState) leaveReader() {
 	in.reader = nil
 }
 
-// skipMessage reads the open message to its end, for nobody.
+// skipMessage reads the open message to its end and drops it.
 func (c *Conn) skipMessage() error {
 	in := c.in
 	if in.reader != nil && in.reader.err == nil {
@@ -158,7 +162,7 @@ type Message struct {
 //
 // The sequence ends after its first error. A close by the peer that means no
 // harm (code 1000, 1001, or none) ends it without one. After a deadline has
-// passed, a new sequence goes on where this one ended.
+// passed, a new sequence goes on after the last message of this one.
 func (c *Conn) Messages() iter.Seq2[Message, error] {
 	return func(yield func(Message, error) bool) {
 		for {
@@ -173,6 +177,40 @@ func (c *Conn) Messages() iter.Seq2[Message, error] {
 			if !yield(Message{messageType, data}, nil) {
 				return
 			}
+		}
+	}
+}
+
+// JoinMessages returns a reader for all messages of c, one after the other. Each is followed by term,
+// so "\n" makes lines of them. The reader ends with the error with which reading c ends. While it is
+// used, nothing else should read from c.
+func JoinMessages(c *Conn, term string) io.Reader {
+	return &joinedMessages{c: c, term: term}
+}
+
+// A joinedMessages is the reader that JoinMessages returns.
+type joinedMessages struct {
+	c    *Conn
+	term string
+	r    io.Reader // the message and then term, or nil between messages
+}
+
+// Read reads from the present message, or waits for the next one.
+func (j *joinedMessages) Read(p []byte) (int, error) {
+	for {
+		if j.r == nil {
+			_, r, err := j.c.NextReader()
+			if err != nil {
+				return 0, err
+			}
+			j.r = io.MultiReader(r, strings.NewReader(j.term))
+		}
+		n, err := j.r.Read(p)
+		if err == io.EOF {
+			j.r, err = nil, nil
+		}
+		if n > 0 || err != nil || len(p) == 0 {
+			return n, err
 		}
 	}
 }

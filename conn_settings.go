@@ -17,20 +17,19 @@ const (
 	defaultQueueTimeout     = 10 * time.Second
 )
 
-// settings are what a connection was told. They are not changed but replaced,
-// so that connections that were told the same can share them: a server has
-// many that are silent, and for those every octet counts.
+// settings are not changed but replaced, so that connections with the same ones can
+// share them. A server has many idle connections, and every byte counts for those.
 type settings struct {
-	limit        int64 // of a message's size; 0 or less for none
-	maxFragments int32 // of a message; 0 or less for none
+	limit        int64 // in bytes of a message, 0 or less for none
+	maxFragments int32 // of a message, 0 or less for no limit
 	closeTimeout time.Duration
-	queueLimit   int           // bytes that may be queued; less than 0 for no limit
-	queueTimeout time.Duration // how long they may be; less than 0 for ever
+	queueLimit   int           // in bytes of queued messages, less than 0 for no limit
+	queueTimeout time.Duration // of the oldest one, less than 0 for none
 	frameSize    int           // of NextWriter's frames, if they are to be larger than usual
 	subprotocol  string
 	handlers     *handlers
 	trace        *Trace      // nil for none
-	timer        *time.Timer // keepalive's; nil where a Server counts, or nobody
+	timer        *time.Timer // of keepalive, nil without it, and for a Server's connections
 	parking      parker      // nil if a connection has to keep its goroutine, as all do that are no sockets
 }
 
@@ -85,10 +84,10 @@ func (c *Conn) change(f func(*settings)) {
 	}
 }
 
-// SetReadLimit sets how many octets a message may have, after decompression.
-// The default is 32 MiB; n <= 0 means no limit. A read that meets a larger
-// message returns ErrReadLimit, as soon as its size is announced, and the peer
-// gets close code 1009 with the limit in its reason.
+// SetReadLimit sets how many bytes a message may have, after decompression. The
+// default is 32 MiB, and n <= 0 means no limit. A read that meets a larger message
+// returns ErrReadLimit as soon as its size is announced. The peer gets close code
+// 1009 with the limit in its reason.
 func (c *Conn) SetReadLimit(n int64) { c.change(func(s *settings) { s.limit = n }) }
 
 // handlers are the application's, for control frames. A nil one is the default.
@@ -108,25 +107,25 @@ func (c *Conn) setHandler(change func(*handlers)) {
 
 func (c *Conn) loadHandlers() handlers { return *c.settings.Load().handlers }
 
-// SetPingHandler sets what is done with a ping: h is called, with the ping's
-// payload, by the method that reads. An error that it returns becomes that
-// method's. The default, also set by nil, answers with a pong of the same
-// payload, as RFC 6455 section 5.5.2 demands; a handler must do so itself.
-// A handler must not read from the connection.
+// SetPingHandler sets the handler for pings. The method that reads calls h with the
+// ping's payload, and returns h's error if there is one. The default handler, which
+// nil sets again, answers with a pong of the same payload, as RFC 6455 section 5.5.2
+// demands. Another handler must do so itself. A handler must not read from the
+// connection.
 func (c *Conn) SetPingHandler(h func(appData string) error) {
 	c.setHandler(func(all *handlers) { all.ping = h })
 }
 
-// SetPongHandler sets what is done with a pong, as SetPingHandler does for
-// pings. The default does nothing.
+// SetPongHandler sets the handler for pongs, as SetPingHandler does for pings. The
+// default handler does nothing.
 func (c *Conn) SetPongHandler(h func(appData string) error) {
 	c.setHandler(func(all *handlers) { all.pong = h })
 }
 
-// SetCloseHandler sets what is done with a close frame, as SetPingHandler does
-// for pings; code is CloseNoStatusReceived where the frame holds none. If h
-// sends no close frame, one with the same code is sent after it, as RFC 6455
-// section 5.5.1 demands. The read then returns a *CloseError, or h's error.
+// SetCloseHandler sets the handler for close frames, as SetPingHandler does for
+// pings. code is CloseNoStatusReceived if the frame holds none. If h sends no close
+// frame, one with the same code is sent after it, as RFC 6455 section 5.5.1 demands.
+// The read then returns a *CloseError, or h's error.
 func (c *Conn) SetCloseHandler(h func(code int, text string) error) {
 	c.setHandler(func(all *handlers) { all.close = h })
 }

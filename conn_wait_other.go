@@ -18,3 +18,6 @@ func (c *Conn) handleOnSocket(f func(c *Conn, messageType int, data []byte), _ b
 
 // A handleStep is never under way here.
 type handleStep struct{ underWay bool }
+
+// isReset is for systems on which a reset has one error.
+func isReset(error) bool { return false }

@@ -3,6 +3,7 @@
 package websocket
 
 import (
+	"errors"
 	"io"
 	"net"
 	"os"
@@ -11,20 +12,19 @@ import (
 
 // Waiting without a buffer.
 //
-// Most connections are silent most of the time, and a server has many. A
-// goroutine that waits in Read holds the buffer that it reads into. The
-// runtime's poller can be waited for without one: RawConn.Read calls tryRead,
-// and while that returns false it parks the goroutine and calls again when the
-// socket has become readable. tryRead takes a buffer from the pool for as long
-// as the attempt lasts, so that what waits is a Conn, a file descriptor and a
-// stack of 2 KiB.
+// Most connections are idle most of the time, and a server has many. A goroutine
+// that waits in Read holds the buffer that it reads into. RawConn.Read waits without
+// one: it calls tryRead, and if that returns false it parks the goroutine, and calls
+// tryRead again when the socket has become readable. tryRead takes a buffer from the
+// pool for as long as the attempt lasts. So an idle connection costs a Conn, a file
+// descriptor, and a stack of 2 KiB.
 //
-// That stack stays at 2 KiB only while all frames from the goroutine's entry
-// to the deepest call fit: what is above RawConn.Read is kept small on purpose.
+// The stack stays at 2 KiB only if all stack frames from the goroutine's start to
+// syscall.Read fit. Callers of RawConn.Read keep few local variables.
 
-// initWait finds out whether c's transport can be waited for so. Only the
-// types of package net will do: one that wraps them, such as *tls.Conn, has
-// bytes of its own that the socket does not show.
+// initWait finds out whether c's transport can be waited for like this. Only the
+// types of package net can: one that wraps them, such as *tls.Conn, has bytes of its
+// own that the socket does not show.
 func (c *Conn) initWait() {
 	var err error
 	switch nc := c.nc.(type) {
@@ -123,3 +123,6 @@ func (c *Conn) opError(op string, err error) error {
 	}
 	return e
 }
+
+// isReset reports whether err says that the peer has reset the connection.
+func isReset(err error) bool { return errors.Is(err, syscall.ECONNRESET) }

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// Writing frames. The writing half of a Conn puts a header before a payload, masks
-// both sides' rules into the frame, and gives it to the transport:
+// Writing frames. The writing half of a Conn puts a header before a payload, masks it
+// if this side is a client, and gives the frame to the transport:
 //
 //	the caller ─► appendHeader ─► mask ─► transport
 //
@@ -26,14 +26,14 @@ import (
 // writeHalf is owned by the goroutine that holds lock, except for its atomic fields.
 type writeHalf struct {
 	lock        lock
-	messages    lock // held by the open NextWriter, and by the first of those who wait for its end
+	messages    lock // held by the open NextWriter, and by the first writer that waits for its end
 	pendingFrom uint16
 	pendingTo   uint16
 	writing     bool                   // the transport's Write was called and has not returned
 	pending     *[bufferSize]byte      // answers that were reported as written; see conn_coalesce.go
 	err         error                  // why nothing more can be sent; final
 	writer      *messageWriter         // the open one of NextWriter
-	box         atomic.Pointer[outbox] // of those who do not wait for lock; see conn_outbox.go
+	box         atomic.Pointer[outbox] // for writers that do not wait for lock; see conn_outbox.go
 }
 
 // copyLimit is the largest payload that is copied behind its header, so that
@@ -41,10 +41,14 @@ type writeHalf struct {
 // slower, and a copy costs more than the call.
 const copyLimit = 16 << 10
 
-// WriteMessage sends data as one message of the given type: TextMessage, whose
-// data should be UTF-8 (it is not checked; a peer will fail the connection over
-// text that is not), BinaryMessage, or a control message as in WriteControl.
-// It does not keep or change data.
+// WriteMessage sends data as one message of the given type. The data of a TextMessage
+// should be UTF-8. It is not checked, and a peer closes the connection if it is not.
+// The type may also be BinaryMessage, or a control message as in WriteControl. data is
+// neither modified nor retained.
+//
+// WriteMessage waits until the transport has taken the message: behind the messages
+// of other writers and those that Enqueue has queued, and for as long as the peer does
+// not read. SetWriteDeadline and WriteMessageContext bound that.
 func (c *Conn) WriteMessage(messageType int, data []byte) error {
 	if messageType != TextMessage && messageType != BinaryMessage {
 		return c.writeOther(messageType, data)
@@ -85,7 +89,7 @@ func (c *Conn) writeData(op opcode, data []byte) error {
 	return c.writeFrame(op, true, data)
 }
 
-// writeOther is WriteMessage for what is no data message.
+// writeOther is WriteMessage for a control message, or for a wrong type.
 func (c *Conn) writeOther(messageType int, data []byte) error {
 	if !opcode(messageType).isControl() {
 		_, err := dataOpcode(messageType)
@@ -103,7 +107,7 @@ func dataOpcode(messageType int) (opcode, error) {
 }
 
 // lockForMessage locks out for the first frame of a message. If another message is
-// open, that has to be closed first. Those who wait for it are served in the order
+// open, that has to be closed first. Writers that wait for it are served in the order
 // in which they came.
 func (c *Conn) lockForMessage(ctx context.Context) error {
 	if err := c.lockWrite(ctx); err != nil {
@@ -139,7 +143,8 @@ func (c *Conn) waitToWrite(ctx context.Context) error {
 	return waitFailed(err, "another write did not end")
 }
 
-// waitFailed says what a write has waited for in vain.
+// waitFailed returns the error of a write that gave up, with the thing that it waited
+// for.
 func waitFailed(err error, what string) error {
 	switch err {
 	case nil:
@@ -152,8 +157,9 @@ func waitFailed(err error, what string) error {
 
 // WriteControl sends a control message: CloseMessage, PingMessage or
 // PongMessage, with at most 125 bytes of payload. It gives up when deadline
-// passes; the zero time means never, and SetWriteDeadline's does not count. It may be called while a message is open. After a close message, all writes
-// return ErrCloseSent.
+// passes. The zero time means never, and SetWriteDeadline's does not count. It may be
+// called while a message is open. After a close message, all writes return
+// ErrCloseSent.
 func (c *Conn) WriteControl(messageType int, data []byte, deadline time.Time) error {
 	if err := checkControl(messageType, data); err != nil {
 		return err
@@ -175,8 +181,7 @@ func (c *Conn) WriteControl(messageType int, data []byte, deadline time.Time) er
 	return err
 }
 
-// checkControl says what is wrong with a control message that the caller wants
-// to send.
+// checkControl returns an error if a control message must not be sent.
 func checkControl(messageType int, data []byte) error {
 	switch messageType {
 	case CloseMessage, PingMessage, PongMessage:
@@ -268,7 +273,7 @@ func (c *Conn) writeFrame(op opcode, fin bool, payload []byte) error {
 	return c.sendBehind(buf, pending, b)
 }
 
-// writeFrameBytes writes what buildFrame returned. Its caller holds out.lock.
+// writeFrameBytes writes a frame that buildFrame has made. Its caller holds out.lock.
 func (c *Conn) writeFrameBytes(frame []byte) error {
 	if err := c.writable(); err != nil {
 		return err
@@ -289,13 +294,19 @@ func (c *Conn) send(p []byte) (n int, err error) {
 	return n, err
 }
 
-// sendPieces sends p, the rest of a frame, in pieces that are counted as signs of
-// life (see keepalive.go). The frame stays one: some peers take every frame for a
-// message.
-func (c *Conn) sendPieces(p []byte, size int) (n int, err error) {
+// sendPieces sends p, the rest of a frame. A socket takes as much as it can at once.
+// The bytes that have to wait go in pieces, each of which is counted as a sign of life
+// (see keepalive.go). The frame stays one: some peers take every frame for a message.
+func (c *Conn) sendPieces(p []byte) (n int, err error) {
 	for n < len(p) && err == nil {
 		var written int
-		written, err = c.send(p[n:min(len(p), n+size)])
+		if c.raw != nil {
+			written, err = c.tryWrite(p[n:])
+			if n += written; err != nil || n == len(p) {
+				break
+			}
+		}
+		written, err = c.send(p[n:min(len(p), n+pieceSize)])
 		n += written
 	}
 	return n, err
@@ -303,15 +314,22 @@ func (c *Conn) sendPieces(p []byte, size int) (n int, err error) {
 
 // sendFrame sends a whole frame that nothing is pending in front of.
 func (c *Conn) sendFrame(frame []byte) error {
-	n, err := c.sendPieces(frame, pieceSize)
+	var n int
+	var err error
+	if len(frame) <= pieceSize {
+		n, err = c.send(frame)
+	} else {
+		n, err = c.sendPieces(frame)
+	}
 	if err != nil {
 		return c.writeFailed(err, n > 0)
 	}
 	return nil
 }
 
-// pieceSize is how much of a large frame is written before the progress is noted.
-const pieceSize = 128 << 10
+// pieceSize is how much of a large frame is written before the progress is noted, if
+// the transport makes a writer wait.
+const pieceSize = 32 << 10
 
 // writeLarge writes a frame that is not copied, or not at once.
 func (c *Conn) writeLarge(h frameHeader, payload []byte) error {
@@ -359,12 +377,15 @@ type vector struct {
 	buffers net.Buffers
 }
 
+// vectorSize is how much payload goes out in one call with the header.
+const vectorSize = 128 << 10
+
 var vectorPool = sync.Pool{New: func() any { return new(vector) }}
 
 // writeVectored writes a frame without copying its payload: the header and the
 // first piece in one call.
 func (c *Conn) writeVectored(h frameHeader, payload []byte) error {
-	first := min(len(payload), pieceSize)
+	first := min(len(payload), vectorSize)
 	v := vectorPool.Get().(*vector)
 	v.slices[0], v.slices[1] = appendHeader(v.header[:0], h), payload[:first]
 	v.buffers = v.slices[:]
@@ -375,7 +396,7 @@ func (c *Conn) writeVectored(h frameHeader, payload []byte) error {
 	vectorPool.Put(v)
 	c.took(int(written))
 	if err == nil {
-		_, err = c.sendPieces(payload[first:], pieceSize)
+		_, err = c.sendPieces(payload[first:])
 	}
 	if err != nil {
 		return c.writeFailed(err, written > 0)
@@ -417,9 +438,9 @@ func isTLS(nc net.Conn) bool {
 	return ok
 }
 
-// endWriting makes err what all further writes return, and drops all that waits.
-// Nobody need wait any longer for the open message to be closed. Its caller holds
-// out.lock.
+// endWriting makes err the error of all further writes, and drops everything that waits
+// to be sent. Nobody waits any longer for the open message to be closed. Its caller
+// holds out.lock.
 func (c *Conn) endWriting(err error) {
 	out := &c.out
 	out.err = err

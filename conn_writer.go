@@ -11,11 +11,11 @@ import (
 	"github.com/plainsocket/websocket/internal/deflate"
 )
 
-// A messageWriter is what NextWriter returns: one message as a stream. Not
-// safe for use by several goroutines.
+// A messageWriter writes one message as a stream. NextWriter returns it. Only one
+// goroutine may use it at a time.
 //
-// Its buffer has room for a header in front, so that a fragment goes out from
-// where it was gathered.
+// Its buffer has room for a header in front, so that a fragment goes out without
+// being copied.
 //
 //	buf   ┌─────────────┬──────────────────────────┬─────────┐
 //	      │ header room │ payload                  │         │
@@ -164,7 +164,7 @@ func (w *messageWriter) fill(total int, copyFrom func(dst []byte, from int) int)
 	return taken, w.err
 }
 
-// ReadFrom appends what r has, for io.Copy, without a buffer between.
+// ReadFrom appends all that r returns. It saves io.Copy a buffer.
 func (w *messageWriter) ReadFrom(r io.Reader) (total int64, err error) {
 	defer w.busy()()
 	for {
@@ -185,7 +185,7 @@ func (w *messageWriter) ReadFrom(r io.Reader) (total int64, err error) {
 }
 
 // writerBuffer returns a buffer for a messageWriter: the pool's, or a larger
-// one, where WriteBufferSize asks for larger frames.
+// one, if WriteBufferSize asks for larger frames.
 func (c *Conn) writerBuffer() []byte {
 	if size := c.settings.Load().frameSize + maxHeaderLen; size > bufferSize {
 		return make([]byte, size)
@@ -336,7 +336,7 @@ func (w *messageWriter) end(err error) {
 	w.deflater = nil
 }
 
-// A controlWriter is what NextWriter returns for a control message.
+// A controlWriter writes a control message. NextWriter returns it.
 type controlWriter struct {
 	c           *Conn
 	messageType int

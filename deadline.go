@@ -79,12 +79,16 @@ func (ds *deadlines) setWrite(nc net.Conn, t time.Time) error {
 func (ds *deadlines) set(s side, apply func(time.Time) error, t time.Time) error {
 	ds.mu.Lock()
 	defer ds.mu.Unlock()
-	wasOverridden := ds.user[s] & overridden
-	ds.user[s] = toNano(t)&^overridden | wasOverridden
-	if wasOverridden != 0 {
+	before := ds.user[s]
+	ds.user[s] = toNano(t)&^overridden | before&overridden
+	if ds.isOverridden(s) {
 		return nil // restore will apply it
 	}
-	return apply(t)
+	err := apply(t)
+	if err != nil {
+		ds.user[s] = before
+	}
+	return err
 }
 
 // userWrite returns the user's deadline for writes.
@@ -124,6 +128,25 @@ func (c *Conn) overrideWrite(t time.Time) (restoreWrite func()) {
 		defer ds.mu.Unlock()
 		ds.user[writeSide] &^= overridden
 	}
+}
+
+// boundHandshake gives the opening handshake a time, until done is called. A transport
+// without deadlines is closed then.
+func (c *Conn) boundHandshake(timeout time.Duration) (done func()) {
+	if c.nc.SetDeadline(time.Now().Add(timeout)) == nil {
+		return func() {}
+	}
+	timer := time.AfterFunc(timeout, func() { c.closeNow() })
+	return func() { timer.Stop() }
+}
+
+// overrideRead makes t the transport's deadline for reads for good, whatever the
+// user's is: nobody else will read.
+func (c *Conn) overrideRead(t time.Time) {
+	c.deadlines.mu.Lock()
+	defer c.deadlines.mu.Unlock()
+	c.deadlines.override(readSide)
+	c.nc.SetReadDeadline(t)
 }
 
 // liftWrite makes the transport's deadline for writes none until unliftWrite,

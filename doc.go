@@ -34,7 +34,9 @@
 //	_, p, err := c.ReadMessage()
 //	log.Printf("%s, %v", p, err)
 //
-// A [Dialer] has the settings of a client: proxies, TLS, subprotocols, cookies.
+// A [Dialer] has the settings of a client: proxies, TLS, subprotocols, cookies. Its
+// method [Dialer.Connect] keeps a client connected. [Conn.Stream] is a net.Conn for other
+// protocols.
 //
 // # Messages and frames
 //

@@ -5,12 +5,12 @@ package websocket
 // working where a replace directive puts this module in another's place.
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"log"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -169,43 +169,49 @@ func ExampleDialer() {
 	// <nil>
 }
 
-// A client that stays connected. It waits longer from attempt to attempt, up to
-// a minute, and not for the same time as all the others; what the server closes
-// with code 1000 is over.
-func ExampleDialer_reconnect() {
+// A client that stays connected. This one takes code 1000 for the end. A body without that
+// break would be connected for as long as ctx lasts.
+func ExampleDialer_Connect() {
 	var served atomic.Int32
 	hs := httptest.NewServer(&Server{Handler: func(c *Conn, r *http.Request) {
 		if n := served.Add(1); n < 3 {
-			c.WriteMessage(TextMessage, fmt.Appendf(nil, "connection %d", n))
+			c.WriteMessage(TextMessage, fmt.Appendf(nil, "connection %d for %s", n, r.Header.Get("Authorization")))
 			c.Close() // at once, as a server does that crashes
 		}
 	}})
 	defer hs.Close()
 	url, ctx := "ws"+strings.TrimPrefix(hs.URL, "http"), context.Background()
 
-	dialer := Dialer{PingInterval: 30 * time.Second} // a server that is gone is noticed within a minute
-	const first, longest = 10 * time.Millisecond, time.Minute
-	for wait := first; ; wait = min(2*wait, longest) {
-		c, _, err := dialer.DialContext(ctx, url, nil)
+	tokens := 0
+	dialer := Dialer{Retry: &Retry{
+		FirstWait: 10 * time.Millisecond, // 5 s, if it is left out
+		Header: func(_ context.Context, header http.Header) error {
+			tokens++
+			header.Set("Authorization", fmt.Sprint("token ", tokens))
+			return nil
+		},
+		Waiting: func(err error, wait time.Duration) { fmt.Println("soon again:", err) },
+	}}
+	for c, err := range dialer.Connect(ctx, url, nil) {
+		if err != nil {
+			log.Fatal(err) // refused, or ctx has ended
+		}
+		var p []byte
 		for err == nil {
-			var p []byte
 			if _, p, err = c.ReadMessage(); err == nil {
 				fmt.Printf("%s\n", p)
-				wait = first
 			}
 		}
-		if c != nil {
-			c.Close()
-		}
-		if IsCloseError(err, CloseNormalClosure) || ctx.Err() != nil {
+		if IsCloseError(err, CloseNormalClosure) {
 			fmt.Println("done:", err)
-			return
+			break
 		}
-		time.Sleep(wait/2 + rand.N(wait/2))
 	}
 	// Output:
-	// connection 1
-	// connection 2
+	// connection 1 for token 1
+	// soon again: websocket: close 1006 (abnormal closure): unexpected EOF
+	// connection 2 for token 2
+	// soon again: websocket: close 1006 (abnormal closure): unexpected EOF
 	// done: websocket: close 1000 (normal)
 }
 
@@ -357,6 +363,62 @@ func ExampleConn_Enqueue() {
 	// price 1 <nil>
 	// price 2 <nil>
 	// the end <nil>
+}
+
+// How far away is the server? Another goroutine reads meanwhile, as it would anyway.
+func ExampleConn_Ping() {
+	hs := httptest.NewServer(&Server{Handler: func(c *Conn, _ *http.Request) { c.ReadMessage() }})
+	defer hs.Close()
+	c, _, err := DefaultDialer.Dial("ws"+strings.TrimPrefix(hs.URL, "http"), nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer c.Close()
+	go func() {
+		for m, err := range c.Messages() {
+			if err == nil {
+				log.Printf("%s", m.Data)
+			}
+		}
+	}()
+
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	rtt, err := c.Ping(ctx)
+	fmt.Println(0 < rtt && rtt < 10*time.Second, err)
+	// Output: true <nil>
+}
+
+// A tunnel: any protocol between two programs that only the web connects. Here it is lines
+// of text. TLS, SSH or a multiplexer take the net.Conn just as well.
+func ExampleConn_Stream() {
+	hs := httptest.NewServer(&Server{Handler: func(c *Conn, _ *http.Request) {
+		tunnel := c.Stream()
+		defer tunnel.Close()
+		for lines := bufio.NewScanner(tunnel); lines.Scan(); {
+			fmt.Fprintf(tunnel, "%s!\n", lines.Text())
+		}
+	}})
+	defer hs.Close()
+	c, _, err := DefaultDialer.Dial("ws"+strings.TrimPrefix(hs.URL, "http"), nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	tunnel := c.Stream()
+	io.WriteString(tunnel, "hel")
+	io.WriteString(tunnel, "lo\nand goodbye\n")
+	for lines := bufio.NewReader(tunnel); ; {
+		line, err := lines.ReadString('\n')
+		fmt.Print(line)
+		if err != nil || line == "and goodbye!\n" {
+			break
+		}
+	}
+	fmt.Println(tunnel.Close())
+	// Output:
+	// hello!
+	// and goodbye!
+	// <nil>
 }
 
 func ExampleFormatCloseMessage() {

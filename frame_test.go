@@ -11,8 +11,8 @@ import (
 // helloKey is the masking key 37 fa 21 3d of section 5.7's examples.
 const helloKey = 0x3d21fa37
 
-// Section 5.7's examples, all of them. The last two give only their headers:
-// the payload is any 256 and 65,536 octets.
+// frameExamples are all examples of section 5.7. The last two are headers only, because any 256 or
+// 65,536 bytes may follow.
 var frameExamples = []struct {
 	name    string
 	header  frameHeader
@@ -72,11 +72,11 @@ func TestFrameExamplesRead(t *testing.T) {
 	}
 }
 
-// The three forms of a length meet at 125/126 and 65,535/65,536; the largest
+// frameLengths are lengths around the ends of the three forms, 125/126 and 65,535/65,536. The largest
 // is 2^63-1 (section 5.2).
 var frameLengths = []struct {
 	length int64
-	octets string // the length's, its first without the mask bit
+	wire   string // the bytes of the length, without the mask bit
 }{
 	{0, "\x00"},
 	{1, "\x01"},
@@ -91,14 +91,14 @@ var frameLengths = []struct {
 	{math.MaxInt64, "\x7f\x7f\xff\xff\xff\xff\xff\xff\xff"},
 }
 
-// frameForms yields every first octet, with every length, masked and not.
+// frameForms yields every first byte with every length, masked and not.
 func frameForms(yield func(h frameHeader, wire []byte) bool) {
 	for first := range 256 {
 		for _, l := range frameLengths {
 			h := frameHeader{
 				frameBits: frameBits{fin: first&0x80 != 0, rsv: uint8(first & 0x70)}, opcode: opcode(first & 0x0f), length: l.length,
 			}
-			wire := append([]byte{byte(first)}, l.octets...)
+			wire := append([]byte{byte(first)}, l.wire...)
 			if !yield(h, wire) {
 				return
 			}
@@ -129,7 +129,7 @@ func TestHeaderForms(t *testing.T) {
 	}
 }
 
-// A header that has not arrived in full is no error, at whatever octet it is cut.
+// A header that has not arrived in full is no error, at whatever byte it is cut.
 func TestHeaderPrefixes(t *testing.T) {
 	for h, wire := range frameForms {
 		for cut := range wire {
@@ -141,7 +141,7 @@ func TestHeaderPrefixes(t *testing.T) {
 }
 
 func TestHeaderRefusesLengths(t *testing.T) {
-	for _, tt := range []struct{ name, octets string }{
+	for _, tt := range []struct{ name, wire string }{
 		// "the minimal number of bytes MUST be used to encode the length"
 		{"0 in 16 bits", "\x7e\x00\x00"},
 		{"125 in 16 bits", "\x7e\x00\x7d"},
@@ -156,9 +156,9 @@ func TestHeaderRefusesLengths(t *testing.T) {
 	} {
 		for first := range 256 {
 			for _, maskBit := range []byte{0, 0x80} {
-				b := append([]byte{byte(first)}, tt.octets...)
+				b := append([]byte{byte(first)}, tt.wire...)
 				b[1] |= maskBit
-				// The length alone decides: the masking key need not be there.
+				// The length alone decides. The masking key need not be there.
 				for _, behind := range []string{"", "key.", "key.payload"} {
 					_, n, err := consumeHeader(append(bytes.Clone(b), behind...))
 					if broken, ok := errors.AsType[*ProtocolError](err); n != 0 || !ok || broken.Code != 1002 {
@@ -190,7 +190,7 @@ func TestOpcode(t *testing.T) {
 	}
 }
 
-// FuzzHeader reads arbitrary octets as a header, and writes arbitrary headers.
+// FuzzHeader reads arbitrary bytes as a header, and writes arbitrary headers.
 func FuzzHeader(f *testing.F) {
 	for _, tt := range frameExamples {
 		f.Add([]byte(tt.wire), tt.wire[0], uint64(tt.header.length), tt.header.masked, tt.header.key)
@@ -215,19 +215,19 @@ func FuzzHeader(f *testing.F) {
 	})
 }
 
-// fuzzHeaderRead checks what holds for any octets: what is accepted is in the
-// one form that appendHeader writes, and octets that come later change nothing.
+// fuzzHeaderRead checks two rules that hold for any bytes. An accepted header is in the one form that
+// appendHeader writes, and bytes that come later change nothing.
 func fuzzHeaderRead(t *testing.T, b []byte) {
 	h, n, err := consumeHeader(b)
 	switch {
 	case err != nil && n != 0:
 		t.Errorf("%x: n = %d with error %v", b, n, err)
 	case n > len(b) || n > maxHeaderLen || h.length < 0:
-		t.Errorf("%x: read %+v, %d octets long", b, h, n)
+		t.Errorf("%x: read %+v, %d bytes long", b, h, n)
 	case n > 0 && !bytes.Equal(appendHeader(nil, h), b[:n]):
 		t.Errorf("%x was accepted; its one form is %x", b[:n], appendHeader(nil, h))
 	}
-	decided := false // by fewer octets
+	decided := false // by fewer bytes
 	for cut := range len(b) + 1 {
 		if cut > maxHeaderLen+1 {
 			break
@@ -237,7 +237,7 @@ func fuzzHeaderRead(t *testing.T, b []byte) {
 			continue
 		}
 		if n1 != n || (err1 == nil) != (err == nil) || n > 0 && h1 != h {
-			t.Errorf("%x: %d octets say %+v, %d, %v; all say %+v, %d, %v", b, cut, h1, n1, err1, h, n, err)
+			t.Errorf("%x: %d bytes say %+v, %d, %v; all say %+v, %d, %v", b, cut, h1, n1, err1, h, n, err)
 		}
 	}
 	if !decided && (n > 0 || err != nil) && len(b) <= maxHeaderLen {

@@ -437,7 +437,11 @@ var halfEvents = []halfEvent{
 			return
 		}
 		h.wantGot("a")
-		h.wantPongs(h.first, "pong 99", 10)
+		most := 3
+		if len(h.first) > 1 { // the kernel's buffer may have room for small frames after all
+			most = 100
+		}
+		h.wantPongs(h.first, "pong 99", most)
 		h.first = nil
 		h.goesOn()
 	}},

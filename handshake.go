@@ -9,8 +9,10 @@ import (
 	"slices"
 )
 
-// The opening handshake, RFC 6455 section 4, as rules on requests and
-// responses. A client asks an HTTP/1.1 server to turn the connection over:
+// The opening handshake, RFC 6455 section 4, as rules on requests and responses.
+//
+// A WebSocket begins on the port and path of a web server. So a client asks in HTTP/1.1 to use the
+// connection for another protocol:
 //
 //	GET /chat HTTP/1.1
 //	Host: server.example.com
@@ -19,34 +21,38 @@ import (
 //	Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==
 //	Sec-WebSocket-Version: 13
 //
-// and the server agrees, or answers as HTTP servers do when they refuse:
+// and the server agrees, or refuses with an ordinary HTTP response:
 //
 //	HTTP/1.1 101 Switching Protocols
 //	Upgrade: websocket
 //	Connection: Upgrade
 //	Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=
 //
-// Key and accept prove nothing about who anybody is. They prove that the
-// server read this request and speaks this protocol, so that a script cannot
-// make some other server take a WebSocket's frames for its own protocol.
+// Sec-WebSocket-Accept does not authenticate anyone. It proves that the server understood this request
+// as WebSocket, so that a script cannot send frames to a server that takes them for another protocol.
+//
+// Why does the server hash the key, and not send it back as it is? A server that knows nothing of
+// WebSocket but mirrors the fields of a request would pass. And why does the client choose a fresh key
+// each time? A cache that replays an old 101 would pass if the answer were the same for all. Neither
+// the mirror nor the cache can make the hash of a fresh key with a string that only a WebSocket server
+// adds.
 
-// acceptGUID is the string that the RFC chose because no other protocol has
-// reason to use it.
+// acceptGUID is the string that a server adds to the key. Other protocols have no reason to use it.
 const acceptGUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
-// appendAccept appends the Sec-WebSocket-Accept value for a key: "concatenate
-// this with the string […], take the SHA-1 hash of this, base64-encode"
-// (section 4.2.2). The key counts as it was sent, not decoded.
+// appendAccept appends the Sec-WebSocket-Accept value for a key: "concatenate this with the string […],
+// take the SHA-1 hash of this, base64-encode" (section 4.2.2). The text of the key is hashed, not its
+// 16 bytes.
 func appendAccept(b []byte, key string) []byte {
 	var in [len("dGhlIHNhbXBsZSBub25jZQ==") + len(acceptGUID)]byte
 	sum := sha1.Sum(append(append(in[:0], key...), acceptGUID...))
 	return base64.StdEncoding.AppendEncode(b, sum[:])
 }
 
-// isKey reports whether s is "a base64-encoded […] value that, when decoded,
-// is 16 bytes in length" (section 4.2.1).
+// isKey reports whether s is "a base64-encoded […] value that, when decoded, is 16 bytes in length"
+// (section 4.2.1).
 func isKey(s string) bool {
-	var nonce [18]byte // what 24 characters decode to at most
+	var nonce [18]byte // 24 characters decode to at most 18 bytes
 	if len(s) != 24 {
 		return false
 	}
@@ -54,27 +60,27 @@ func isKey(s string) bool {
 	return err == nil && n == 16
 }
 
-// A HandshakeError says why this side, a server, refused an opening handshake.
-// Its text is what the client was told in the response's body, unless Status is
-// 500: a failure of the server's own is no business of the client's.
+// A HandshakeError reports why this side, a server, refused an opening handshake. The client got its
+// text in the body of the response, unless Status is 500: the server's own failures are not shown to
+// clients.
 type HandshakeError struct {
-	Status  int // of the HTTP response, such as 403
-	message string
-	private bool          // the client is not told the message
-	own     *admitRefusal // nil unless Upgrader.Admit refused
+	Status  int           // the status of the HTTP response, such as 403
+	message string        // the reason
+	private bool          // the client does not get the message
+	own     *admitRefusal // the refusal of Upgrader.Admit, or nil if a rule was broken
 }
 
-// An admitRefusal is what Upgrader.Admit refused with. It is behind a pointer
-// because a HandshakeError can be compared.
+// An admitRefusal is a refusal by Upgrader.Admit. HandshakeError holds a pointer to it because a
+// HandshakeError can be compared, and a header cannot.
 type admitRefusal struct {
 	err    error
 	header http.Header
 }
 
+// Error returns the reason for the refusal.
 func (e HandshakeError) Error() string { return "websocket: " + e.message }
 
-// Unwrap returns the error with which Upgrader.Admit refused, such as a
-// *Refusal, and nil if a rule was broken.
+// Unwrap returns the error of Upgrader.Admit, such as a *Refusal, or nil if Admit did not refuse.
 func (e HandshakeError) Unwrap() error {
 	if e.own == nil {
 		return nil
@@ -82,38 +88,38 @@ func (e HandshakeError) Unwrap() error {
 	return e.own.err
 }
 
+// refuse returns a refusal. Its message is private if status is 500.
 func refuse(status int, format string, args ...any) *HandshakeError {
 	return &HandshakeError{Status: status, message: fmt.Sprintf(format, args...), private: status == http.StatusInternalServerError}
 }
 
-// IsWebSocketUpgrade reports whether r asks for an upgrade to WebSocket: a
-// handler may serve such requests and ordinary ones under one path.
+// IsWebSocketUpgrade reports whether r asks for an upgrade to WebSocket. A handler can use it to serve
+// such requests and ordinary ones under one path.
 func IsWebSocketUpgrade(r *http.Request) bool {
 	return hasToken(r.Header["Connection"], "upgrade") && hasToken(r.Header["Upgrade"], "websocket")
 }
 
-// Subprotocols returns the subprotocols that a client offers, the preferred
-// one first (RFC 6455 section 1.9).
+// Subprotocols returns the subprotocols that a client offers, the preferred one first (RFC 6455 section
+// 1.9).
 func Subprotocols(r *http.Request) []string {
 	return slices.Collect(listElements(r.Header["Sec-Websocket-Protocol"]))
 }
 
-// checkRequest holds the rules of section 4.2.1. It returns the client's key.
+// checkRequest checks a request by the rules of section 4.2.1. It returns the client's key.
 //
-// The order of the checks is that of usefulness: what a person who opened the
-// address in a browser's window ought to read comes first.
+// The checks are ordered so that a browser opened on this URL gets the most helpful message.
 func checkRequest(r *http.Request) (key string, refusal *HandshakeError) {
 	h := r.Header
 	switch {
 	case r.ProtoMajor > 1:
 		// HTTP/2 has neither Upgrade nor Connection (RFC 9113 section 8.2.2).
 		return "", refuse(http.StatusHTTPVersionNotSupported,
-			"the request came over %s; WebSocket connections are opened over HTTP/1.1 here", r.Proto)
+			"the request came over %s: WebSocket connections are opened over HTTP/1.1 here", r.Proto)
 	case !hasToken(h["Upgrade"], "websocket"):
 		return "", refuse(http.StatusUpgradeRequired,
 			"this is a WebSocket endpoint: the request has no 'Upgrade: websocket' header field")
 	case !hasToken(h["Connection"], "upgrade"):
-		// Proxies that were not told of WebSocket drop this hop-by-hop field.
+		// A proxy drops this hop-by-hop field unless it is configured for WebSocket.
 		return "", refuse(http.StatusUpgradeRequired,
 			"the request has no 'Connection: Upgrade' header field (a proxy in between must pass it on)")
 	case r.Method != http.MethodGet:
@@ -122,27 +128,27 @@ func checkRequest(r *http.Request) (key string, refusal *HandshakeError) {
 		return "", refuse(http.StatusBadRequest, "the request is %s, not HTTP/1.1", r.Proto)
 	case len(h["Sec-Websocket-Version"]) != 1 || h["Sec-Websocket-Version"][0] != "13":
 		return "", refuse(http.StatusUpgradeRequired,
-			"the request has Sec-WebSocket-Version %q; this server speaks version 13", h["Sec-Websocket-Version"])
+			"the request has Sec-WebSocket-Version %q: this server speaks version 13", h["Sec-Websocket-Version"])
 	case r.ContentLength != 0:
-		// Octets behind the header belong to the WebSocket connection.
+		// The bytes behind the header belong to the WebSocket connection.
 		return "", refuse(http.StatusBadRequest, "a request for an upgrade has no body")
 	}
 	if keys := h["Sec-Websocket-Key"]; len(keys) != 1 || !isKey(keys[0]) {
 		return "", refuse(http.StatusBadRequest,
-			"Sec-WebSocket-Key must be there once, and 16 octets in base64; got %q", keys)
+			"Sec-WebSocket-Key must be there once, and hold 16 bytes in base64: got %q", keys)
 	}
 	for protocol := range listElements(h["Sec-Websocket-Protocol"]) {
 		if !isSubprotocol(protocol) {
-			return "", refuse(http.StatusBadRequest, "Sec-WebSocket-Protocol holds %q, which is no subprotocol's name", protocol)
+			return "", refuse(http.StatusBadRequest, "Sec-WebSocket-Protocol holds %q, which is not a subprotocol's name", protocol)
 		}
 	}
 	return h["Sec-Websocket-Key"][0], nil
 }
 
-// isSubprotocol reports whether s may be a subprotocol's name: "characters in
-// the range U+0021 to U+007E not including separator characters" (section 4.1).
-// Of those only the comma separates anything here. The others are let pass, for
-// the sake of such names as Kubernetes' "SPDY/3.1+portforward.k8s.io".
+// isSubprotocol reports whether s may be a subprotocol's name: "characters in the range U+0021 to U+007E
+// not including separator characters" (section 4.1). The only separator that this library needs is
+// the comma. It allows the others, because names such as Kubernetes' "SPDY/3.1+portforward.k8s.io"
+// hold them.
 func isSubprotocol(s string) bool {
 	for i := range len(s) {
 		if s[i] <= ' ' || s[i] >= 0x7f || s[i] == ',' {
@@ -152,13 +158,13 @@ func isSubprotocol(s string) bool {
 	return s != ""
 }
 
-// chooseSubprotocol returns the first of the server's subprotocols that the
-// client offered, or "" where they have none in common: the handshake then
-// goes on without one, as section 4.2.2 has it, and the client decides.
+// chooseSubprotocol returns the first of the server's subprotocols that the client offered. If they
+// have none in common it returns "". The handshake then goes on without a subprotocol (section
+// 4.2.2), and the client decides whether it wants the connection.
 func chooseSubprotocol(server []string, offered []string) string {
 	for _, protocol := range server {
 		for offer := range listElements(offered) {
-			// Subprotocols compare with their case (section 11.5's registry).
+			// The names of subprotocols are case-sensitive (the registry of section 11.5).
 			if offer == protocol {
 				return protocol
 			}
@@ -167,7 +173,7 @@ func chooseSubprotocol(server []string, offered []string) string {
 	return ""
 }
 
-// appendSwitching appends the response that agrees (section 4.2.2).
+// appendSwitching appends the response of a server that agrees (section 4.2.2).
 func appendSwitching(b []byte, key, subprotocol, extensions string, extra http.Header) []byte {
 	b = append(b, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "...)
 	b = appendAccept(b, key)
@@ -183,15 +189,15 @@ func appendSwitching(b []byte, key, subprotocol, extensions string, extra http.H
 		b = append(b, "\r\n"...)
 	}
 	for name, values := range extra {
-		if !equalFold(name, "Sec-WebSocket-Protocol") { // the choice was made above
+		if !equalFold(name, "Sec-WebSocket-Protocol") { // the chosen subprotocol is written above
 			b = appendField(b, name, values)
 		}
 	}
 	return append(b, "\r\n"...)
 }
 
-// appendRequest appends a client's request, with the fields of r.Header and
-// the names that section 4.1 gives them.
+// appendRequest appends a client's request, with the fields of r.Header. The names are written as
+// section 4.1 writes them.
 func appendRequest(b []byte, r *http.Request) []byte {
 	b = append(b, "GET "+r.URL.RequestURI()+" HTTP/1.1\r\nHost: "+r.Host+"\r\n"...)
 	own := []string{"Upgrade", "Connection", "Sec-WebSocket-Key", "Sec-WebSocket-Version", "Sec-WebSocket-Protocol", "Sec-WebSocket-Extensions"}
@@ -206,8 +212,8 @@ func appendRequest(b []byte, r *http.Request) []byte {
 	return append(b, "\r\n"...)
 }
 
-// checkResponse holds the rules of section 4.1 for what a server may answer to
-// the request r, but for its extensions. It returns the subprotocol.
+// checkResponse checks a server's response to r by the rules of section 4.1, except for its
+// extensions. It returns the subprotocol.
 func checkResponse(resp *http.Response, r *http.Request) (subprotocol string, err error) {
 	h, key := resp.Header, r.Header.Get("Sec-Websocket-Key")
 	accept := string(appendAccept(nil, key))
@@ -235,6 +241,7 @@ func checkResponse(resp *http.Response, r *http.Request) (subprotocol string, er
 	return "", badHandshake("the server chose subprotocol %q, which was not offered", protocols)
 }
 
+// badHandshake returns an error that wraps ErrBadHandshake.
 func badHandshake(format string, args ...any) error {
 	return fmt.Errorf("%w: "+format, append([]any{ErrBadHandshake}, args...)...)
 }

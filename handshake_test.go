@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// The key and accept value of sections 1.3 and 4.2.2, and a second pair.
+// The key and its accept value in sections 1.3 and 4.2.2.
 const (
 	sampleKey    = "dGhlIHNhbXBsZSBub25jZQ=="
 	sampleAccept = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
@@ -25,7 +25,7 @@ func TestAccept(t *testing.T) {
 	}
 }
 
-// Section 4.2.1: base64 of 16 octets, so 22 characters and two of padding.
+// Section 4.2.1: 16 bytes in base64 are 22 characters and two of padding.
 func TestIsKey(t *testing.T) {
 	for _, tt := range []struct {
 		key  string
@@ -35,17 +35,17 @@ func TestIsKey(t *testing.T) {
 		{"AAAAAAAAAAAAAAAAAAAAAA==", true},
 		{"////////////////////+w==", true},
 		{"", false},
-		{"AAAAAAAAAAAAAAAAAAAA", false},             // 15 octets
+		{"AAAAAAAAAAAAAAAAAAAA", false},             // 15 bytes
 		{"AAAAAAAAAAAAAAAAAAAAAAA=", false},         // 17
 		{"AAAAAAAAAAAAAAAAAAAAAAAA", false},         // 18
 		{"AAAAAAAAAAAAAAAAAAAAAA", false},           // no padding
 		{"AAAAAAAAAAAAAAAAAAAAAA=", false},          // half of it
 		{"AAAAAAAAAAAAAAAAAAAAAA==\n", false},       //
-		{"AAAAAAAAAAAAAAAAAAAA\r\n==", false},       // 24 characters, which base64 decodes to 15 octets
+		{"AAAAAAAAAAAAAAAAAAAA\r\n==", false},       // 24 characters, which base64 decodes to 15 bytes
 		{"AAAAAAAAAAAAAAAAAAAAAA==AAAA", false},     //
 		{"AAAAAAAAAAAAAAAAAAAA_-==", false},         // base64 for URLs
 		{"AAAAAAAAAAAAAAAAAAAA A==", false},         //
-		{"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", false}, // 24 octets
+		{"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", false}, // 24 bytes
 		{"not base64 at all, is it", false},         // of the right length
 	} {
 		if got := isKey(tt.key); got != tt.want {
@@ -54,7 +54,7 @@ func TestIsKey(t *testing.T) {
 	}
 }
 
-// upgradeRequest is section 1.2's request as net/http presents it.
+// upgradeRequest returns section 1.2's request as net/http presents it.
 func upgradeRequest() *http.Request {
 	return &http.Request{
 		Method: http.MethodGet, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Host: "server.example.com",
@@ -68,7 +68,7 @@ func upgradeRequest() *http.Request {
 	}
 }
 
-// setField is a change to a request: no values delete the field.
+// setField returns a change to a request. Without values it deletes the field.
 func setField(name string, values ...string) func(*http.Request) {
 	return func(r *http.Request) {
 		r.Header[name] = values
@@ -115,7 +115,7 @@ func TestCheckRequestRefuses(t *testing.T) {
 		{"HEAD", func(r *http.Request) { r.Method = http.MethodHead }, 405, "HEAD"},
 		{"HTTP/1.0", func(r *http.Request) { r.Proto, r.ProtoMinor = "HTTP/1.0", 0 }, 400, "HTTP/1.0"},
 		{"no version", setField("Sec-Websocket-Version"), 426, "version 13"},
-		{"version 8", setField("Sec-Websocket-Version", "8"), 426, `["8"]; this server speaks version 13`},
+		{"version 8", setField("Sec-Websocket-Version", "8"), 426, `["8"]: this server speaks version 13`},
 		{"version 013", setField("Sec-Websocket-Version", "013"), 426, "version 13"},
 		{"versions in a list", setField("Sec-Websocket-Version", "13, 8"), 426, "version 13"},
 		{"versions in two fields", setField("Sec-Websocket-Version", "13", "13"), 426, "version 13"},
@@ -125,8 +125,8 @@ func TestCheckRequestRefuses(t *testing.T) {
 		{"an empty key", setField("Sec-Websocket-Key", ""), 400, "Sec-WebSocket-Key"},
 		{"a short key", setField("Sec-Websocket-Key", "AAAAAAAAAAAAAAAAAAAA"), 400, "AAAAAAAAAAAAAAAAAAAA"},
 		{"two keys", setField("Sec-Websocket-Key", sampleKey, sampleKey), 400, "there once"},
-		{"a subprotocol with a space", setField("Sec-Websocket-Protocol", "chat, super chat"), 400, `"super chat", which is no subprotocol`},
-		{"a subprotocol with CR", setField("Sec-Websocket-Protocol", "chat\rx"), 400, "which is no subprotocol"},
+		{"a subprotocol with a space", setField("Sec-Websocket-Protocol", "chat, super chat"), 400, `"super chat", which is not a subprotocol`},
+		{"a subprotocol with CR", setField("Sec-Websocket-Protocol", "chat\rx"), 400, "which is not a subprotocol"},
 	} {
 		r := upgradeRequest()
 		tt.change(r)
@@ -141,8 +141,8 @@ func TestCheckRequestRefuses(t *testing.T) {
 	}
 }
 
-// A person who opens the address in a browser's window has to read what it is
-// for, not that the seventh header field is missing.
+// A person who opens the URL in a browser should read that it is a WebSocket endpoint, not that the
+// seventh header field is missing.
 func TestCheckRequestOrder(t *testing.T) {
 	r := &http.Request{Method: http.MethodPost, Proto: "HTTP/1.0", ProtoMajor: 1, Header: http.Header{}, ContentLength: 5}
 	if _, refusal := checkRequest(r); refusal == nil || !strings.Contains(refusal.Error(), "websocket: this is a WebSocket endpoint") {
@@ -199,7 +199,7 @@ func TestIsWebSocketUpgrade(t *testing.T) {
 		{nil, []string{"websocket"}, false},
 		{[]string{"Upgrade"}, nil, false},
 	} {
-		// The other rules are for whoever answers.
+		// The other rules are checked by the handler that answers.
 		r := &http.Request{Header: http.Header{"Connection": tt.connection, "Upgrade": tt.upgrade}}
 		if got := IsWebSocketUpgrade(r); got != tt.want {
 			t.Errorf("Connection %q, Upgrade %q: %v, want %v", tt.connection, tt.upgrade, got, tt.want)
@@ -220,8 +220,8 @@ func TestAppendSwitching(t *testing.T) {
 		{"subprotocol", "chat", nil, start + "Sec-WebSocket-Protocol: chat\r\n\r\n"},
 		{"cookies", "", http.Header{"Set-Cookie": {"a=1", "b=2"}}, start + "Set-Cookie: a=1\r\nSet-Cookie: b=2\r\n\r\n"},
 		{"both", "chat", http.Header{"Set-Cookie": {"a=1"}}, start + "Sec-WebSocket-Protocol: chat\r\nSet-Cookie: a=1\r\n\r\n"},
-		// It "MUST NOT appear more than once in an HTTP response" (section
-		// 11.3.4), and names nothing that was not agreed on.
+		// The field "MUST NOT appear more than once in an HTTP response" (section 11.3.4), and it names
+		// only the subprotocol that was agreed on.
 		{"a subprotocol in the extra header", "", http.Header{"Sec-Websocket-Protocol": {"soap"}}, start + "\r\n"},
 		{"the same, and one agreed on", "chat", http.Header{"Sec-Websocket-Protocol": {"soap"}}, start + "Sec-WebSocket-Protocol: chat\r\n\r\n"},
 		{"the same, as the RFC writes it", "chat", http.Header{"Sec-WebSocket-Protocol": {"soap"}}, start + "Sec-WebSocket-Protocol: chat\r\n\r\n"},
@@ -242,8 +242,8 @@ func TestHandshakeError(t *testing.T) {
 	}
 }
 
-// A HandshakeError can be compared, and be a key of a map, whatever Admit
-// refused with: a program may count errors.
+// A HandshakeError can be compared and be a key of a map, with any error of Admit, so a program can
+// count refusals.
 func TestHandshakeErrorIsComparable(t *testing.T) {
 	count := make(map[error]int)
 	refusal := refusalOf(&Refusal{Status: 429, Header: http.Header{"Retry-After": {"3"}}})
@@ -255,7 +255,7 @@ func TestHandshakeErrorIsComparable(t *testing.T) {
 	}
 }
 
-// What a server may answer, and what fails the handshake (section 4.1).
+// Section 4.1: some responses are valid, and all others fail the handshake.
 func TestCheckResponse(t *testing.T) {
 	request := &http.Request{Header: http.Header{"Sec-Websocket-Key": {sampleKey}, "Sec-Websocket-Protocol": {"chat, Superchat", "soap"}}}
 	for _, tt := range []struct {

@@ -7,17 +7,18 @@ import (
 	"strings"
 )
 
-// The grammar of the header fields that the opening handshake uses (RFC 9110
-// section 5.6). All of them are lists: elements separated by commas, with
-// optional white space around each, and a list may go on in a further field of
-// the same name.
+// The grammar of the header fields that the opening handshake uses (RFC 9110 section 5.6).
+//
+// A handshake is decided by the words in its fields, so two programs must find the same words. All
+// these fields are lists: elements with commas between them, and optional white space around each. A
+// list may go on in another field of the same name.
 //
 //	Connection: keep-alive, Upgrade
 //	Sec-WebSocket-Protocol: chat
 //	Sec-WebSocket-Protocol: superchat, soap
 
-// tokenOctets are the octets that a token may hold (RFC 9110 section 5.6.2).
-var tokenOctets = func() (set [256]bool) {
+// tokenBytes is the set of the bytes that a token may hold (RFC 9110 section 5.6.2).
+var tokenBytes = func() (set [256]bool) {
 	for c := '0'; c <= '9'; c++ {
 		set[c] = true
 	}
@@ -30,17 +31,18 @@ var tokenOctets = func() (set [256]bool) {
 	return set
 }()
 
+// isToken reports whether s is a token.
 func isToken(s string) bool {
 	for i := range len(s) {
-		if !tokenOctets[s[i]] {
+		if !tokenBytes[s[i]] {
 			return false
 		}
 	}
 	return s != ""
 }
 
-// isFieldValue reports whether s may stand behind a field's colon: no control
-// characters but the tab, so that no value can end its line (RFC 9110 section 5.5).
+// isFieldValue reports whether s may stand behind a field's colon. It may hold no control character
+// but the tab, so that no value can end its line (RFC 9110 section 5.5).
 func isFieldValue(s string) bool {
 	for i := range len(s) {
 		if c := s[i]; c < ' ' && c != '\t' || c == 0x7f {
@@ -50,9 +52,9 @@ func isFieldValue(s string) bool {
 	return true
 }
 
-// hostOctets are those that RFC 3986 section 3.2 lets a host and port be made of.
-var hostOctets = func() (set [256]bool) {
-	set = tokenOctets
+// hostBytes is the set of the bytes that a host and port may hold (RFC 3986 section 3.2).
+var hostBytes = func() (set [256]bool) {
+	set = tokenBytes
 	for _, c := range "()[],;=:" {
 		set[c] = true
 	}
@@ -65,14 +67,14 @@ var hostOctets = func() (set [256]bool) {
 // isHost reports whether s may be a Host field.
 func isHost(s string) bool {
 	for i := range len(s) {
-		if !hostOctets[s[i]] {
+		if !hostBytes[s[i]] {
 			return false
 		}
 	}
 	return s != ""
 }
 
-// trimOWS removes optional white space: spaces and tabs, nothing else.
+// trimOWS removes optional white space from both ends of s: spaces and tabs, nothing else.
 func trimOWS(s string) string {
 	for s != "" && (s[0] == ' ' || s[0] == '\t') {
 		s = s[1:]
@@ -83,10 +85,9 @@ func trimOWS(s string) string {
 	return s
 }
 
-// listElements yields the elements of a list field, from all the fields of
-// that name, without the empty ones that RFC 9110 section 5.6.1.2 tells a
-// recipient to ignore. It does not know quoted strings: the lists that it is
-// used for hold tokens.
+// listElements yields the elements of a list, from all the fields of that name. It leaves out empty
+// elements, which a recipient has to ignore (RFC 9110 section 5.6.1.2). It does not know quoted
+// strings, because the lists that it is used for hold tokens.
 func listElements(fields []string) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for _, field := range fields {
@@ -99,8 +100,8 @@ func listElements(fields []string) iter.Seq[string] {
 	}
 }
 
-// equalFold compares without regard to case, of ASCII letters only: to
-// strings.EqualFold "ſ" is an "s", and no server should take it for one.
+// equalFold reports whether a and b are equal except for the case of ASCII letters. For
+// strings.EqualFold "ſ" equals "s", and no server should take the one for the other.
 func equalFold(a, b string) bool {
 	if len(a) != len(b) {
 		return false
@@ -113,6 +114,7 @@ func equalFold(a, b string) bool {
 	return true
 }
 
+// lower returns the lower case of an ASCII letter, and any other byte as it is.
 func lower(c byte) byte {
 	if 'A' <= c && c <= 'Z' {
 		c += 'a' - 'A'
@@ -120,7 +122,7 @@ func lower(c byte) byte {
 	return c
 }
 
-// hasToken reports whether a list field holds token, in any case.
+// hasToken reports whether a list holds token, in upper or lower case.
 func hasToken(fields []string, token string) bool {
 	for element := range listElements(fields) {
 		if equalFold(element, token) {
@@ -130,18 +132,17 @@ func hasToken(fields []string, token string) bool {
 	return false
 }
 
-// checkExtraHeader says whether the caller's additions to a handshake may be
-// sent: a name or value with a line break in it would let whoever chose it
-// write header fields of their own, and the fields that the handshake itself
-// writes cannot be given twice.
+// checkExtraHeader returns an error if the caller's additions to a handshake must not be sent. A name
+// or value with a line break would let its author add header fields. The fields that the handshake
+// itself writes must not come twice.
 func checkExtraHeader(h http.Header, reserved ...string) error {
 	for name, values := range h {
 		if !isToken(name) {
-			return fmt.Errorf("websocket: %q is no header field name", name)
+			return fmt.Errorf("websocket: %q is not a header field name", name)
 		}
 		for _, r := range reserved {
 			if equalFold(name, r) {
-				return fmt.Errorf("websocket: the header field %s is written by the handshake itself; leave it out", r)
+				return fmt.Errorf("websocket: the header field %s is written by the handshake itself: leave it out", r)
 			}
 		}
 		for _, v := range values {
@@ -153,7 +154,7 @@ func checkExtraHeader(h http.Header, reserved ...string) error {
 	return nil
 }
 
-// appendField appends a header field, one line for each value.
+// appendField appends a header field to b, one line for each value.
 func appendField(b []byte, name string, values []string) []byte {
 	for _, v := range values {
 		b = append(b, name...)
@@ -162,4 +163,126 @@ func appendField(b []byte, name string, values []string) []byte {
 		b = append(b, "\r\n"...)
 	}
 	return b
+}
+
+// The grammar of Sec-WebSocket-Extensions, RFC 6455 section 9.1:
+//
+//	permessage-deflate; client_max_window_bits; server_max_window_bits="10", x-other
+//
+//	extension-list  = 1#extension
+//	extension       = extension-token *( ";" extension-param )
+//	extension-param = token [ "=" (token | quoted-string) ]
+//
+// After unquoting, a quoted value must be a token as well.
+
+// An extension is one element of the list.
+type extension struct {
+	name   string
+	params []extensionParam
+}
+
+// An extensionParam is a parameter of an extension. Its value is optional.
+type extensionParam struct {
+	name     string
+	value    string
+	hasValue bool
+}
+
+// parseExtensions parses the list in all fields of that name. It reports false if any part of the list
+// breaks the grammar, because the other parts may then mean something else than they seem to.
+func parseExtensions(fields []string) (list []extension, ok bool) {
+	for _, field := range fields {
+		s := scanner{rest: field}
+		for s.skipEmpty() {
+			e, ok := s.extension()
+			if !ok {
+				return nil, false
+			}
+			list = append(list, e)
+		}
+	}
+	return list, true
+}
+
+// A scanner parses a field's value from the front. Each method consumes the text that it
+// returns.
+type scanner struct{ rest string }
+
+// next skips white space and then c. It reports whether c was there.
+func (s *scanner) next(c byte) bool {
+	s.rest = strings.TrimLeft(s.rest, " \t")
+	if s.rest == "" || s.rest[0] != c {
+		return false
+	}
+	s.rest = strings.TrimLeft(s.rest[1:], " \t")
+	return true
+}
+
+// skipEmpty skips empty elements of the list. It reports whether another element comes.
+func (s *scanner) skipEmpty() bool {
+	for s.next(',') {
+	}
+	return s.rest != ""
+}
+
+// extension parses one element, and the comma behind it.
+func (s *scanner) extension() (e extension, ok bool) {
+	if e.name, ok = s.token(); !ok {
+		return e, false
+	}
+	for s.next(';') {
+		p, ok := s.param()
+		if !ok {
+			return e, false
+		}
+		e.params = append(e.params, p)
+	}
+	return e, s.next(',') || s.rest == ""
+}
+
+// param parses one parameter of an extension.
+func (s *scanner) param() (p extensionParam, ok bool) {
+	if p.name, ok = s.token(); !ok {
+		return p, false
+	}
+	if !s.next('=') {
+		return p, true
+	}
+	p.hasValue = true
+	if strings.HasPrefix(s.rest, `"`) {
+		p.value, ok = s.quoted()
+	} else {
+		p.value, ok = s.token()
+	}
+	return p, ok
+}
+
+// token parses a token. It reports false if there is none.
+func (s *scanner) token() (string, bool) {
+	n := 0
+	for n < len(s.rest) && tokenBytes[s.rest[n]] {
+		n++
+	}
+	token := s.rest[:n]
+	s.rest = s.rest[n:]
+	return token, n > 0
+}
+
+// quoted parses a quoted string, and unquotes it: "When using the quoted-string syntax variant, the
+// value after quoted-string unescaping MUST conform to the 'token' ABNF".
+func (s *scanner) quoted() (string, bool) {
+	var value []byte
+	for i := 1; i < len(s.rest); i++ {
+		switch s.rest[i] {
+		case '"':
+			s.rest = s.rest[i+1:]
+			return string(value), isToken(string(value))
+		case '\\':
+			if i++; i == len(s.rest) {
+				return "", false
+			}
+		}
+		value = append(value, s.rest[i])
+	}
+	return "", false
 }

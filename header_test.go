@@ -2,6 +2,7 @@ package websocket
 
 import (
 	"net/http"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -25,7 +26,7 @@ func TestListElements(t *testing.T) {
 		{"with empty elements", []string{",a, ,,\t,b,", "", ","}, []string{"a", "b"}},
 		{"repeated", []string{"a, a", "a"}, []string{"a", "a", "a"}},
 		{"with spaces inside", []string{"a b, c"}, []string{"a b", "c"}},
-		// White space is spaces and tabs, not what Unicode calls so.
+		// White space is spaces and tabs, not Unicode's other space characters.
 		{"with other white space", []string{"\va, \u00a0b"}, []string{"\va", "\u00a0b"}},
 	} {
 		if got := slices.Collect(listElements(tt.fields)); !slices.Equal(got, tt.want) {
@@ -64,8 +65,8 @@ func TestHasToken(t *testing.T) {
 		{[]string{"upgrade x"}, "upgrade", false},
 		{[]string{"upgrade;q=1"}, "upgrade", false},
 		{[]string{"upgrade\u00a0"}, "upgrade", false},
-		// "An ASCII case-insensitive match" (RFC 6455 section 4.2.1), while
-		// Unicode takes ſ for an s, and the sign for Kelvin for a k.
+		// "An ASCII case-insensitive match" (RFC 6455 section 4.2.1). In Unicode ſ equals s, and the
+		// sign for Kelvin equals k.
 		{[]string{"web\u017focket"}, "websocket", false},
 		{[]string{"websoc\u212aet"}, "websocket", false},
 	} {
@@ -75,15 +76,15 @@ func TestHasToken(t *testing.T) {
 	}
 }
 
-// RFC 9110 section 5.6.2, octet by octet.
+// RFC 9110 section 5.6.2, byte by byte.
 func TestIsToken(t *testing.T) {
-	const octets = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	const allowed = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 	if isToken("") {
 		t.Error("the empty string is called a token")
 	}
 	for c := range 256 {
 		b := byte(c)
-		want := strings.IndexByte(octets, b) >= 0
+		want := strings.IndexByte(allowed, b) >= 0
 		for _, s := range []string{string([]byte{b}), string([]byte{'x', b}), string([]byte{b, 'x'})} {
 			if isToken(s) != want {
 				t.Errorf("isToken(%q) = %v, want %v", s, !want, want)
@@ -92,7 +93,7 @@ func TestIsToken(t *testing.T) {
 	}
 }
 
-// RFC 9110 section 5.5: visible characters, space, tab, and octets beyond ASCII.
+// RFC 9110 section 5.5: visible characters, space, tab, and bytes beyond ASCII.
 func TestIsFieldValue(t *testing.T) {
 	if !isFieldValue("") {
 		t.Error("the empty value is refused")
@@ -114,7 +115,7 @@ func TestCheckExtraHeader(t *testing.T) {
 		{"none", nil, ""},
 		{"cookies", http.Header{"Set-Cookie": {"a=1; Path=/", "b=\"2\""}}, ""},
 		{"tab", http.Header{"X-Tab": {"a\tb"}}, ""},
-		{"octets beyond ASCII", http.Header{"X-Name": {"Jürgen"}}, ""},
+		{"bytes beyond ASCII", http.Header{"X-Name": {"Jürgen"}}, ""},
 		{"empty value", http.Header{"X-Empty": {""}}, ""},
 		{"no value", http.Header{"X-None": nil}, ""},
 		{"CR and LF", http.Header{"X-Id": {"1\r\nSet-Cookie: admin=1"}}, "X-Id holds a control character"},
@@ -123,11 +124,11 @@ func TestCheckExtraHeader(t *testing.T) {
 		{"NUL", http.Header{"X-Id": {"\x00"}}, "X-Id holds a control character"},
 		{"DEL", http.Header{"X-Id": {"\x7f"}}, "X-Id holds a control character"},
 		{"in the second value", http.Header{"X-Id": {"1", "2\n"}}, "X-Id holds a control character"},
-		{"CR and LF in a name", http.Header{"X-Id: 1\r\nX-More": {"2"}}, "is no header field name"},
-		{"space in a name", http.Header{"X Id": {"1"}}, "is no header field name"},
-		{"colon in a name", http.Header{"X-Id:": {"1"}}, "is no header field name"},
-		{"empty name", http.Header{"": {"1"}}, "is no header field name"},
-		{"bad name without values", http.Header{"X\n": nil}, "is no header field name"},
+		{"CR and LF in a name", http.Header{"X-Id: 1\r\nX-More": {"2"}}, "is not a header field name"},
+		{"space in a name", http.Header{"X Id": {"1"}}, "is not a header field name"},
+		{"colon in a name", http.Header{"X-Id:": {"1"}}, "is not a header field name"},
+		{"empty name", http.Header{"": {"1"}}, "is not a header field name"},
+		{"bad name without values", http.Header{"X\n": nil}, "is not a header field name"},
 		{"reserved", http.Header{"Upgrade": {"h2c"}}, "Upgrade is written by the handshake itself"},
 		{"reserved, in another case", http.Header{"sec-websocket-ACCEPT": {"x"}}, "Sec-WebSocket-Accept is written"},
 		{"begins as a reserved one", http.Header{"Upgrade-Insecure-Requests": {"1"}}, ""},
@@ -149,7 +150,7 @@ func TestAppendField(t *testing.T) {
 	}
 }
 
-// tokenInList is hasToken by another way: octet by octet, without splitting.
+// tokenInList is hasToken written another way: byte by byte, without splitting.
 func tokenInList(list, token string) bool {
 	const (
 		leading = iota // white space before an element
@@ -193,7 +194,7 @@ func FuzzHeaderTokens(f *testing.F) {
 	f.Add("\u212aeep-alive", "", "keep-alive")
 	f.Fuzz(func(t *testing.T, field1, field2, token string) {
 		if !isToken(token) {
-			return // hasToken is asked for tokens only
+			return // hasToken is called with tokens only
 		}
 		want := tokenInList(field1, token) || tokenInList(field2, token)
 		if got := hasToken([]string{field1, field2}, token); got != want {
@@ -202,6 +203,73 @@ func FuzzHeaderTokens(f *testing.F) {
 		// A list that goes on in another field is one list (RFC 9110 section 5.3).
 		if got := hasToken([]string{field1 + ", " + field2}, token); got != want {
 			t.Errorf("hasToken(%q, %q in one field) = %v, want %v", token, field1+", "+field2, got, want)
+		}
+	})
+}
+
+func TestParseExtensions(t *testing.T) {
+	flag := func(name string) extensionParam { return extensionParam{name: name} }
+	set := func(name, value string) extensionParam { return extensionParam{name, value, true} }
+	for _, tt := range []struct {
+		fields []string
+		want   []extension
+		ok     bool
+	}{
+		{nil, nil, true},
+		{[]string{""}, nil, true},
+		{[]string{" , ,\t"}, nil, true},
+		{[]string{"foo"}, []extension{{"foo", nil}}, true},
+		{[]string{"foo, bar", "baz"}, []extension{{"foo", nil}, {"bar", nil}, {"baz", nil}}, true},
+		// RFC 6455 section 9.1's examples
+		{[]string{"deflate-stream"}, []extension{{"deflate-stream", nil}}, true},
+		{[]string{"mux; max-channels=4; flow-control, deflate-stream"},
+			[]extension{{"mux", []extensionParam{set("max-channels", "4"), flag("flow-control")}}, {"deflate-stream", nil}}, true},
+		{[]string{"private-extension"}, []extension{{"private-extension", nil}}, true},
+		{[]string{`a;b="c"`}, []extension{{"a", []extensionParam{set("b", "c")}}}, true},
+		{[]string{`a ; b = "\c\d" ,`}, []extension{{"a", []extensionParam{set("b", "cd")}}}, true},
+		{[]string{`a; b=""`}, nil, false},    // an unquoted value must be a token
+		{[]string{`a; b="c d"`}, nil, false}, //
+		{[]string{`a; b="c`}, nil, false},
+		{[]string{`a; b="c\`}, nil, false},
+		{[]string{"a; b="}, nil, false},
+		{[]string{"a;;b"}, nil, false},
+		{[]string{"a;"}, nil, false},
+		{[]string{";a"}, nil, false},
+		{[]string{"a b"}, nil, false},
+		{[]string{"a=b"}, nil, false},
+		{[]string{`a; b="c" d`}, nil, false},
+		{[]string{"good", "a b"}, nil, false},
+	} {
+		got, ok := parseExtensions(tt.fields)
+		if ok != tt.ok || ok && !reflect.DeepEqual(got, tt.want) {
+			t.Errorf("%q: %v, %v; want %v, %v", tt.fields, got, ok, tt.want, tt.ok)
+		}
+	}
+}
+
+// An accepted list can be written down again, and then means the same.
+func FuzzExtensions(f *testing.F) {
+	f.Add("permessage-deflate; client_max_window_bits", `x; y="\1"`)
+	f.Add(" ,a;b=c", "")
+	f.Fuzz(func(t *testing.T, a, b string) {
+		list, ok := parseExtensions([]string{a, b})
+		if !ok {
+			return
+		}
+		var again []string
+		for _, e := range list {
+			s := e.name
+			for _, p := range e.params {
+				s += ";" + p.name
+				if p.hasValue {
+					s += "=" + p.value
+				}
+			}
+			again = append(again, s)
+		}
+		got, ok := parseExtensions(again)
+		if !ok || len(got) != len(list) || len(list) > 0 && !reflect.DeepEqual(got, list) {
+			t.Errorf("%q, %q: %v, written down %q: %v, %v", a, b, list, again, got, ok)
 		}
 	})
 }

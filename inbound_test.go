@@ -8,14 +8,14 @@ import (
 	"testing"
 )
 
-// inboundStep is a frame's header and what is to become of it.
+// An inboundStep is a frame's header and the verdict that it must get.
 type inboundStep struct {
 	h    frameHeader
-	code int // with which it is refused; 0 where it is accepted
+	code int // the close code that it is refused with, 0 if it is accepted
 }
 
-// Headers for the tables below, as a client or server should send them but
-// for the mask, which inboundTest sets.
+// Headers for the tables below. Clients and servers send such headers. The mask bit is missing,
+// because inboundTest sets it.
 func headFirst(op opcode, length int64) frameHeader { return frameHeader{opcode: op, length: length} }
 func headFull(op opcode, length int64) frameHeader {
 	return frameHeader{frameBits: frameBits{fin: true}, opcode: op, length: length}
@@ -23,8 +23,8 @@ func headFull(op opcode, length int64) frameHeader {
 func headCont(length int64) frameHeader { return headFirst(opContinuation, length) }
 func headLast(length int64) frameHeader { return headFull(opContinuation, length) }
 
-// inboundRefusal is the close code of a refusal; 0 for none, -1 for an error
-// that says none.
+// inboundRefusal returns the close code of a refusal, 0 for no error, or -1 for an error without a
+// close code.
 func inboundRefusal(err error) int {
 	if err == nil {
 		return 0
@@ -35,9 +35,9 @@ func inboundRefusal(err error) int {
 	return -1
 }
 
-// inboundTest takes the steps in both roles. A step that is refused must leave
-// no trace: the sequence goes on as if it had not been.
-func inboundTest(t *testing.T, name string, in inbound, limit int64, steps ...inboundStep) {
+// inboundTest takes the steps in both roles. A refused step must leave no trace: the sequence goes on
+// as if the step had not been.
+func inboundTest(t *testing.T, name string, in frameRules, limit int64, steps ...inboundStep) {
 	t.Helper()
 	for _, in.wantMasked = range []bool{true, false} {
 		role := map[bool]string{true: "server", false: "client"}[in.wantMasked]
@@ -56,8 +56,7 @@ func inboundTest(t *testing.T, name string, in inbound, limit int64, steps ...in
 	}
 }
 
-// Section 5.4: fragments of one message come in order, and nothing but control
-// frames between them.
+// Section 5.4: the fragments of a message come in order, and only control frames come between them.
 func TestInboundSequences(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
@@ -82,7 +81,7 @@ func TestInboundSequences(t *testing.T) {
 		{"an empty first fragment opens a message too", []inboundStep{
 			{headFirst(opText, 0), 0}, {headFull(opText, 0), 1002}, {headLast(0), 0}}},
 	} {
-		inboundTest(t, tt.name, inbound{}, 0, tt.steps...)
+		inboundTest(t, tt.name, frameRules{}, 0, tt.steps...)
 	}
 }
 
@@ -101,8 +100,8 @@ func TestInboundOpcodes(t *testing.T) {
 			}
 			h := frameHeader{frameBits: frameBits{fin: fin}, opcode: op, length: 7}
 			name := fmt.Sprintf("opcode %#x, FIN %v", uint8(op), fin)
-			inboundTest(t, name+", first", inbound{}, 0, inboundStep{h, between})
-			inboundTest(t, name+", in a message", inbound{}, 0, inboundStep{headFirst(opText, 3), 0}, inboundStep{h, inside})
+			inboundTest(t, name+", first", frameRules{}, 0, inboundStep{h, between})
+			inboundTest(t, name+", in a message", frameRules{}, 0, inboundStep{headFirst(opText, 3), 0}, inboundStep{h, inside})
 		}
 	}
 }
@@ -113,28 +112,28 @@ func TestInboundReservedBits(t *testing.T) {
 		for op := range opcode(16) {
 			h := frameHeader{frameBits: frameBits{fin: true, rsv: rsv}, opcode: op}
 			name := fmt.Sprintf("reserved bits %#x, opcode %#x", rsv, uint8(op))
-			inboundTest(t, name+", first", inbound{}, 0, inboundStep{h, 1002})
-			inboundTest(t, name+", in a message", inbound{}, 0, inboundStep{headFirst(opText, 3), 0}, inboundStep{h, 1002}, inboundStep{headLast(0), 0})
+			inboundTest(t, name+", first", frameRules{}, 0, inboundStep{h, 1002})
+			inboundTest(t, name+", in a message", frameRules{}, 0, inboundStep{headFirst(opText, 3), 0}, inboundStep{h, 1002}, inboundStep{headLast(0), 0})
 		}
 	}
 }
 
-// Section 5.1: clients mask, servers do not. It holds for every frame, those
-// without payload too.
+// Section 5.1: clients mask and servers do not. The rule holds for every frame, also for one without
+// payload.
 func TestInboundMasking(t *testing.T) {
 	for _, wantMasked := range []bool{true, false} {
 		for _, masked := range []bool{true, false} {
 			for _, op := range []opcode{opText, opBinary, opClose, opPing, opPong} {
 				for _, length := range []int64{0, 5} {
-					in := inbound{wantMasked: wantMasked}
+					in := frameRules{wantMasked: wantMasked}
 					err := in.accept(frameHeader{frameBits: frameBits{fin: true, masked: masked}, opcode: op, length: length}, 0)
 					want := map[bool]int{true: 0, false: 1002}[masked == wantMasked]
-					if got := inboundRefusal(err); got != want || in != (inbound{wantMasked: wantMasked}) {
-						t.Errorf("%v frame of %d octets, masked %v, wanted %v: refused with %d, want %d", op, length, masked, wantMasked, got, want)
+					if got := inboundRefusal(err); got != want || in != (frameRules{wantMasked: wantMasked}) {
+						t.Errorf("%v frame of %d bytes, masked %v, wanted %v: refused with %d, want %d", op, length, masked, wantMasked, got, want)
 					}
 				}
 			}
-			in := inbound{wantMasked: wantMasked, fragments: 1}
+			in := frameRules{wantMasked: wantMasked, fragments: 1}
 			if got := in.accept(frameHeader{frameBits: frameBits{fin: true, masked: masked}}, 0); (got == nil) != (masked == wantMasked) {
 				t.Errorf("continuation frame, masked %v, wanted %v: %v", masked, wantMasked, got)
 			}
@@ -142,12 +141,12 @@ func TestInboundMasking(t *testing.T) {
 	}
 }
 
-// Section 5.5: "All control frames MUST have a payload length of 125 bytes or
-// less and MUST NOT be fragmented."
+// Section 5.5: "All control frames MUST have a payload length of 125 bytes or less and MUST NOT be
+// fragmented."
 func TestInboundControlFrames(t *testing.T) {
 	for _, op := range []opcode{opClose, opPing, opPong} {
 		for _, open := range []bool{false, true} {
-			var in inbound
+			var in frameRules
 			if open {
 				in.fragments = 1
 			}
@@ -163,10 +162,10 @@ func TestInboundControlFrames(t *testing.T) {
 				{headFirst(op, 125), 1002},
 				{headFirst(op, 126), 1002},
 			} {
-				// A message's limits are none of a control frame's.
+				// The limit for messages does not apply to control frames.
 				for _, limit := range []int64{0, 1} {
 					step := in
-					inboundTest(t, fmt.Sprintf("%d octets, FIN %v, limit %d", tt.h.length, tt.h.fin, limit), step, limit, tt)
+					inboundTest(t, fmt.Sprintf("%d bytes, FIN %v, limit %d", tt.h.length, tt.h.fin, limit), step, limit, tt)
 				}
 			}
 		}
@@ -192,19 +191,19 @@ func TestInboundLimit(t *testing.T) {
 			{headFirst(opText, 60), 0}, {headLast(40), 0}, {headFirst(opBinary, 100), 0}, {headLast(1), 1009}}},
 		{"control frames do not count", 3, []inboundStep{
 			{headFirst(opText, 3), 0}, {headFull(opPing, 125), 0}, {headFull(opPong, 125), 0}, {headLast(0), 0}}},
-		{"of one octet", 1, []inboundStep{{headFull(opText, 0), 0}, {headFull(opText, 1), 0}, {headFull(opText, 2), 1009}}},
+		{"of one byte", 1, []inboundStep{{headFull(opText, 0), 0}, {headFull(opText, 1), 0}, {headFull(opText, 2), 1009}}},
 		{"none", 0, []inboundStep{{headFull(opText, max), 0}, {headFirst(opText, max), 0}, {headLast(0), 0}}},
 		{"less than none", -1, []inboundStep{{headFull(opText, max), 0}, {headFirst(opText, 1), 0}, {headLast(max), 0}}},
 		{"largest", max, []inboundStep{{headFull(opText, max), 0}, {headFirst(opText, max), 0}, {headLast(1), 1009}, {headLast(max), 1009}}},
 		{"announced sizes do not overflow", 100, []inboundStep{
 			{headFull(opText, max), 1009}, {headFirst(opText, 100), 0}, {headCont(max), 1009}, {headLast(max), 1009}, {headLast(0), 0}}},
 	} {
-		inboundTest(t, "limit "+tt.name, inbound{}, tt.limit, tt.steps...)
+		inboundTest(t, "limit "+tt.name, frameRules{}, tt.limit, tt.steps...)
 	}
 }
 
-// SetReadLimit may come between two fragments. From then on it counts for the
-// message that is open, with all that came before.
+// SetReadLimit may come between two fragments. The new limit then applies to the whole message,
+// including the fragments that came before.
 func TestInboundLimitChanges(t *testing.T) {
 	for _, tt := range []struct {
 		name          string
@@ -217,11 +216,11 @@ func TestInboundLimitChanges(t *testing.T) {
 		{"removed", headFirst(opText, 100), headLast(1 << 40), 100, 0, 0},
 		{"lowered, still fits", headFirst(opText, 10), headLast(10), 100, 20, 0},
 		{"lowered", headFirst(opText, 10), headLast(11), 100, 20, 1009},
-		{"lowered below what came", headFirst(opText, 10), headLast(0), 100, 9, 1009},
+		{"lowered below the fragments that came", headFirst(opText, 10), headLast(0), 100, 9, 1009},
 		{"set", headFirst(opText, 10), headLast(11), 0, 20, 1009},
 		{"set below the largest that came", headFirst(opText, math.MaxInt64), headLast(1), 0, 20, 1009},
 	} {
-		in := inbound{}
+		in := frameRules{}
 		if err := in.accept(tt.first, tt.before); err != nil {
 			t.Errorf("%s: first fragment refused: %v", tt.name, err)
 		}
@@ -231,22 +230,22 @@ func TestInboundLimitChanges(t *testing.T) {
 	}
 }
 
-// Without a limit, sizes may add up to more than an int64 holds. A limit that
-// is set after that still knows that the message is too large.
+// Without a limit, the sizes may add up to more than an int64 holds. A limit that is set after that
+// still refuses the message.
 func TestInboundSizeDoesNotOverflow(t *testing.T) {
-	in := inbound{}
+	in := frameRules{}
 	for i, h := range []frameHeader{headFirst(opText, math.MaxInt64), headCont(math.MaxInt64), headCont(5)} {
 		if err := in.accept(h, 0); err != nil {
 			t.Fatalf("frame %d without a limit: %v", i+1, err)
 		}
 	}
 	if err := in.accept(headLast(1), 100); err == nil {
-		t.Errorf("a limit of 100 accepts the last frame of a message of 2^64+4 octets; size counts %d", in.size)
+		t.Errorf("a limit of 100 accepts the last frame of a message of 2^64+4 bytes; size counts %d", in.size)
 	}
 }
 
 func TestInboundMaxFragments(t *testing.T) {
-	in := inbound{maxFragments: 3}
+	in := frameRules{maxFragments: 3}
 	inboundTest(t, "three before the last", in, 0, inboundStep{headFirst(opText, 0), 0}, inboundStep{headCont(0), 0},
 		inboundStep{headCont(1), 0}, inboundStep{headLast(0), 0},
 		inboundStep{headFirst(opText, 0), 0}, inboundStep{headCont(0), 0})
@@ -254,9 +253,9 @@ func TestInboundMaxFragments(t *testing.T) {
 		inboundStep{headCont(1), 0}, inboundStep{headCont(1), 1008}, inboundStep{headFull(opPing, 1), 0},
 		inboundStep{headCont(0), 1008}, inboundStep{headLast(1), 0}, inboundStep{headFirst(opBinary, 1), 0})
 
-	// Less than 0 means none, as 0 does here: Upgrader.MaxFragments.
+	// Less than 0 means no limit (Upgrader.MaxFragments), and so does 0 here.
 	for _, none := range []int32{0, -1} {
-		in := inbound{maxFragments: none}
+		in := frameRules{maxFragments: none}
 		for i := range 200_000 {
 			h := headCont(0)
 			if i == 0 {
@@ -269,8 +268,8 @@ func TestInboundMaxFragments(t *testing.T) {
 	}
 }
 
-// The reason goes to the peer in a close frame: it names the rule, and the
-// frame's kind where that matters.
+// The reason goes to the peer in a close frame. It names the rule, and the frame's kind if that
+// matters.
 func TestInboundReasons(t *testing.T) {
 	for _, tt := range []struct {
 		h    frameHeader
@@ -279,11 +278,11 @@ func TestInboundReasons(t *testing.T) {
 		{frameHeader{frameBits: frameBits{rsv: rsv1, masked: true}, opcode: opText}, "reserved bit set in a text frame"},
 		{frameHeader{opcode: opText}, "without a mask"},
 		{frameHeader{frameBits: frameBits{masked: true}, opcode: 0x3}, "reserved opcode 0x3"},
-		{frameHeader{frameBits: frameBits{masked: true, fin: true}, opcode: opPing, length: 126}, "ping frame of 126 octets"},
+		{frameHeader{frameBits: frameBits{masked: true, fin: true}, opcode: opPing, length: 126}, "ping frame of 126 bytes"},
 		{frameHeader{frameBits: frameBits{masked: true}, opcode: opClose}, "fragmented close frame"},
 		{frameHeader{frameBits: frameBits{masked: true}, opcode: opContinuation}, "without a message to continue"},
 	} {
-		in := inbound{wantMasked: true}
+		in := frameRules{wantMasked: true}
 		if err := in.accept(tt.h, 0); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%+v: %v, want a reason with %q", tt.h, err, tt.want)
 		} else if reason := err.(*ProtocolError).Reason; cutReason(reason) != reason {
@@ -292,15 +291,15 @@ func TestInboundReasons(t *testing.T) {
 	}
 }
 
-// inboundModel is what section 5 says about a sequence of frames, written as a
-// list of frames instead of a state: all those of the open message.
+// An inboundModel is section 5's rules for a sequence of frames, written another way. It keeps the
+// list of the frames of the present message instead of a state.
 type inboundModel struct {
 	message      []int64 // lengths
 	maxFragments int
 	server       bool
 }
 
-// verdict is the close code for a frame, 0 where it may come.
+// verdict returns the close code for a frame, or 0 if the frame may come.
 func (m *inboundModel) verdict(h frameHeader, limit int64) int {
 	known := strings.ContainsRune("\x00\x01\x02\x08\x09\x0a", rune(h.opcode))
 	control := h.opcode >= 8
@@ -315,7 +314,7 @@ func (m *inboundModel) verdict(h frameHeader, limit int64) int {
 	case starts != (len(m.message) == 0):
 		return 1002
 	}
-	// Added up in a type that cannot overflow here: there are few fragments.
+	// A uint64 cannot overflow here, because there are few fragments.
 	total := uint64(h.length)
 	for _, n := range m.message {
 		total = min(total, math.MaxInt64) + uint64(n)
@@ -332,15 +331,15 @@ func (m *inboundModel) verdict(h frameHeader, limit int64) int {
 	return 0
 }
 
-// FuzzInbound reads three octets as one header: the frame's first octet, what
-// to do with the length, and the length.
+// FuzzInbound reads three bytes as one header: the frame's first byte, a change to the length, and the
+// length.
 func FuzzInbound(f *testing.F) {
 	f.Add([]byte("\x01\x80\x03\x89\x80\x05\x00\x80\x00\x80\x80\x02"), uint8(0), uint16(0), true)
 	f.Add([]byte("\x01\x00\x03\x80\x00\x02\x80\x00\x02\x82\x00\x7d"), uint8(0), uint16(5), false)
 	f.Add([]byte("\x01\x80\x00\x00\x80\x00\x00\x80\x00\x00\x80\x00\x80\x80\x00"), uint8(3), uint16(9), true)
 	f.Add([]byte("\x01\x80\x40\x80\x83\x00\x88\x80\x7d\x88\x80\x7e\xc1\x80\x00"), uint8(1), uint16(64), true)
 	f.Fuzz(func(t *testing.T, frames []byte, maxFragments uint8, limit uint16, server bool) {
-		in := inbound{maxFragments: int32(maxFragments), wantMasked: server}
+		in := frameRules{maxFragments: int32(maxFragments), wantMasked: server}
 		m := inboundModel{maxFragments: int(maxFragments), server: server}
 		for ; len(frames) >= 3; frames = frames[3:] {
 			first, how := frames[0], frames[1]

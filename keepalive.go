@@ -20,11 +20,11 @@ import "time"
 // quarters of PingInterval.
 const ticksToPing = 4
 
-// pingSchedule is what PingInterval and PongTimeout come to.
+// pingSchedule is PingInterval and PongTimeout in ticks.
 type pingSchedule struct {
 	tick   time.Duration // 0 for none
-	ping   int32         // ticks of silence after which there is a ping; 0 for never
-	giveUp int32         // ticks of silence after which a connection is given up; 0 for never
+	ping   int32         // ticks of silence before a ping, 0 for never
+	giveUp int32         // ticks of silence before a connection is given up, 0 for never
 }
 
 // newPingSchedule takes a connection's settings: an interval of 0 or less is

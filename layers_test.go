@@ -24,18 +24,18 @@ import (
 // own row and of those above it in this table, not to those below: the rules of
 // the protocol know nothing of connections, and connections nothing of servers.
 var layerRows = [][]string{
-	1: {"doc.go", "mask.go", "mask_key.go", "utf8.go", "lock.go"},
+	1: {"doc.go", "mask.go", "utf8.go", "lock.go"},
 	// An error's text names its close code, and a close code that is refused
 	// is an error.
-	2: {"frame.go", "close.go", "errors.go", "header.go", "extension.go"},
+	2: {"frame.go", "close.go", "header.go"},
 	3: {"inbound.go", "handshake.go", "origin.go", "request.go", "response.go"},
 	4: {"compress.go"},
 	5: {"conn.go", "conn_settings.go", "conn_close.go", "conn_read.go", "conn_reader.go", "conn_frames.go", "conn_buffer.go", "conn_write.go", "conn_writer.go",
-		"conn_wait_unix.go", "conn_wait_other.go", "deadline.go", "keepalive.go", "trace.go", "conn_deflate.go", "conn_coalesce.go", "conn_outbox.go", "conn_queue.go", "prepared.go", "conn_context.go", "write_unix.go", "write_other.go",
+		"conn_wait_unix.go", "conn_wait_other.go", "deadline.go", "keepalive.go", "trace.go", "conn_deflate.go", "conn_coalesce.go", "conn_outbox.go", "conn_queue.go", "prepared.go", "conn_context.go", "ping.go", "write_unix.go", "write_other.go",
 		"conn_park.go", "conn_handle.go", "conn_handle_unix.go", "receive_linux.go", "receive_unix.go"},
-	6: {"json.go", "join.go"},
-	7: {"server.go", "server_accept.go", "server_handshake.go", "server_members.go", "server_events.go", "server_park.go", "park_linux.go", "park_other.go", "upgrade.go", "upgrade_admit.go",
-		"client.go", "client_request.go", "client_handshake.go", "proxy.go"},
+	6: {"json.go", "stream.go"},
+	7: {"server.go", "server_accept.go", "server_handshake.go", "server_members.go", "server_events.go", "server_farewell.go", "server_park.go", "park_linux.go", "park_other.go", "upgrade.go", "upgrade_admit.go",
+		"client.go", "client_request.go", "client_handshake.go", "client_connect.go", "proxy.go"},
 }
 
 // layerRow is a file's row, 0 where it has none.
@@ -133,10 +133,25 @@ func TestLayersReadme(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, room := range layersRooms {
+	for _, room := range append([]string{"pubsub"}, layersRooms...) {
 		for _, name := range layersNonTestFiles(t, room) {
 			if link := "](" + room + "/" + name + ")"; !strings.Contains(string(readme), link) {
 				t.Errorf("README.md has no link to %s/%s", room, name)
+			}
+		}
+	}
+}
+
+// Package pubsub stands on the root and the standard library, and on nothing else of this module.
+func TestLayersPubsub(t *testing.T) {
+	for _, name := range layersNonTestFiles(t, "pubsub") {
+		f, err := parser.ParseFile(token.NewFileSet(), filepath.Join("pubsub", name), nil, parser.ImportsOnly)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, spec := range f.Imports {
+			if path := strings.Trim(spec.Path.Value, `"`); path != layersModule && !layersMayImport("pubsub", path) {
+				t.Errorf("pubsub/%s imports %s", name, path)
 			}
 		}
 	}

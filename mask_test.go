@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// maskByTheBook is section 5.3's definition, word for word:
+// maskByTheBook masks by section 5.3's definition, word for word:
 //
 //	j                   = i MOD 4
 //	transformed-octet-i = original-octet-i XOR masking-key-octet-j
@@ -25,9 +25,9 @@ func TestMaskVector(t *testing.T) {
 	}
 }
 
-// Every length up to several turns of the unrolled loop, and some around the one
-// from which on words are aligned, at every alignment of the slice and of its
-// array's end, with the bytes around it left alone.
+// The lengths are all those up to several turns of the unrolled loop, and some around 1024, from which
+// on mask aligns words. Each is tried at every alignment of the slice and of its array's end. The
+// bytes around the slice must not change.
 func TestMaskMatchesDefinition(t *testing.T) {
 	key := [4]byte{0x37, 0xfa, 0x21, 0x3d}
 	plain := make([]byte, 1200)

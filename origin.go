@@ -8,15 +8,13 @@ import (
 
 // Which web pages may connect: RFC 6455 sections 4.2.2 and 10.2.
 //
-// A browser lets every page open a WebSocket to every host, and sends that
-// host's cookies along. The same-origin policy does not apply: a page at
-// evil.example could use its visitor's session at bank.example. All that the
-// browser does is say in the Origin field where the page came from, and it is
-// the server who must refuse.
+// A browser lets every page open a WebSocket to every host, and sends that host's cookies along. The
+// same-origin policy does not apply, so a page at evil.example could use its visitor's session at
+// bank.example. The browser only names the page's origin, in the Origin field. The server must refuse.
 
-// checkOrigin applies the default rule: a page may connect to the host that it
-// came from, whichever scheme it came by. Programs that are not browsers send no Origin and may connect;
-// they could write any.
+// checkOrigin applies the default rule: a page may connect to the host that it came from, by either
+// scheme. Programs that are not browsers send no Origin and may connect. Refusing them would gain
+// nothing, because they can send any Origin.
 func checkOrigin(r *http.Request, allowed []string) *HandshakeError {
 	origins := r.Header["Origin"]
 	if len(origins) == 0 {
@@ -29,9 +27,9 @@ func checkOrigin(r *http.Request, allowed []string) *HandshakeError {
 	if originAllowed(origin, allowed) {
 		return nil
 	}
-	// Where a browser says itself how page and host relate, that decides: it
-	// has seen the address that the user sees, while Host may have been
-	// rewritten by a proxy on the way. Scripts cannot set this field.
+	// If the browser itself says how page and host are related, that decides. The browser knows the
+	// address that the user sees, but a proxy on the way may have rewritten Host. Scripts cannot set
+	// this field.
 	if site := r.Header.Get("Sec-Fetch-Site"); site != "" {
 		if site == "same-origin" {
 			return nil
@@ -41,24 +39,25 @@ func checkOrigin(r *http.Request, allowed []string) *HandshakeError {
 	u, err := url.Parse(origin)
 	switch {
 	case err != nil || u.Host == "":
-		// "null" is what sandboxed frames and file: pages send.
+		// Sandboxed iframes and file: pages send "null".
 		return crossOrigin(r, origin, "it names no host")
 	case !equalFold(withoutDefaultPort(u.Scheme, u.Host), withoutDefaultPort(u.Scheme, r.Host)):
 		return crossOrigin(r, origin, "the hosts differ")
 	}
-	// The schemes are not compared. What the browser spoke is known to the first
-	// proxy that it met: r.TLS tells of the last hop only, with TLS or without.
+	// The schemes are not compared. Only the first proxy knows whether the browser spoke TLS. r.TLS
+	// tells of the last hop.
 	return nil
 }
 
+// crossOrigin returns the refusal of a page from another origin, with the option to set.
 func crossOrigin(r *http.Request, origin, why string) *HandshakeError {
 	return refuse(http.StatusForbidden,
 		"a page with Origin %q may not connect to Host %q: %s (to allow it, list the origin in AllowedOrigins)",
 		origin, r.Host, why)
 }
 
-// originAllowed reports whether origin matches an element of allowed: the same
-// origin, or "https://*.example.com" for every host below example.com.
+// originAllowed reports whether origin matches an element of allowed. An element is an origin, or
+// "https://*.example.com" for every host below example.com.
 func originAllowed(origin string, allowed []string) bool {
 	for _, a := range allowed {
 		if equalFold(a, origin) {
@@ -82,6 +81,7 @@ func underDomain(origin, scheme, domain string) bool {
 		!strings.ContainsAny(origin[len(prefix):n], "/:@?#")
 }
 
+// withoutDefaultPort removes the port from host if it is the scheme's default.
 func withoutDefaultPort(scheme, host string) string {
 	switch strings.ToLower(scheme) {
 	case "http", "ws":

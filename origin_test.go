@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// originRequest is a request to host with the given Origin fields.
+// originRequest returns a request to host with the given Origin fields.
 func originRequest(host string, secure bool, origins ...string) *http.Request {
 	r := &http.Request{Host: host, Header: http.Header{}}
 	if secure {
@@ -26,7 +26,7 @@ func TestCheckOrigin(t *testing.T) {
 		host    string
 		secure  bool
 		origins []string
-		refused string // part of the reason; "" where it may connect
+		refused string // part of the reason, or "" if the page may connect
 	}{
 		{"not a browser", "example.com", false, nil, ""},
 		{"same host", "example.com", false, []string{"http://example.com"}, ""},
@@ -55,7 +55,7 @@ func TestCheckOrigin(t *testing.T) {
 		{"the host as a user name", "example.com", false, []string{"http://example.com@evil.com"}, differ},
 		{"the host in a path", "example.com", false, []string{"http://evil.com/example.com"}, differ},
 
-		// A proxy may take http, and speak TLS to this server, or the other way round.
+		// A proxy may take http and speak TLS to this server, or take TLS and speak http.
 		{"TLS begins at a proxy", "example.com", true, []string{"http://example.com"}, ""},
 		{"TLS begins at a proxy, in capitals", "example.com", true, []string{"HTTP://example.com"}, ""},
 		{"TLS begins at a proxy, default ports", "example.com:80", true, []string{"http://example.com"}, ""},
@@ -89,8 +89,8 @@ func TestCheckOrigin(t *testing.T) {
 	}
 }
 
-// What the browser says itself about page and host comes before the hosts'
-// names, and after the list of origins.
+// Sec-Fetch-Site, by which the browser says how page and host are related, decides before the names of
+// the hosts, and after the list of origins.
 func TestCheckOriginSecFetchSite(t *testing.T) {
 	for _, tt := range []struct {
 		site, origin string
@@ -102,7 +102,7 @@ func TestCheckOriginSecFetchSite(t *testing.T) {
 		{"same-site", "https://example.com", nil, false},
 		{"cross-site", "https://example.com", nil, false},
 		{"none", "https://example.com", nil, false},
-		{"SAME-ORIGIN", "https://public.example", nil, false}, // it is a token of lower case
+		{"SAME-ORIGIN", "https://public.example", nil, false}, // the token is in lower case
 		{"cross-site", "https://partner.example", []string{"https://partner.example"}, true},
 		{"cross-site", "https://a.partner.example", []string{"https://*.partner.example"}, true},
 		{"cross-site", "https://evil.com", []string{"https://partner.example"}, false},
@@ -123,8 +123,7 @@ func TestCheckOriginSecFetchSite(t *testing.T) {
 	}
 }
 
-// Who is told that an origin is refused should not have to guess why, or how
-// to allow it.
+// A refusal says why the origin was refused, and how to allow it.
 func TestCheckOriginReason(t *testing.T) {
 	refusal := checkOrigin(originRequest("internal:8080", false, "https://app.example.com"), nil)
 	if refusal == nil {

@@ -13,8 +13,8 @@ import (
 //
 // A socket is in both sets. In this one it is armed for a single event
 // (EPOLLONESHOT), each time its connection is parked. Arming looks at the socket's
-// state, so that what came before it is told of at once: nothing can be missed between
-// the last read and the park.
+// state, and bytes that came before it are reported at once. So nothing can be missed
+// between the last read and the park.
 //
 // An epoll set is a file that is readable if it has events. So the runtime's poller
 // waits for it as for any file, and no thread is held.

@@ -37,6 +37,12 @@ func NewPreparedMessage(messageType int, data []byte) (*PreparedMessage, error) 
 	return &PreparedMessage{op: op, frame: frame, payload: frame[header:]}, nil
 }
 
+// Type returns the message's type, such as TextMessage.
+func (pm *PreparedMessage) Type() int { return int(pm.op) }
+
+// Len returns how many bytes the message has, before compression.
+func (pm *PreparedMessage) Len() int { return len(pm.payload) }
+
 // WritePreparedMessage sends a prepared message, as WriteMessage would.
 func (c *Conn) WritePreparedMessage(pm *PreparedMessage) error {
 	if pm.op.isControl() {

@@ -263,10 +263,11 @@ func (rc *rawConn) close() error {
 	return nil
 }
 
-// rawListener gives the connections that it accepts small buffers.
+// rawListener wraps the connections that it accepts, and may give them small buffers.
 type rawListener struct {
 	net.Listener
-	wrap func(net.Conn) net.Conn
+	shrink func(net.Conn) net.Conn
+	wrap   func(net.Conn) net.Conn
 }
 
 func (l *rawListener) Accept() (net.Conn, error) {
@@ -274,8 +275,12 @@ func (l *rawListener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return l.wrap(rawShrink(nc)), nil
+	return l.wrap(l.shrink(nc)), nil
 }
+
+// rawAsIs is rawShrink for a connection whose buffers are full in both directions at times: the
+// kernel would drop segments, and send them again later and later.
+func rawAsIs(nc net.Conn) net.Conn { return nc }
 
 func rawShrink(nc net.Conn) net.Conn {
 	if tcp, ok := nc.(*net.TCPConn); ok {
@@ -286,7 +291,7 @@ func rawShrink(nc net.Conn) net.Conn {
 }
 
 // rawNetwork is a listener, and how to reach it.
-func rawNetwork(transport string) (l net.Listener, dial func() (net.Conn, error), err error) {
+func rawNetwork(transport string, shrink func(net.Conn) net.Conn) (l net.Listener, dial func() (net.Conn, error), err error) {
 	if transport == "pipe" {
 		l := newListener()
 		return l, func() (net.Conn, error) {
@@ -307,13 +312,13 @@ func rawNetwork(transport string) (l net.Listener, dial func() (net.Conn, error)
 		if err != nil {
 			return nil, err
 		}
-		return rawShrink(nc), nil
+		return shrink(nc), nil
 	}, nil
 }
 
 // rawServe opens a connection of a Server's.
 func rawServe(o rawOptions) (*rawConn, error) {
-	l, dial, err := rawNetwork(o.transport)
+	l, dial, err := rawNetwork(o.transport, rawShrink)
 	if err != nil {
 		return nil, err
 	}
@@ -337,9 +342,9 @@ func rawServe(o rawOptions) (*rawConn, error) {
 		o.upgrader(&rc.server.Upgrader)
 	}
 	if o.transport == "tls" {
-		go rc.server.ServeTLS(&rawListener{l, o.wrap}, "", "")
+		go rc.server.ServeTLS(&rawListener{l, rawShrink, o.wrap}, "", "")
 	} else {
-		go rc.server.Serve(&rawListener{l, o.wrap})
+		go rc.server.Serve(&rawListener{l, rawShrink, o.wrap})
 	}
 	nc, err := dial()
 	if err != nil {
@@ -366,7 +371,7 @@ func rawServe(o rawOptions) (*rawConn, error) {
 
 // rawDial opens a connection of a Dialer's.
 func rawDial(o rawOptions) (*rawConn, error) {
-	l, dial, err := rawNetwork(o.transport)
+	l, dial, err := rawNetwork(o.transport, rawShrink)
 	if err != nil {
 		return nil, err
 	}
@@ -449,7 +454,7 @@ func within[T any](ch <-chan T, d time.Duration) (v T, ok bool) {
 // rawPair opens a connection with a Conn at both ends. wrapServer and wrapClient, if not nil, get
 // between the Conns and their transports.
 func rawPair(o rawOptions, wrapServer, wrapClient func(net.Conn) net.Conn) (server, client *Conn, end func(), err error) {
-	l, dial, err := rawNetwork(o.transport)
+	l, dial, err := rawNetwork(o.transport, rawAsIs)
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -482,9 +487,9 @@ func rawPair(o rawOptions, wrapServer, wrapClient func(net.Conn) net.Conn) (serv
 	if o.dialer != nil {
 		o.dialer(d)
 	}
-	url, serve := "ws://server.example/", func() { srv.Serve(&rawListener{l, wrapServer}) }
+	url, serve := "ws://server.example/", func() { srv.Serve(&rawListener{l, rawAsIs, wrapServer}) }
 	if o.transport == "tls" {
-		url, serve = "wss://server.example/", func() { srv.ServeTLS(&rawListener{l, wrapServer}, "", "") }
+		url, serve = "wss://server.example/", func() { srv.ServeTLS(&rawListener{l, rawAsIs, wrapServer}, "", "") }
 	}
 	go serve()
 	if client, _, err = d.Dial(url, nil); err != nil {

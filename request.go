@@ -10,9 +10,10 @@ import (
 	"strings"
 )
 
-// The request of an opening handshake as it comes over the wire, for a Server
-// that listens by itself. It has a request line, header fields and an empty
-// line, and no body (RFC 9112 sections 2 to 5):
+// The bytes of an opening handshake's request, parsed for a Server that listens by itself.
+//
+// The request has a request line, header fields and an empty line, and no body (RFC 9112 sections 2 to
+// 5):
 //
 //	GET /chat?room=1 HTTP/1.1\r\n
 //	Host: server.example.com\r\n
@@ -20,13 +21,13 @@ import (
 //	…\r\n
 //	\r\n
 //
-// net/http could read it, at the price of two buffers of 4 KiB and a goroutine
-// that stay with the connection.
+// net/http could read it, at the price of two buffers of 4 KiB and a goroutine for as long as the
+// connection lasts.
 
-// headerEnd returns the length of the header at the front of b, with its empty
-// line; 0 where b ends before it. The first searched octets have been looked
-// at before. "A recipient MAY recognize a single LF as a line terminator" (RFC
-// 9112 section 2.2): whoever types a request by hand will be told what is missing.
+// headerEnd returns the length of the header at the front of b, including its empty line, or 0 if b
+// ends before that. The first searched bytes were searched before. "A recipient MAY recognize a single
+// LF as a line terminator" (RFC 9112 section 2.2), so a person who types a request by hand gets an
+// answer.
 func headerEnd(b []byte, searched int) int {
 	for at := max(0, searched-2); ; {
 		i := bytes.IndexByte(b[at:], '\n')
@@ -43,8 +44,8 @@ func headerEnd(b []byte, searched int) int {
 	}
 }
 
-// parseRequest parses a header that headerEnd has measured. The request and
-// all its strings are a copy: nothing refers to b.
+// parseRequest parses a header that headerEnd has measured. The request holds copies of the bytes of
+// b, so that b can be used again.
 func parseRequest(b []byte) (*http.Request, *HandshakeError) {
 	text := strings.TrimSuffix(string(b), "\r\n\r\n")
 	line, rest, _ := strings.Cut(text, "\r\n")
@@ -56,10 +57,9 @@ func parseRequest(b []byte) (*http.Request, *HandshakeError) {
 	if r.Header, r.Host, hosts, refusal = parseFields(rest); refusal != nil {
 		return nil, refusal
 	}
-	// "A server MUST respond with a 400 […] to any HTTP/1.1 request message that
-	// lacks a Host header field and to any request message that contains more
-	// than one Host header field line or a Host header field with an invalid
-	// field value" (RFC 9112 section 3.2).
+	// "A server MUST respond with a 400 […] to any HTTP/1.1 request message that lacks a Host header
+	// field and to any request message that contains more than one Host header field line or a Host
+	// header field with an invalid field value" (RFC 9112 section 3.2).
 	switch {
 	case hosts != 1:
 		return nil, refuse(http.StatusBadRequest, "the request must have one Host header field, not %d", hosts)
@@ -67,13 +67,13 @@ func parseRequest(b []byte) (*http.Request, *HandshakeError) {
 		return nil, refuse(http.StatusBadRequest, "the request's Host header field is %.100q, which names no host", r.Host)
 	}
 	if r.URL.Host != "" {
-		r.Host = r.URL.Host // the absolute form goes before the field (section 3.2.2)
+		r.Host = r.URL.Host // an absolute target overrides the field (section 3.2.2)
 	}
 	if !isHost(r.Host) {
-		return nil, refuse(http.StatusBadRequest, "the request's target names the host %.100q, which is none", r.Host)
+		return nil, refuse(http.StatusBadRequest, "the request's target names the host %.100q, which is not one", r.Host)
 	}
 	if r.Header["Transfer-Encoding"] != nil || slices.ContainsFunc(r.Header["Content-Length"], func(s string) bool { return s != "0" }) {
-		r.ContentLength = -1 // a body is announced; how long, is of no interest
+		r.ContentLength = -1 // a body is announced, of any length: checkRequest refuses it
 	}
 	return r, nil
 }
@@ -97,14 +97,14 @@ func parseRequestLine(line string) (*http.Request, *HandshakeError) {
 	}, nil
 }
 
-// parseFields parses header fields, "Name: value" one a line. Lines that go on
-// in the next are refused, as RFC 9112 section 5.2 allows, and so is white
-// space before the colon, as section 5.1 demands. Host is not among the fields of
-// an http.Request's Header: it is returned by itself, and how often it was there.
+// parseFields parses header fields, one "Name: value" a line. It refuses a line that goes on in the
+// next line, which RFC 9112 section 5.2 allows, and white space before the colon, which section 5.1
+// demands. Host does not belong in the Header of an http.Request, so parseFields returns it by itself,
+// with the number of Host fields.
 func parseFields(text string) (h http.Header, host string, hosts int, refusal *HandshakeError) {
 	n := strings.Count(text, "\n") + 1
 	h = make(http.Header, n)
-	values := make([]string, 0, n) // most fields have one value: they share an array
+	values := make([]string, 0, n) // most fields have one value, and these share an array
 	for text != "" {
 		var line string
 		line, text = cutLine(text)
@@ -126,8 +126,8 @@ func parseFields(text string) (h http.Header, host string, hosts int, refusal *H
 	return h, host, hosts, nil
 }
 
-// cutLine cuts text behind its first CRLF, or at its end. An LF by itself stays
-// in the line, where nothing allows it.
+// cutLine cuts text behind its first CRLF, or at its end. An LF by itself stays in the line, and
+// isFieldValue then refuses the line.
 func cutLine(text string) (line, rest string) {
 	i := strings.IndexByte(text, '\n')
 	switch {
@@ -139,9 +139,9 @@ func cutLine(text string) (line, rest string) {
 	return text[:i+1], text[i+1:]
 }
 
-// canonicalName returns the key that http.Header has for a field, if name is a
-// token. The names that every opening handshake has are none of those that
-// net/textproto knows: it would make a string of each.
+// canonicalName returns the key of a field in an http.Header. It reports false if name is not a token.
+// The names below come in every opening handshake, and net/textproto does not know them, so it would
+// allocate a string for each.
 func canonicalName(name string) (key string, ok bool) {
 	switch name {
 	case "Sec-WebSocket-Key":
@@ -156,8 +156,7 @@ func canonicalName(name string) (key string, ok bool) {
 	return textproto.CanonicalMIMEHeaderKey(name), isToken(name)
 }
 
-// rawResponse is the http.ResponseWriter for refusing a request that net/http
-// did not read.
+// A rawResponse is the http.ResponseWriter for refusing a request that net/http did not read.
 type rawResponse struct {
 	header http.Header
 	status int
@@ -177,8 +176,7 @@ func (w *rawResponse) Write(p []byte) (int, error) {
 	return w.body.Write(p)
 }
 
-// bytes returns the response as it goes over the wire. The connection ends
-// with it.
+// bytes returns the bytes of the response. The connection is closed after it.
 func (w *rawResponse) bytes() []byte {
 	w.WriteHeader(http.StatusInternalServerError) // if Upgrader.Error wrote nothing
 	if !hasToken(w.header["Connection"], "close") {

@@ -23,8 +23,8 @@ const chatRequest = "GET /chat HTTP/1.1\r\n" +
 	"Sec-WebSocket-Version: 13\r\n" +
 	"\r\n"
 
-// The end is found wherever the cuts between two reads are, and what came
-// behind the header does not matter.
+// headerEnd finds the end wherever the cut between two reads is. The bytes behind the header do not
+// matter.
 func TestHeaderEnd(t *testing.T) {
 	for _, behind := range []string{"", "\r\n\r\n", "\x81\x85\x37\xfa"} {
 		b := []byte(chatRequest + behind)
@@ -35,7 +35,7 @@ func TestHeaderEnd(t *testing.T) {
 			}
 			for searched := range min(n+1, len(chatRequest)) {
 				if got := headerEnd(b[:n], searched); got != want {
-					t.Fatalf("%d octets, %d of them searched before: end at %d, want %d", n, searched, got, want)
+					t.Fatalf("%d bytes, %d of them searched before: end at %d, want %d", n, searched, got, want)
 				}
 			}
 		}
@@ -45,12 +45,12 @@ func TestHeaderEnd(t *testing.T) {
 			t.Errorf("%q ends at %d, want no end", no, got)
 		}
 	}
-	for _, mixed := range []string{"a\n\r\n", "a\r\n\n"} { // and what is behind is not looked at
+	for _, mixed := range []string{"a\n\r\n", "a\r\n\n"} { // the bytes behind are not looked at
 		if got := headerEnd([]byte(mixed+"\r\n\r\n"), 0); got != len(mixed) {
 			t.Errorf("%q ends at %d", mixed, got)
 		}
 	}
-	// Lines that end without CR are refused, and not waited for until a timeout.
+	// Lines that end without CR are refused at once. The server does not wait for CRLF until a timeout.
 	const typed = "GET / HTTP/1.1\nHost: x\n\n"
 	if got := headerEnd([]byte(typed), 0); got != len(typed) {
 		t.Errorf("%q ends at %d", typed, got)
@@ -92,8 +92,8 @@ func TestParseRequestTargets(t *testing.T) {
 		{"/chat?room=1&x=%20", "example.com", "/chat", "room=1&x=%20"},
 		{"/a%2Fb%20c", "example.com", "/a/b c", ""},
 		{"/%C3%BC", "example.com", "/ü", ""},
-		// "The client MUST ignore [the] Host field", for the absolute form
-		// names the host already (RFC 9112 section 3.2.2).
+		// The server must ignore the Host field, because the absolute form names the host already (RFC
+		// 9112 section 3.2.2).
 		{"http://other.example/chat?room=1", "other.example", "/chat", "room=1"},
 		{"http://other.example:8080", "other.example:8080", "", ""},
 	} {
@@ -118,7 +118,7 @@ func TestParseRequestFields(t *testing.T) {
 		{"names in any case", "x-a: 1\r\nX-B: 2\r\n", http.Header{"X-A": {"1"}, "X-B": {"2"}}},
 		{"white space around values", "A:1\r\nB: \t 2 \t\r\nC:\r\nD: \t\r\n", http.Header{"A": {"1"}, "B": {"2"}, "C": {""}, "D": {""}}},
 		{"colons and spaces in values", "A: b: c  d\r\n", http.Header{"A": {"b: c  d"}}},
-		{"octets beyond ASCII", "A: \xff\xc3\xbc\r\n", http.Header{"A": {"\xff\xc3\xbc"}}},
+		{"bytes beyond ASCII", "A: \xff\xc3\xbc\r\n", http.Header{"A": {"\xff\xc3\xbc"}}},
 		{"odd names", "!#$%&'*+-.^_`|~9: x\r\n", http.Header{"!#$%&'*+-.^_`|~9": {"x"}}},
 		{"repeated fields, mixed", "A: 1\r\nB: 2\r\na: 3\r\nB: 4\r\nA: 5\r\n", http.Header{"A": {"1", "3", "5"}, "B": {"2", "4"}}},
 	} {
@@ -176,16 +176,15 @@ func TestParseRequestRefuses(t *testing.T) {
 		{"escape character", line + host + "A: \x1b[31m\r\n\r\n", "malformed header line"},
 		{"DEL", line + host + "A: \x7f\r\n\r\n", "malformed header line"},
 
-		// "A server MUST respond with a 400 […] to any request message that
-		// contains […] a Host header field with an invalid field value" (RFC
-		// 9112 section 3.2).
+		// "A server MUST respond with a 400 […] to any request message that contains […] a Host header
+		// field with an invalid field value" (RFC 9112 section 3.2).
 		{"Host with a space", line + "Host: a b\r\n\r\n", `Host header field is "a b", which names no host`},
 		{"Host with a slash", line + "Host: a/b\r\n\r\n", `Host header field is "a/b", which names no host`},
 		{"Host in quotes", line + "Host: \"a\"\r\n\r\n", `Host header field is "\"a\"", which names no host`},
 		{"Host with a letter beyond ASCII", line + "Host: \u00fc\r\n\r\n", `Host header field is "ü", which names no host`},
 		{"empty Host", line + "Host:\r\n\r\n", `Host header field is "", which names no host`},
 		{"invalid Host, absolute form", "GET http://h/ HTTP/1.1\r\nHost: a b\r\n\r\n", `Host header field is "a b", which names no host`},
-		{"invalid host in the absolute form", "GET http://\"h\"/ HTTP/1.1\r\n" + host + "\r\n", `names the host "\"h\"", which is none`},
+		{"invalid host in the absolute form", "GET http://\"h\"/ HTTP/1.1\r\n" + host + "\r\n", `names the host "\"h\"", which is not one`},
 	} {
 		r, refusal := parseRequest([]byte(tt.header))
 		if refusal == nil {
@@ -198,7 +197,7 @@ func TestParseRequestRefuses(t *testing.T) {
 	}
 }
 
-// What is quoted to the client of its own request is short.
+// A refusal quotes only a short part of the client's request.
 func TestParseRequestQuotesLittle(t *testing.T) {
 	long := strings.Repeat("x", 16000)
 	for _, header := range []string{
@@ -244,15 +243,15 @@ func TestParseRequestBody(t *testing.T) {
 	}
 }
 
-// FuzzRequest compares with net/http. This parser refuses more, for it need
-// not get along with old clients. What it accepts, net/http accepts too and
-// understands in the same way, but for these differences:
+// FuzzRequest compares with net/http. This parser refuses more, because it need not get along with old
+// clients. If it accepts a request, net/http accepts it too, and understands the same, with these
+// differences:
 //
 //   - Pragma: no-cache makes net/http add Cache-Control: no-cache.
-//   - The target of CONNECT is a host and port for net/http. Here it is parsed
-//     like any other, and checkRequest refuses the method.
-//   - A body, of whatever length, has a negative ContentLength here; net/http
-//     takes the fields that announce it apart, and refuses some.
+//   - The target of CONNECT is a host and port for net/http. Here it is parsed like any other, and
+//     checkRequest refuses the method.
+//   - A body of any length has a negative ContentLength here. net/http parses the fields that announce
+//     it, and refuses some.
 func FuzzRequest(f *testing.F) {
 	f.Add([]byte(chatRequest))
 	f.Add([]byte("GET http://example.com:80/a?b HTTP/1.0\r\nhost:\r\nA: 1\r\na:\t2 \r\n\r\nbehind"))
@@ -302,7 +301,7 @@ func compareRequests(t *testing.T, got, want *http.Request) {
 		t.Errorf("fields %q; net/http has %q", got.Header, want.Header)
 	}
 	if want.ContentLength != 0 {
-		t.Errorf("no body; net/http sees one of %d octets", want.ContentLength)
+		t.Errorf("no body; net/http sees one of %d bytes", want.ContentLength)
 	}
 }
 
@@ -332,12 +331,12 @@ func TestRawResponse(t *testing.T) {
 		}
 		body, err := io.ReadAll(resp.Body)
 		if err != nil || resp.StatusCode != tt.status || string(body) != tt.body || resp.Proto != "HTTP/1.1" || rest.Buffered() > 0 {
-			t.Errorf("%s: %s %s %q, %v, %d octets more", tt.name, resp.Proto, resp.Status, body, err, rest.Buffered())
+			t.Errorf("%s: %s %s %q, %v, %d bytes more", tt.name, resp.Proto, resp.Status, body, err, rest.Buffered())
 		}
 		if !resp.Close || resp.ContentLength != int64(len(tt.body)) {
 			t.Errorf("%s: close %v, length %d", tt.name, resp.Close, resp.ContentLength)
 		}
-		// net/http takes the field out of what it reads.
+		// net/http removes the field Connection, so look at the bytes.
 		if fields := strings.Join(tt.connection, "\r\nConnection: "); !bytes.Contains(wire, []byte("\r\nConnection: "+fields+"\r\n")) ||
 			bytes.Count(wire, []byte("\r\nConnection:")) != len(tt.connection) {
 			t.Errorf("%s: Connection %q wanted in %q", tt.name, tt.connection, wire)

@@ -7,8 +7,7 @@ import (
 	"strings"
 )
 
-// The response of an opening handshake as it comes over the wire, for a Dialer
-// (RFC 9112 sections 4 and 5):
+// The bytes of an opening handshake's response, parsed for a Dialer (RFC 9112 sections 4 and 5):
 //
 //	HTTP/1.1 101 Switching Protocols\r\n
 //	Upgrade: websocket\r\n
@@ -16,12 +15,11 @@ import (
 //	…\r\n
 //	\r\n
 //
-// net/http could read it, but it deletes the field Connection when that says
-// close, and Upgrade may stand beside close.
+// net/http could read it, but it deletes the field Connection if that says close, and "close, Upgrade"
+// is valid.
 
-// parseResponse parses a header that headerEnd has measured. It takes what
-// net/http takes: lines that end with LF alone, and lines that go on in the
-// next, which a request may not have.
+// parseResponse parses a header that headerEnd has measured. Like net/http, and unlike parseRequest, it
+// accepts lines that end with LF alone, and lines that go on in the next line.
 func parseResponse(b []byte) (*http.Response, error) {
 	line, rest := cutHeaderLine(string(b))
 	resp, err := parseStatusLine(line)
@@ -59,10 +57,9 @@ func parseStatusLine(line string) (*http.Response, error) {
 	return &http.Response{Status: status, StatusCode: code, Proto: proto, ProtoMajor: major, ProtoMinor: minor}, nil
 }
 
-// addFieldLine adds a line to the fields, and returns the name of its field. A
-// line that begins with white space goes on with the field of the line before,
-// called last: "A user agent that receives an obs-fold in a response message
-// […] MUST replace each received obs-fold with one or more SP" (section 5.2).
+// addFieldLine adds a line to the fields, and returns the name of its field. A line that begins with
+// white space continues the field of the previous line, last: "A user agent that receives an obs-fold
+// in a response message […] MUST replace each received obs-fold with one or more SP" (section 5.2).
 func addFieldLine(h http.Header, last, line string) (name string, err error) {
 	if !isFieldValue(line) {
 		return "", fmt.Errorf("malformed header line %.100q", line)
@@ -73,8 +70,8 @@ func addFieldLine(h http.Header, last, line string) (name string, err error) {
 		return last, nil
 	}
 	name, value, ok := strings.Cut(line, ":")
-	// A name with a space in it names none of the fields that count here. It
-	// stays as it is, for the caller to see, as in net/http.
+	// A name with a space in it matches no field that the handshake needs. As in net/http, it stays as
+	// it is, so that the caller can see it.
 	if !ok || !isToken(strings.ReplaceAll(name, " ", "")) || line[0] == ' ' {
 		return "", fmt.Errorf("malformed header line %.100q", line)
 	}
@@ -85,7 +82,7 @@ func addFieldLine(h http.Header, last, line string) (name string, err error) {
 	return name, nil
 }
 
-// cutHeaderLine cuts text behind its first line, which CRLF or LF ends.
+// cutHeaderLine cuts text behind its first line, which ends with CRLF or LF.
 func cutHeaderLine(text string) (line, rest string) {
 	line, rest, _ = strings.Cut(text, "\n")
 	return strings.TrimSuffix(line, "\r"), rest

@@ -13,8 +13,8 @@ import (
 	"testing/synctest"
 )
 
-// dialAnswered dials a server that gives the answer, in which ACCEPT stands for
-// the right accept value.
+// dialAnswered dials a server that gives the answer. ACCEPT in the answer stands for the right accept
+// value.
 func dialAnswered(answer string) (*Conn, *http.Response, error) {
 	d := Dialer{NetDial: func(string, string) (net.Conn, error) {
 		s, c := net.Pipe()
@@ -32,10 +32,10 @@ func dialAnswered(answer string) (*Conn, *http.Response, error) {
 	return d.Dial("ws://a.example/", nil)
 }
 
-// "If the response lacks a |Connection| header field or the |Connection| header
-// field doesn't contain a token that is an ASCII case-insensitive match for the
-// value "Upgrade", the client MUST _Fail the WebSocket Connection_" (section
-// 4.1). It may contain others beside it. An error shows what came.
+// "If the response lacks a |Connection| header field or the |Connection| header field doesn't contain a
+// token that is an ASCII case-insensitive match for the value "Upgrade", the client MUST _Fail the
+// WebSocket Connection_" (section 4.1). The field may contain other tokens too. An error shows the
+// fields that came.
 func TestDialConnectionField(t *testing.T) {
 	for _, tt := range []struct {
 		fields []string
@@ -80,7 +80,7 @@ func TestDialConnectionField(t *testing.T) {
 	}
 }
 
-// A refusal shows its Connection field as well, and its body as ever.
+// A refusal shows its Connection field too, and its body as always.
 func TestDialRefusalShowsConnection(t *testing.T) {
 	for _, framing := range []string{"Content-Length: 4\r\n\r\nbusy", "Transfer-Encoding: chunked\r\n\r\n4\r\nbusy\r\n0\r\n\r\n", "\r\nbusy"} {
 		synctest.Test(t, func(t *testing.T) {
@@ -121,8 +121,8 @@ var responseSeeds = []string{
 	"220 mail.example ESMTP\r\n\r\n",
 }
 
-// FuzzParseResponse compares with net/http's parser, which is told of a
-// request whose response has no body.
+// FuzzParseResponse compares with net/http's parser. The request is HEAD, so that the response has no
+// body.
 func FuzzParseResponse(f *testing.F) {
 	for _, s := range responseSeeds {
 		f.Add([]byte(s))
@@ -136,7 +136,7 @@ func FuzzParseResponse(f *testing.F) {
 		got, err := parseResponse(b)
 		want, wantErr := http.ReadResponse(bufio.NewReader(bytes.NewReader(b)), &http.Request{Method: "HEAD"})
 		if err != nil || wantErr != nil {
-			// What net/http refuses for its body, or its code below 100, matters not.
+			// net/http may refuse a response for its body, or take a code below 100.
 			if err != nil && wantErr == nil && want.StatusCode >= 100 {
 				t.Errorf("%q: refused with %v, and net/http takes it", b, err)
 			}
@@ -147,7 +147,7 @@ func FuzzParseResponse(f *testing.F) {
 		}
 		for _, h := range []http.Header{got.Header, want.Header} {
 			for _, name := range []string{"Connection", "Transfer-Encoding", "Trailer", "Content-Length", "Cache-Control"} {
-				delete(h, name) // which net/http changes
+				delete(h, name) // net/http changes these fields
 			}
 			for _, values := range h {
 				for i := range values { // net/http leaves white space in front of an empty last line

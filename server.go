@@ -21,7 +21,7 @@ const noHandler = "the Server has neither a Handler nor OnMessage"
 
 // A Server runs a handler for each of its WebSocket connections. It accepts
 // them itself (ListenAndServe, Serve), or in an http.Server's mux, as an
-// http.Handler; both ways at once, if need be.
+// http.Handler, or in both ways at once.
 //
 //	srv := &websocket.Server{Addr: ":8080", Handler: echo}
 //	log.Fatal(srv.ListenAndServe())
@@ -61,7 +61,7 @@ type Server struct {
 
 	// OnOpen, if not nil, is called once for each connection, before Handler or
 	// the first OnMessage, with the request that opened it. The Server does not
-	// keep the request, so what is needed of it later goes into c.SetValue. OnOpen
+	// keep the request: whatever is needed of it later goes into c.SetValue. OnOpen
 	// may read and write, and may take its time. If it closes the connection by
 	// Close or Shutdown, or panics, which the peer is told by code 1011, neither
 	// Handler nor OnMessage is called.
@@ -70,7 +70,7 @@ type Server struct {
 	// OnClose, if not nil, is called once for each connection that OnOpen was or
 	// would have been called for, whatever ended it, a panic included. It comes
 	// last, when Handler or OnMessage have returned and the transport is closed.
-	// err is what reads return, and context.Cause of c.Context(): a *CloseError if
+	// err is the error that reads return, and context.Cause of c.Context(): a *CloseError if
 	// the peer closed or answered this side's close frame. Server.Shutdown waits for
 	// OnClose.
 	OnClose func(c *Conn, err error)
@@ -82,20 +82,32 @@ type Server struct {
 	// TLSConfig is for ListenAndServeTLS and ServeTLS.
 	TLSConfig *tls.Config
 
-	// MaxHeaderBytes bounds the request of an opening handshake, where the
-	// Server accepts connections itself. 0 means 16 KiB; 32 KiB is the
-	// most, and what less than 0 means.
+	// MaxHeaderBytes bounds the request of an opening handshake in bytes, if the
+	// Server accepts connections itself. 0 means 16 KiB. The largest value is
+	// 32 KiB, which less than 0 means, too.
 	MaxHeaderBytes int
 
+	// ShutdownSpread is the time over which Shutdown spreads its close frames, at
+	// random, so that the clients do not all come back in the same instant. A
+	// connection serves on until its turn comes. 0 means that all are told at once.
+	//
+	// If the context of Shutdown has a deadline, the last is told so early that
+	// CloseTimeout is left, or half of the time if that is less.
+	ShutdownSpread time.Duration
+
+	// ShutdownCode is the code of Shutdown's close frames: 0 means 1001, going away.
+	// CloseServiceRestart, 1012, asks clients to come back after a short random delay.
+	ShutdownCode int
+
 	// Logger is told of panics in handlers, of handshakes that were refused,
-	// and of failures to accept. Nil means that nobody is.
+	// and of failures to accept. Nil means no log.
 	Logger *slog.Logger
 
 	members   members
 	mu        sync.Mutex // guards the fields below
 	listeners map[*trackedListener]struct{}
 	initial   *settings     // made by initialSettings
-	closing   chan struct{} // closed by Shutdown and Close; made by closed
+	closing   chan struct{} // closed by Shutdown and Close, made by closed
 }
 
 const (
@@ -129,7 +141,7 @@ func (s *Server) listen(defaultAddr string) (net.Listener, error) {
 	return net.Listen("tcp", addr)
 }
 
-// ServeTLS is Serve over TLS, with TLSConfig and, where that has none, the
+// ServeTLS is Serve over TLS, with TLSConfig and, if that has none, the
 // certificate in the given PEM files.
 func (s *Server) ServeTLS(l net.Listener, certFile, keyFile string) error {
 	config := s.TLSConfig.Clone()
@@ -149,7 +161,7 @@ func (s *Server) ServeTLS(l net.Listener, certFile, keyFile string) error {
 	return s.Serve(tls.NewListener(l, config))
 }
 
-// ServeHTTP upgrades a request to a connection and returns; the handler runs
+// ServeHTTP upgrades a request to a connection and returns, while the handler runs
 // on. Requests that ask for no upgrade, or wrongly, are refused as by Upgrader.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c, r, err := s.upgradeMember(w, r)
@@ -221,9 +233,8 @@ func (s *Server) start(c *Conn, r *http.Request) {
 	}
 }
 
-// run calls the handler, and closes after it. Its frame lies below the
-// handler's for as long as the connection lives: it is kept small, and so is
-// drive's.
+// run calls the handler, and closes after it. Its stack frame stays for as long as the
+// connection lives. So it is kept small, and so is drive's.
 func (s *Server) run(c *Conn, r *http.Request) {
 	code := CloseInternalServerErr
 	defer func() { s.finish(c, code, recover()) }()
@@ -250,26 +261,43 @@ func (s *Server) drive(c *Conn, moved bool) {
 		if !c.parkConn() {
 			go s.drive(c, true)
 		}
-	case isTimeout(err):
-		code = CloseGoingAway
 	default:
-		code = CloseNormalClosure
+		code = c.codeAfter(err)
 	}
 }
 
-// finish ends a connection whose handler returned or panicked. Where the peer
-// just went away it needs no more stack than the handler did: a stack that
-// grows for its last call costs 4 µs.
+// codeAfter returns the close code with which a connection of OnMessage's ends, after
+// reading has ended with err.
+func (c *Conn) codeAfter(err error) int {
+	end, dead := c.readEnded()
+	_, isClose := errors.AsType[*CloseError](end)
+	_, isBroken := errors.AsType[*ProtocolError](end)
+	switch {
+	case end == nil && isTimeout(err):
+		return CloseGoingAway
+	case end == nil || dead || isClose || isBroken:
+		return CloseNormalClosure
+	}
+	return CloseInternalServerErr // a handler for control frames failed
+}
+
+// finish ends a connection whose handler returned or panicked. If the peer has gone
+// away it needs no more stack than the handler did: a stack that grows for its last
+// call costs 4 µs.
 func (s *Server) finish(c *Conn, code int, panicked any) {
 	defer s.members.remove(c) // even if Logger or Trace end the goroutine
 	defer s.tellClose(c)
 	if panicked != nil && panicked != http.ErrAbortHandler {
 		s.logPanic(c, panicked)
 	}
+	text := ""
+	if code == CloseGoingAway {
+		text = "no message before the read deadline"
+	}
 	if _, dead := c.readEnded(); dead {
 		c.Close()
 	} else {
-		c.Shutdown(context.Background(), code, "")
+		c.Shutdown(context.Background(), code, text)
 	}
 }
 
@@ -279,23 +307,29 @@ func (s *Server) logPanic(c *Conn, panicked any) {
 }
 
 // Shutdown closes the listeners, sends every connection a close frame with
-// code 1001 and waits for their handlers to return. A peer that does not
-// answer within CloseTimeout is cut off. When ctx ends first, all that are
-// left are cut off, and ctx's error is returned.
+// ShutdownCode, over the time of ShutdownSpread, and waits for their handlers to
+// return. A peer that does not answer within CloseTimeout is cut off. When ctx
+// ends first, all that are left are cut off, and ctx's error is returned.
+//
+// A ShutdownCode that cannot be sent is an error at once, and nothing is done.
 //
 // An http.Server in front knows nothing of the connections that were upgraded,
 // and its Shutdown does not wait for them: call both.
 func (s *Server) Shutdown(ctx context.Context) error {
+	bye, err := s.newFarewell(ctx)
+	if err != nil {
+		return err
+	}
 	s.closeListeners()
-	timeout := orDefault(s.CloseTimeout, defaultCloseTimeout)
 	var unanswered <-chan time.Time
-	if timeout > 0 {
-		t := time.NewTimer(timeout)
+	if bye.patience > 0 {
+		t := time.NewTimer(bye.spread + bye.patience)
 		defer t.Stop()
 		unanswered = t.C
 	}
 	empty := s.members.close()
-	go s.members.dismiss()
+	defer close(bye.over)
+	go s.members.dismiss(bye)
 	for {
 		select {
 		case <-empty:
@@ -320,7 +354,7 @@ func (s *Server) Close() error {
 
 func (s *Server) log(level slog.Level, msg string, args ...any) {
 	if s.Logger != nil {
-		defer func() { recover() }() // a Logger that panics: there is nobody else to be told
+		defer func() { recover() }() // a Logger that panics: nothing else can be told
 		s.Logger.Log(context.Background(), level, msg, args...)
 	}
 }

@@ -14,10 +14,9 @@ import (
 	"time"
 )
 
-// Accepting. Three kinds of goroutines lead to a handler: one for each
-// listener, which accepts; one for each opening handshake, whose stack grows to
-// 8 KiB; and one for each connection, which begins with the smallest stack
-// there is and stays small. (Handshakes by goroutines that are kept would take
+// Accepting. Three kinds of goroutines lead to a handler. One for each listener
+// accepts. One for each opening handshake has a stack that grows to 8 KiB. One for each
+// connection begins with the smallest stack there is and stays small. (Handshakes by goroutines that are kept would take
 // 6 % less CPU. But a server whose connections are gone has no goroutines left
 // of them, and that is worth more.)
 
@@ -40,7 +39,7 @@ func (s *Server) Serve(l net.Listener) error {
 		nc, err := l.Accept()
 		switch {
 		case isDone(closing) || errors.Is(err, net.ErrClosed):
-			// After Shutdown it does not matter what Accept says: each listener
+			// After Shutdown the error of Accept does not matter: each listener
 			// has its own words for having been closed.
 			if err == nil {
 				nc.Close()

@@ -9,14 +9,13 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"time"
 )
 
 // openingHandshake reads the request on an accepted connection, and answers
 // it. All of it together, TLS included, has HandshakeTimeout.
 func (s *Server) openingHandshake(c *Conn) (*http.Request, error) {
 	if timeout := orDefault(s.HandshakeTimeout, defaultHandshakeTimeout); timeout > 0 {
-		c.nc.SetDeadline(time.Now().Add(timeout))
+		defer c.boundHandshake(timeout)()
 	}
 	state, err := handshakeTLS(c)
 	if err != nil {
@@ -38,7 +37,7 @@ func (s *Server) openingHandshake(c *Conn) (*http.Request, error) {
 	if refusal != nil {
 		return nil, s.refuseRaw(c, r, refusal)
 	}
-	s.members.ready(c) // for a close frame, say; that has to wait for this answer
+	s.members.ready(c) // a close frame may come now, and has to wait for this answer
 	if err := s.respond(c, a); err != nil {
 		return nil, err
 	}
@@ -89,7 +88,7 @@ func (s *Server) readRequest(c *Conn) (*http.Request, *HandshakeError, error) {
 	}
 	n, err := c.readHeader(limit)
 	if err == errHeaderTooLarge {
-		return nil, refuse(http.StatusRequestHeaderFieldsTooLarge, "the request's header is larger than %d octets", limit), nil
+		return nil, refuse(http.StatusRequestHeaderFieldsTooLarge, "the request's header is larger than %d bytes", limit), nil
 	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("websocket: reading the request: %w", err)

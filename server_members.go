@@ -1,7 +1,6 @@
 package websocket
 
 import (
-	"context"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -12,13 +11,13 @@ import (
 // keepalive and at the end.
 type members struct {
 	mu     sync.Mutex // guards all below
-	list   []*Conn    // nil at free places; a member's place is constant
+	list   []*Conn    // nil at free places. A member's place is constant
 	free   []int32    // the free places
 	closed bool
 
-	poller atomic.Pointer[poller] // of parked members; nil until there is one, and after the last member
+	poller atomic.Pointer[poller] // of parked members, nil before the first and after the last one
 
-	// Closed when the last member is gone, and nil then; nil also where nobody
+	// Closed when the last member is gone, and nil then. Nil also if nobody
 	// wants to know.
 	ticking chan struct{} // the keepalive goroutine
 	empty   chan struct{} // Shutdown
@@ -158,32 +157,6 @@ func (m *members) close() (empty <-chan struct{}) {
 		m.announceEmpty()
 	}
 	return empty
-}
-
-// dismiss sends every member a close frame with code 1001, behind its queued
-// messages. A connection that is still in the opening handshake is cut off.
-func (m *members) dismiss() {
-	m.each(func(c *Conn, ready bool) {
-		if ready {
-			c.goAway()
-		} else {
-			go c.Close() // which a CheckOrigin may hold up
-		}
-	})
-}
-
-// goAway begins the closing handshake. The goroutine that reads meets the peer's
-// answer. If there is none, Shutdown has to read, but not in the middle of a message
-// that somebody has begun to read.
-func (c *Conn) goAway() {
-	c.enqueueCloseLast(FormatCloseMessage(CloseGoingAway, ""))
-	if c.readLock.tryLock() {
-		begun := c.in.open
-		c.unlockRead()
-		if !begun {
-			go c.Shutdown(context.Background(), CloseGoingAway, "")
-		}
-	}
 }
 
 // cutOff closes every member's transport.

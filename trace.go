@@ -8,19 +8,19 @@ import (
 	"slices"
 )
 
-// A Trace is told what happens: for logs, for metrics, for looking at a
-// connection octet by octet. Upgrader, Server and Dialer have a field for one.
+// A Trace is told of a connection's events: for logs, for metrics, for looking at a
+// connection byte by byte. Upgrader, Server and Dialer have a field for one.
 //
-// Any of the functions may be nil, and a nil Trace costs nothing. They are
-// called by whatever goroutine does the thing that they are told of, for many
-// connections at once, and hold it up while they run: they must be quick, must
-// not panic, and must not use the Conn's methods that read, write or close. What they get in
-// slices is valid until they return, and must not be changed.
+// Any of the functions may be nil, and a nil Trace costs nothing. The goroutine that
+// opens, reads, writes or ends a connection calls them, and waits for them to return.
+// So they must be quick. They are called for many connections at once, must not panic,
+// and must not use the Conn's methods that read, write or close. A slice that they get
+// is valid until they return, and must not be changed.
 type Trace struct {
 	// Handshake is called at the end of each opening handshake (RFC 6455
-	// section 4). response is the header of the response that agreed, as it went
-	// over the wire. If the handshake failed, err says why, and c and response
-	// are nil; so is r where no request could be read.
+	// section 4). response is the header of the response that agreed, as it was
+	// sent. If the handshake failed, err says why, and c and response are nil. So is
+	// r if no request could be read.
 	Handshake func(c *Conn, r *http.Request, response []byte, err error)
 
 	// Frame is called for the header of each frame that was received, one that
@@ -29,18 +29,19 @@ type Trace struct {
 	Frame func(c *Conn, f Frame)
 
 	// Payload is called with a frame's payload, unmasked, and compressed if the
-	// message is: all of it where it is sent, and piece by piece, as it comes, where
-	// it is received. It belongs to the latest Frame in the same direction.
+	// message is. A frame that is sent has it in one piece, one that is received in
+	// pieces, as they come. It belongs to the latest Frame in the same direction.
 	Payload func(c *Conn, sent bool, p []byte)
 
 	// Dropped is called when messages are dropped that Enqueue or its kin had
 	// accepted, with their number and their bytes of payload: once for all that were
-	// still queued when the connection ended, and for those that MakeRoom drops.
+	// still queued when the connection ended, and for those that MakeRoom drops. It is also called by
+	// ReportDropped, for messages that the program dropped.
 	Dropped func(c *Conn, messages, bytes int)
 
-	// Closed is called when a connection has ended. err is what reads return:
-	// a *CloseError where the peer closed or answered this side's close frame,
-	// net.ErrClosed where this side closed the transport.
+	// Closed is called when a connection has ended. err is the error that reads
+	// return: a *CloseError if the peer closed or answered this side's close frame,
+	// net.ErrClosed if this side closed the transport.
 	Closed func(c *Conn, err error)
 }
 
@@ -52,11 +53,11 @@ type Frame struct {
 	Opcode     int     // 0 for a continuation frame, or a message type
 	Masked     bool    // as all frames from clients are
 	MaskingKey [4]byte // in the order of the wire
-	Length     int64   // octets of payload
-	Header     []byte  // the header's own octets: 2 to 14
+	Length     int64   // bytes of payload
+	Header     []byte  // the header's own 2 to 14 bytes
 }
 
-// trace returns the functions to be told, all nil for nobody.
+// trace returns the functions of c's Trace, all nil if there is none.
 func (c *Conn) trace() Trace {
 	if t := c.settings.Load().trace; t != nil {
 		return *t
@@ -69,8 +70,7 @@ func (s *settings) isTraced() bool {
 	return s.trace != nil && (s.trace.Frame != nil || s.trace.Payload != nil)
 }
 
-// traceFrame tells of a frame. payload is unmasked; none is told of where it
-// will come in pieces.
+// traceFrame tells of a frame. payload is unmasked, and nil if it will come in pieces.
 func (c *Conn) traceFrame(h frameHeader, sent bool, payload []byte) {
 	t := c.trace()
 	if t.Frame != nil {
@@ -124,7 +124,7 @@ func (c *Conn) traceClosed(err error) {
 	}
 }
 
-// traceHandshake tells of an opening handshake, where t is not nil.
+// traceHandshake tells of an opening handshake, if t is not nil.
 func (t *Trace) traceHandshake(c *Conn, r *http.Request, response []byte, err error) {
 	if t != nil && t.Handshake != nil {
 		t.Handshake(c, r, response, err)

@@ -9,7 +9,7 @@ import (
 
 // An Upgrader turns HTTP requests that ask for it into WebSocket connections
 // (RFC 6455 section 4.2). Its zero value is ready for use, and may be used by
-// any number of goroutines as long as nobody changes it.
+// any number of goroutines as long as it does not change.
 //
 // With net/http, the Conn lives in the handler's goroutine, and net/http keeps
 // some 10 KB for that until the handler returns. A Server does without.
@@ -19,7 +19,7 @@ type Upgrader struct {
 	HandshakeTimeout time.Duration
 
 	// Subprotocols are the subprotocols that the server speaks, the preferred
-	// one first. The first that the client offers too is agreed on; if there is
+	// one first. The first that the client offers too is agreed on. If there is
 	// none, the connection has none, and Conn.Subprotocol returns "".
 	Subprotocols []string
 
@@ -104,7 +104,7 @@ type Upgrader struct {
 
 	// QueueTimeout is how long the oldest of these messages may wait, or a control
 	// frame that the library sends by itself, before the transport is closed and
-	// reads and writes return ErrQueueTimeout: 0 means 10 s, less than 0 for ever.
+	// reads and writes return ErrQueueTimeout: 0 means 10 s, less than 0 no limit.
 	QueueTimeout time.Duration
 
 	// Trace, if not nil, is told of handshakes, frames and ends.
@@ -118,8 +118,8 @@ type Upgrader struct {
 	// Server.OnMessage always do it.)
 	CoalesceWrites bool
 
-	// WriteBufferSize is how many octets of payload the frames of NextWriter's
-	// messages may hold, where that is more than 32 KiB; other values change
+	// WriteBufferSize is how many bytes of payload the frames of NextWriter's
+	// messages may hold, if that is more than 32 KiB. Other values change
 	// nothing. Some peers take every frame for a message.
 	WriteBufferSize int
 
@@ -184,7 +184,7 @@ func (u *Upgrader) answer(c *Conn, a admission) error {
 		}
 	}()
 	if timeout := orDefault(u.HandshakeTimeout, defaultHandshakeTimeout); timeout > 0 {
-		c.nc.SetDeadline(time.Now().Add(timeout))
+		defer c.boundHandshake(timeout)()
 	}
 	if err := u.respond(c, a); err != nil {
 		u.Trace.traceHandshake(nil, a.r, nil, err)
@@ -301,7 +301,7 @@ func (u *Upgrader) agreeOnDeflate(c *Conn, r *http.Request) (answer string) {
 }
 
 // subprotocol chooses among u.Subprotocols. A handler that chooses by itself
-// may do so by a field in the extra header; it counts only if the client
+// may do so by a field in the extra header. It counts only if the client
 // offered it: "if the server does not agree to any of the client's requested
 // subprotocols, the only acceptable value is null" (section 4.2.2).
 func (u *Upgrader) subprotocol(r *http.Request, extra http.Header) string {

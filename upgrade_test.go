@@ -57,7 +57,7 @@ func TestUpgradeResponses(t *testing.T) {
 			header: map[string]string{"Upgrade": "websocket", "Sec-Websocket-Version": "13"}, errorHas: `"8"`},
 		{name: "method", request: strings.Replace(goodRequest, "GET", "PUT", 1), status: 405, body: "PUT",
 			header: map[string]string{"Allow": "GET"}, errorHas: "PUT"},
-		{name: "key", request: strings.Replace(goodRequest, "dGhl", "dGhlAAAA", 1), status: 400, body: "Sec-WebSocket-Key", errorHas: "16 octets"},
+		{name: "key", request: strings.Replace(goodRequest, "dGhl", "dGhlAAAA", 1), status: 400, body: "Sec-WebSocket-Key", errorHas: "16 bytes"},
 		{name: "cross origin", request: with("Origin: https://evil.example"), status: 403, body: "AllowedOrigins", errorHas: "evil.example"},
 		{name: "allowed origin", u: Upgrader{AllowedOrigins: []string{"https://app.example"}},
 			request: with("Origin: https://app.example"), status: 101},

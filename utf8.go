@@ -2,11 +2,15 @@ package websocket
 
 import "unicode/utf8"
 
-// A text message must be valid UTF-8 (RFC 6455 section 8.1), but a character
-// may be cut by the end of a fragment, or by the end of whatever piece of a
-// frame has arrived. utf8State checks a message piece by piece and fails at
-// the first octet that cannot be right, whatever would follow it, so that a
-// peer learns of its mistake (close code 1007) before it has sent the rest.
+// Checking text in pieces.
+//
+// A text message must be valid UTF-8 (RFC 6455 section 8.1). But it arrives in pieces, and the end of
+// a fragment, or of the part of a frame that has arrived, may cut a character in two. So utf8.Valid
+// alone cannot check a piece.
+
+// A utf8State checks a message piece by piece. It fails at the first byte that cannot be right,
+// whatever would follow, so that a peer learns of its mistake (close code 1007) before it has sent the
+// rest of the message.
 //
 // The well-formed sequences are those of RFC 3629 section 4:
 //
@@ -20,14 +24,14 @@ import "unicode/utf8"
 //	f1..f3  80..bf  80..bf  80..bf
 //	f4      80..8f  80..bf  80..bf     (90..bf would be beyond U+10FFFF)
 //
-// Its zero value is the state between two characters. While a character is
-// open, lo and hi bound its next octet.
+// The zero value is the state between two characters. Inside a character, lo and hi bound its next
+// byte.
 type utf8State struct {
-	need   uint8 // octets that the open character still lacks
+	need   uint8 // bytes that the present character still lacks
 	lo, hi uint8
 }
 
-// valid reports whether p may follow what was checked before.
+// valid reports whether p may follow the pieces that were checked before.
 func (s *utf8State) valid(p []byte) bool {
 	for s.need > 0 && len(p) > 0 {
 		if !s.next(p[0]) {
@@ -50,7 +54,7 @@ func (s *utf8State) valid(p []byte) bool {
 // complete reports whether the text may end here.
 func (s *utf8State) complete() bool { return s.need == 0 }
 
-// next checks one octet.
+// next checks one byte.
 func (s *utf8State) next(b byte) bool {
 	if s.need > 0 {
 		if b < s.lo || b > s.hi {
@@ -75,7 +79,7 @@ func (s *utf8State) next(b byte) bool {
 	return b < 0x80 || 0xc2 <= b && b <= 0xf4
 }
 
-// sequenceLen is the length of the sequence that b leads; 1 where it leads none.
+// sequenceLen returns the length of the sequence that begins with b, or 1 if none does.
 func sequenceLen(b byte) int {
 	switch {
 	case b >= 0xf0:
@@ -88,13 +92,13 @@ func sequenceLen(b byte) int {
 	return 1
 }
 
-// openTail returns how many octets at the end of p belong to a character whose
-// end is not in p.
+// openTail returns the number of bytes at the end of p that belong to a character whose end is not
+// in p.
 func openTail(p []byte) int {
 	for i := 1; i <= min(3, len(p)); i++ {
 		b := p[len(p)-i]
 		if b&0xc0 == 0x80 {
-			continue // not the first octet of its character: look further back
+			continue // not the first byte of its character: look further back
 		}
 		if i < sequenceLen(b) {
 			return i

@@ -6,8 +6,7 @@ import (
 	"unicode/utf8"
 )
 
-// mayBegin reports whether some valid text begins with p: it is the definition
-// that utf8State must meet at every octet.
+// mayBegin reports whether some valid text begins with p. utf8State must agree with it at every byte.
 func mayBegin(p []byte) bool {
 	for len(p) > 0 {
 		r, n := utf8.DecodeRune(p)
@@ -19,17 +18,17 @@ func mayBegin(p []byte) bool {
 	return true
 }
 
-func TestUTF8FirstWrongOctet(t *testing.T) {
+func TestUTF8FirstWrongByte(t *testing.T) {
 	for _, tt := range []struct {
 		in   string
-		fail int // index of the first wrong octet, -1 for none
+		fail int // index of the first wrong byte, -1 for none
 	}{
 		{"", -1},
 		{"Hello", -1},
 		{"\xce\xba\xe1\xbd\xb9\xcf\x83\xce\xbc\xce\xb5", -1},
 		{"\xf0\x9f\x98\x80", -1},
 		{"\xf4\x8f\xbf\xbf", -1},        // U+10FFFF
-		{"\xf4\x90\x80\x80", 1},         // U+110000: the second octet says so
+		{"\xf4\x90\x80\x80", 1},         // U+110000: the second byte says so
 		{"\xed\x9f\xbf", -1},            // U+D7FF
 		{"\xed\xa0\x80", 1},             // U+D800, a surrogate
 		{"\xe0\x9f\xbf", 1},             // overlong
@@ -38,9 +37,9 @@ func TestUTF8FirstWrongOctet(t *testing.T) {
 		{"\xc1\xbf", 0},                 //
 		{"\xf5\x80\x80\x80", 0},         // beyond every plane
 		{"\xff", 0},                     //
-		{"\x80", 0},                     // continuation without a start
+		{"\x80", 0},                     // continuation without a first byte
 		{"abc\xbfd", 3},                 //
-		{"\xe2\x82", -1},                // open, not wrong
+		{"\xe2\x82", -1},                // not complete, but not wrong
 		{"\xe2\x82a", 2},                // cut short
 		{"\xf0\x9f\x98a", 3},            //
 		{"12345678\xce\xbaabc\xfe", 13}, //
@@ -54,7 +53,7 @@ func TestUTF8FirstWrongOctet(t *testing.T) {
 			}
 		}
 		if got != tt.fail {
-			t.Errorf("%q octet by octet: failed at %d, want %d", tt.in, got, tt.fail)
+			t.Errorf("%q byte by byte: failed at %d, want %d", tt.in, got, tt.fail)
 		}
 		whole := new(utf8State)
 		if ok := whole.valid([]byte(tt.in)); ok != (tt.fail < 0) {
@@ -63,8 +62,8 @@ func TestUTF8FirstWrongOctet(t *testing.T) {
 	}
 }
 
-// Every sequence of up to three octets, and with every fourth where a fourth
-// is possible, in one piece and cut at every place.
+// The sequences are all those of up to two bytes, and many of three and four, in one piece and cut at
+// every place.
 func TestUTF8Exhaustive(t *testing.T) {
 	check := func(p []byte) {
 		for cut := range len(p) {

@@ -10,6 +10,7 @@ require (
 	github.com/klauspost/compress v1.20.3
 	github.com/lesismal/nbio v1.6.8
 	github.com/lxzan/gws v1.8.9
+	github.com/olahol/melody v1.1.4
 	github.com/plainsocket/websocket v0.0.0
 	github.com/valyala/fasthttp v1.77.0
 	golang.org/x/net v0.62.0

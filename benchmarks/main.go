@@ -2,6 +2,7 @@
 //
 //	go run .           measures them; writes RESULTS.md and plot.svg
 //	go run . -h        how to measure a part only
+//	go run . hubs      what a message to all members costs, with members that are stuck among them
 //	go run . facts     a table of what each does, every cell by experiment
 package main
 
@@ -20,6 +21,10 @@ func main() {
 	switch command {
 	case "facts":
 		printFacts(os.Stdout)
+	case "hubs":
+		err = measureHubs(os.Args[2:])
+	case "serve-hub": // a child of that
+		err = serveHub(os.Args[2:])
 	case "serve": // a child of the measuring process
 		err = serveChild(os.Args[2:])
 	default:

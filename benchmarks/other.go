@@ -12,3 +12,7 @@ var errNotLinux = errors.New("measuring needs Linux; go run . facts works here")
 func measureAll([]string) error { return errNotLinux }
 
 func serveChild([]string) error { return errNotLinux }
+
+func measureHubs([]string) error { return errNotLinux }
+
+func serveHub([]string) error { return errNotLinux }

@@ -54,7 +54,7 @@ func startAt(t *testing.T, pace time.Duration) (addr string, stop func() error) 
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() {
-		ended <- run(ctx, ln, newRoom(pace))
+		ended <- run(ctx, ln, newChat(pace), 0)
 		close(ended)
 	}()
 	stop = func() error {
@@ -73,9 +73,9 @@ type person struct {
 	name string
 }
 
-func connect(t *testing.T, addr string) *person {
+func connect(t *testing.T, addr, room string) *person {
 	t.Helper()
-	c, _, err := websocket.DefaultDialer.Dial("ws://"+addr+"/ws", nil)
+	c, _, err := websocket.DefaultDialer.Dial("ws://"+addr+"/ws/"+room, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,10 +84,15 @@ func connect(t *testing.T, addr string) *person {
 	return &person{Conn: c, t: t}
 }
 
-// enter joins, and returns the person with the welcome.
+// enter joins the lobby, and returns the person with the welcome.
 func enter(t *testing.T, addr, name string) (*person, event) {
 	t.Helper()
-	p := connect(t, addr)
+	return enterRoom(t, addr, "lobby", name)
+}
+
+func enterRoom(t *testing.T, addr, room, name string) (*person, event) {
+	t.Helper()
+	p := connect(t, addr, room)
 	p.WriteJSON(request{Name: name})
 	welcome := p.hear("welcome")
 	p.name = welcome.Name
@@ -165,7 +170,7 @@ func stopAll(stop func() error, people ...*person) error {
 // What is wrong is said to who did it, and forgiven.
 func TestMistakes(t *testing.T) {
 	addr, _ := start(t)
-	p := connect(t, addr)
+	p := connect(t, addr, "lobby")
 	for _, name := range []string{"", "  \t", "\u200b\u202e", strings.Repeat("x", longestName+1)} {
 		p.WriteJSON(request{Name: name})
 		p.hear("error")
@@ -200,13 +205,73 @@ func TestHistoryIsBounded(t *testing.T) {
 	}
 }
 
-func TestShutdownSays1001(t *testing.T) {
+func TestRooms(t *testing.T) {
+	addr, _ := start(t)
+	ann, _ := enterRoom(t, addr, "tea", "Ann")
+	bob, welcome := enterRoom(t, addr, "coffee", "Bob")
+	if fmt.Sprint(welcome.Members) != "[Bob]" {
+		t.Errorf("welcome: %+v", welcome)
+	}
+	ann.say("hello, tea")
+	ann.hear("said")
+	bob.say("hello, coffee")
+	if e := bob.hear("said"); e.Text != "hello, coffee" || e.Seq != 1 {
+		t.Errorf("coffee hears %+v", e)
+	}
+	if _, welcome := enterRoom(t, addr, "tea", "Eve"); len(welcome.History) != 1 || welcome.History[0].Text != "hello, tea" {
+		t.Errorf("the history of tea: %+v", welcome.History)
+	}
+	for _, path := range []string{"/ws/no.room", "/no.room", "/ws/" + strings.Repeat("x", 21)} {
+		resp, err := http.Get("http://" + addr + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != http.StatusNotFound {
+			t.Errorf("GET %s: %s", path, resp.Status)
+		}
+	}
+	http.DefaultClient.CloseIdleConnections()
+}
+
+// A room is forgotten with its last member, with what was said in it.
+func TestRoomIsForgotten(t *testing.T) {
+	addr, _ := start(t)
+	ann, first := enter(t, addr, "Ann")
+	ann.say("hello")
+	ann.hear("said")
+	ann.Shutdown(context.Background(), websocket.CloseNormalClosure, "")
+	for range 1000 { // the server notices a little later
+		p, welcome := enter(t, addr, "Ann")
+		if p.Close(); welcome.Room != first.Room && len(welcome.History) == 0 {
+			return
+		}
+	}
+	t.Error("the room is still the same")
+}
+
+func TestTyping(t *testing.T) {
+	addr, _ := start(t)
+	ann, _ := enter(t, addr, "Ann")
+	bob, _ := enter(t, addr, "Bob")
+	ann.hear("joined")
+	for range 3 { // others are told once
+		ann.WriteJSON(request{Typing: true})
+	}
+	ann.say("hello")
+	if e := bob.hear("typing"); e.Name != "Ann" {
+		t.Errorf("%+v", e)
+	}
+	bob.hear("said")
+}
+
+func TestShutdownSays1012(t *testing.T) {
 	addr, stop := start(t)
 	ann, _ := enter(t, addr, "Ann")
 	ended := make(chan error, 1)
 	go func() { ended <- stop() }()
-	if _, _, err := ann.ReadMessage(); !websocket.IsCloseError(err, websocket.CloseGoingAway) {
-		t.Errorf("at the server's end: %v, want 1001", err)
+	if _, _, err := ann.ReadMessage(); !websocket.IsCloseError(err, websocket.CloseServiceRestart) {
+		t.Errorf("at the server's end: %v, want 1012", err)
 	}
 	if err := <-ended; err != nil {
 		t.Error(err)
@@ -215,7 +280,7 @@ func TestShutdownSays1001(t *testing.T) {
 
 func TestPage(t *testing.T) {
 	addr, stop := start(t)
-	for path, want := range map[string]string{"/": "script.js", "/script.js": "WebSocket", "/style.css": "#log", "/icon.svg": "<svg"} {
+	for path, want := range map[string]string{"/": "script.js", "/tea": "script.js", "/script.js": "WebSocket", "/style.css": "#log", "/icon.svg": "<svg"} {
 		resp, err := http.Get("http://" + addr + path)
 		if err != nil {
 			t.Fatal(err)
@@ -255,8 +320,8 @@ func TestProgram(t *testing.T) {
 		}
 		ann, _ := enter(t, addr, "Ann")
 		program.Process.Signal(sig)
-		if _, _, err := ann.ReadMessage(); !websocket.IsCloseError(err, websocket.CloseGoingAway) {
-			t.Errorf("after %v: %v, want 1001", sig, err)
+		if _, _, err := ann.ReadMessage(); !websocket.IsCloseError(err, websocket.CloseServiceRestart) {
+			t.Errorf("after %v: %v, want 1012", sig, err)
 		}
 		if err := program.Wait(); err != nil {
 			t.Errorf("after %v: %v", sig, err)

@@ -19,85 +19,92 @@ const (
 	nameTimeout = time.Minute
 )
 
-// A request is what a browser sends: its name first, then text.
+// A request is what a browser sends: its name first, then lines, and that one is being typed.
 type request struct {
-	Name string `json:"name"`
-	Text string `json:"text"`
+	Name   string `json:"name"`
+	Text   string `json:"text"`
+	ID     int64  `json:"id"` // of a line: what becomes of it is told with this
+	Typing bool   `json:"typing"`
 }
 
-// serve is the handler of each connection, and reads. The goroutine that it
-// starts writes.
-func (r *room) serve(c *websocket.Conn, _ *http.Request) {
-	name, err := readName(c)
-	if err != nil {
-		return // the library says goodbye
-	}
-	m := r.join(c, name)
-	defer r.leave(m)
-	go m.write()
-	for {
-		req, err := readRequest(c)
-		if err == nil {
-			req.Text, err = clean(req.Text, longestText)
-		}
-		if err == nil && req.Text != "" && !m.mayTalk(r.pace) {
-			err = mistake(fmt.Sprintf("Not so fast: %d lines at once, then one in %v.", burst, r.pace))
-		}
-		var wrong mistake
-		switch {
-		case errors.As(err, &wrong):
-			r.tell(m, event{Kind: "error", Text: string(wrong)})
-		case err != nil:
-			return
-		case req.Text != "":
-			r.say(m, req.Text)
-		}
-	}
+// A member is somebody at the other end of a connection: its Value. What happens to one connection
+// happens one after the other, so only what others look at needs the chat's lock.
+type member struct {
+	c        *websocket.Conn
+	roomName string
+	until    time.Time // when the burst of lines can be had again
+	typed    time.Time // when others were told last that this one types
+
+	room *room  // nil before the member has a name; guarded by chat.mu
+	name string // guarded by chat.mu
 }
 
-// write sends what comes into the queue, until leave closes it.
-func (m *member) write() {
-	for pm := range m.queue {
-		// An error is the reader's business, which gets it too. The queue has
-		// to be emptied in any case.
-		m.c.WritePreparedMessage(pm)
-	}
-}
-
-// readName asks until there is a name.
-func readName(c *websocket.Conn) (string, error) {
+// opened is called for each new connection.
+func (ch *chat) opened(c *websocket.Conn, r *http.Request) {
+	c.SetValue(&member{c: c, roomName: r.PathValue("room")})
 	c.SetReadDeadline(time.Now().Add(nameTimeout))
-	defer c.SetReadDeadline(time.Time{})
-	for {
-		req, err := readRequest(c)
-		if err == nil {
-			req.Name, err = cleanName(req.Name)
-		}
-		var wrong mistake
-		if !errors.As(err, &wrong) {
-			return req.Name, err
-		}
-		if err := c.WriteJSON(event{Kind: "error", Text: string(wrong)}); err != nil {
-			return "", err
-		}
+}
+
+// received is called for each message.
+func (ch *chat) received(c *websocket.Conn, _ int, data []byte) {
+	m := c.Value().(*member)
+	var req request
+	err := error(nil)
+	if e := json.Unmarshal(data, &req); e != nil {
+		err = mistake("That was not understood: " + e.Error())
+	} else if m.room == nil {
+		err = ch.named(m, req)
+	} else {
+		err = ch.talked(m, req)
 	}
+	if wrong, ok := errors.AsType[mistake](err); ok {
+		m.tell(event{Kind: "error", Text: string(wrong), ID: req.ID})
+	}
+}
+
+// named joins a member that says its name.
+func (ch *chat) named(m *member, req request) error {
+	name, err := cleanName(req.Name)
+	if err == nil {
+		m.c.SetReadDeadline(time.Time{})
+		ch.join(m, name)
+	}
+	return err
+}
+
+// talked says what a member says.
+func (ch *chat) talked(m *member, req request) error {
+	if req.Typing {
+		ch.typing(m)
+		return nil
+	}
+	text, err := clean(req.Text, longestText)
+	if err != nil || text == "" {
+		return err
+	}
+	if !m.mayTalk(ch.pace) {
+		return mistake(fmt.Sprintf("Not so fast: %d lines at once, then one in %v.", burst, ch.pace))
+	}
+	m.typed = time.Time{}
+	ch.say(m, text, req.ID)
+	return nil
+}
+
+// closed is called when a connection has ended.
+func (ch *chat) closed(c *websocket.Conn, _ error) {
+	ch.leave(c.Value().(*member))
+}
+
+// tell sends something to m alone. It may overtake what the room says.
+func (m *member) tell(e event) {
+	// An error is the end of the connection, which closed is told of.
+	m.c.Enqueue(websocket.TextMessage, encode(e))
 }
 
 // A mistake is an error that is told to who made it, and forgiven.
 type mistake string
 
 func (m mistake) Error() string { return string(m) }
-
-func readRequest(c *websocket.Conn) (req request, err error) {
-	_, p, err := c.ReadMessage()
-	if err != nil {
-		return req, err
-	}
-	if err := json.Unmarshal(p, &req); err != nil {
-		return req, mistake("That was not understood: " + err.Error())
-	}
-	return req, nil
-}
 
 // cleanName is clean for what others know a member by: of one line, without
 // marks that turn the writing round, and to be seen at all.

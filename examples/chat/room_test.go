@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/rand"
 	"fmt"
 	"net"
 	"strings"
@@ -19,12 +20,13 @@ func TestSlowReader(t *testing.T) {
 	slow, _ := enter(t, addr, "Slow")
 	slow.NetConn().(*net.TCPConn).SetReadBuffer(256 << 10) // or the system takes megabytes on its behalf
 	ann, _ := enter(t, addr, "Ann")
-	line := strings.Repeat("n", longestText)
+	random := make([]byte, longestText/2)
 	for i := 0; ; i++ {
 		if i == 100_000 {
 			t.Fatal("the member who reads nothing is still there")
 		}
-		ann.say(line)
+		rand.Read(random) // compresses badly
+		ann.say(fmt.Sprintf("%x", random))
 		var e event
 		if err := ann.ReadJSON(&e); err != nil {
 			t.Fatal(err)
@@ -52,34 +54,39 @@ func TestFlood(t *testing.T) {
 	ann, _ := enter(t, addr, "Ann")
 	flooder, _ := enter(t, addr, "Flooder")
 	ann.hear("joined")
-	const lines = 20 * queueLength
-	written := make(chan struct{})
+	const lines = 5000
 	go func() {
-		defer close(written)
-		for range lines {
-			flooder.WriteJSON(request{Text: "buy!"})
+		for i := range lines {
+			flooder.WriteJSON(request{Text: "buy!", ID: int64(i + 1)})
 		}
 	}()
-	for range burst {
-		flooder.hear("said")
-		ann.hear("said")
-	}
-	if e := flooder.hear("error"); !strings.Contains(e.Text, "Not so fast") {
-		t.Errorf("the flooder is told %q", e.Text)
-	}
-	go func() { // what else it is told, it has to read
-		for {
-			if _, _, err := flooder.ReadMessage(); err != nil {
-				return
-			}
+	for id := range burst {
+		if e := ann.hear("said"); e.ID != int64(id+1) {
+			t.Errorf("said: %+v", e)
 		}
-	}()
-	<-written
+	}
+	// What became of each line is told with its ID.
+	told := make(map[int64]string)
+	for range lines {
+		var e event
+		if err := flooder.ReadJSON(&e); err != nil {
+			t.Fatal(err)
+		}
+		told[e.ID] = e.Kind
+		if e.Kind == "error" && !strings.Contains(e.Text, "Not so fast") {
+			t.Errorf("the flooder is told %+v", e)
+		}
+	}
+	for id := range int64(lines) {
+		if want := map[bool]string{true: "said", false: "error"}[id < burst]; told[id+1] != want {
+			t.Fatalf("line %d: %q, want %q", id, told[id+1], want)
+		}
+	}
 	ann.say("still here")
 	if e := ann.hear("said"); e.Name != "Ann" || e.Seq != burst+1 {
 		t.Errorf("behind the flood: %+v", e)
 	}
-	if err := stopAll(stop, ann); err != nil {
+	if err := stopAll(stop, ann, flooder); err != nil {
 		t.Error(err)
 	}
 }

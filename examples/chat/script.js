@@ -2,30 +2,41 @@
 
 const $ = (id) => document.getElementById(id);
 
-const address = new URL("ws", location.href);
+// Each path is a room.
+const roomName = location.pathname.split("/").pop() || "lobby";
+const address = new URL(`ws/${roomName}`, location.href);
 address.protocol = address.protocol.replace("http", "ws"); // https becomes wss
 
 let socket;
 let name = sessionStorage.getItem("name") ?? "";
 let me = ""; // the name as the room gave it, perhaps with a number
 let people = new Set();
+let typists = new Map(); // who types just now, and the timer that forgets it
+const TYPING_SHOWN = 4000;
+const TYPING_TOLD = 2000;
+let typedAt = 0; // when the room was told last
 
 // Lines have numbers, so that those seen before are not shown again after a
-// reconnect. Another run of the server begins anew.
+// reconnect. Another life of the room begins anew.
 let room = "";
 let lastSeq = 0;
 
-// What was sent and has not come back. If the connection ends first, perhaps
-// nobody heard it: it goes back into the field.
-let underway = [];
+// What was sent and has not come back, by ID. If the connection ends first, perhaps
+// nobody heard it: it goes back into the field. Another page's lines have other IDs.
+const underway = new Map();
+let nextID = 1 + Math.floor(Math.random() * 2 ** 40);
 
 // Coming back: each attempt waits longer, up to half a minute, and a random part
 // of that, lest all the pages of a server that was restarted come at once.
+// A server that says that it restarts, or is too busy, has many pages: they take more time.
 const FIRST_WAIT = 500;
+const ASKED_WAIT = 3000;
 const LONGEST_WAIT = 30_000;
 let wait = FIRST_WAIT;
 let timer;
 let why = ""; // the last connection that there was has ended; "" while there is one
+
+const CODES = { 1001: "the server is going away", 1012: "the server restarts", 1013: "the server is too busy" };
 
 function connect() {
   clearTimeout(timer);
@@ -35,11 +46,12 @@ function connect() {
   socket.onmessage = (event) => received(JSON.parse(event.data));
   socket.onclose = (event) => {
     if (name === "") return; // who is being asked for a name has time
+    if ([1001, 1012, 1013].includes(event.code)) wait = Math.max(wait, ASKED_WAIT);
     const delay = Math.random() * wait;
     wait = Math.min(2 * wait, LONGEST_WAIT);
     timer = setTimeout(connect, delay);
     // Not what an attempt has failed of, which is always the same (1006).
-    why ||= event.reason || (event.code === 1001 ? "the server is going away" : "the connection was lost");
+    why ||= event.reason || CODES[event.code] || "the connection was lost";
     showState("reconnecting", `reconnecting: ${why}`);
   };
 }
@@ -58,6 +70,9 @@ function received(event) {
     case "said":
       said(event);
       break;
+    case "typing":
+      if (event.name !== me) types(event.name);
+      break;
     case "joined":
       people.add(event.name);
       note(`${event.name} came`, event.time);
@@ -65,13 +80,14 @@ function received(event) {
       break;
     case "left":
       people.delete(event.name);
+      typesNoMore(event.name);
       note(`${event.name} left`, event.time);
       showPeople();
       break;
     case "error":
       showError(event.text);
       if ($("state").dataset.state !== "connected") askName();
-      else takeBack(underway.splice(0, 1)); // refusals and lines come in the order in which they were sent
+      else takeBack([event.id]);
   }
 }
 
@@ -86,23 +102,43 @@ function welcome(event) {
   showError("");
   for (const line of event.history ?? []) said(line); // which may hold what is underway
   me = event.name;
-  if (underway.length === 0) return;
+  if (underway.size === 0) return;
   showError("The connection was lost before your last words had come back. They are in the field again.");
-  takeBack(underway.splice(0));
+  takeBack([...underway.keys()]);
 }
 
 // takeBack puts lines that were not said in front of what is being written.
-function takeBack(lines) {
+function takeBack(ids) {
+  const lines = ids.map((id) => underway.get(id) ?? "");
+  for (const id of ids) underway.delete(id);
   $("text").value = [...lines, $("text").value].filter((text) => text !== "").join(" ");
 }
 
 function said(event) {
   if (event.seq <= lastSeq) return;
   lastSeq = event.seq;
-  if (event.name === me) underway.shift();
+  underway.delete(event.id);
+  typesNoMore(event.name);
   const line = document.createElement("li");
   line.append(span("who", event.name), span("content", event.text), clock(event.time));
   append(line);
+}
+
+// Who types is shown for a while, and no longer when the line has come.
+function types(name) {
+  clearTimeout(typists.get(name));
+  typists.set(name, setTimeout(() => typesNoMore(name), TYPING_SHOWN));
+  showTypists();
+}
+
+function typesNoMore(name) {
+  clearTimeout(typists.get(name));
+  if (typists.delete(name)) showTypists();
+}
+
+function showTypists() {
+  const names = [...typists.keys()];
+  $("typing").textContent = names.length === 0 ? "" : names.length > 3 ? "several are typing" : `${names.join(", ")} typing`;
 }
 
 function note(text, time) {
@@ -173,7 +209,9 @@ function askName() {
 $("name-form").addEventListener("submit", (event) => {
   event.preventDefault();
   name = $("name").value.trim();
-  if (name !== "") join();
+  $("room-name").textContent = roomName;
+document.title = `Chat: ${roomName}`;
+if (name !== "") join();
 });
 
 $("text-form").addEventListener("submit", (event) => {
@@ -186,9 +224,17 @@ $("text-form").addEventListener("submit", (event) => {
   showError("");
   const text = $("text").value.trim();
   if (text === "") return;
-  send({ text });
-  underway.push(text);
+  send({ text, id: nextID });
+  typedAt = 0;
+  underway.set(nextID++, text);
   $("text").value = "";
+});
+
+$("text").addEventListener("input", () => {
+  if ($("state").dataset.state !== "connected" || socket.readyState !== WebSocket.OPEN) return;
+  if (Date.now() - typedAt < TYPING_TOLD) return;
+  typedAt = Date.now();
+  send({ typing: true });
 });
 
 // Back from sleep, or from no network: no need to wait.
@@ -196,4 +242,6 @@ addEventListener("online", () => {
   if (name !== "" && socket?.readyState === WebSocket.CLOSED) connect();
 });
 
+$("room-name").textContent = roomName;
+document.title = `Chat: ${roomName}`;
 if (name !== "") join();

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"log/slog"
 	"math"
 	"math/rand/v2"
@@ -17,19 +18,23 @@ import (
 // A device measures, and reports what it measured, whatever happens to its
 // connection.
 type device struct {
-	url     string // of the server
-	dialer  *websocket.Dialer
-	outbox  *outbox
-	about   string // for people
-	every   time.Duration
-	backoff backoff
-	log     *slog.Logger
+	url    string // of the server
+	dialer *websocket.Dialer
+	outbox *outbox
+	about  string // for people
+	every  time.Duration
+	log    *slog.Logger
 }
 
 // newDialer makes connections for a device. A server that was cut off from the
-// network sends nothing, not even an end: pings find out.
-func newDialer() *websocket.Dialer {
+// network sends nothing, not even an end: pings find out. Nobody stands beside a device, so
+// that it never gives up. firstWait bounds the wait before it comes back, 0 for 5 s.
+func newDialer(firstWait time.Duration) *websocket.Dialer {
 	return &websocket.Dialer{
+		Retry: &websocket.Retry{
+			FirstWait: firstWait,
+			GiveUp:    func(*websocket.ConnectError) bool { return false },
+		},
 		PingInterval: defaultHeartbeat,
 		PongTimeout:  2 * defaultHeartbeat,
 		ReadLimit:    messageLimit,
@@ -50,22 +55,25 @@ func (d *device) run(ctx context.Context) error {
 	measuring.Go(func() { d.measure(ctx) })
 	defer measuring.Wait()
 	defer stop()
-	for {
-		err := d.session(ctx)
-		if ctx.Err() != nil {
-			return nil
+	for c, err := range d.connections(ctx) {
+		if err != nil {
+			break // ctx has ended
 		}
-		if websocket.IsCloseError(err, closeReplaced) {
+		if err := d.session(c); websocket.IsCloseError(err, closeReplaced) {
 			return errReplaced
 		}
-		wait := d.backoff.next()
-		d.log.Warn("not connected", "why", err, "next attempt in", wait.Round(time.Millisecond), "reports waiting", len(d.outbox.after(0)))
-		select {
-		case <-time.After(wait):
-		case <-ctx.Done():
-			return nil
-		}
 	}
+	return nil
+}
+
+// connections returns one connection after the other, and logs why there is none.
+func (d *device) connections(ctx context.Context) iter.Seq2[*websocket.Conn, error] {
+	dialer, retry := *d.dialer, *d.dialer.Retry
+	retry.Waiting = func(err error, wait time.Duration) {
+		d.log.Warn("not connected", "why", err, "next attempt in", wait.Round(time.Millisecond), "reports waiting", len(d.outbox.after(0)))
+	}
+	dialer.Retry = &retry
+	return dialer.Connect(ctx, d.url, nil)
 }
 
 // measure makes a report from time to time: of a thermometer that this machine
@@ -88,19 +96,11 @@ func (d *device) measure(ctx context.Context) {
 }
 
 // session is one connection, from its beginning to its end.
-func (d *device) session(ctx context.Context) error {
-	c, _, err := d.dialer.DialContext(ctx, d.url, nil)
-	if err != nil {
-		return err
-	}
-	defer c.Close()
-	defer context.AfterFunc(ctx, func() { d.leave(c) })()
+func (d *device) session(c *websocket.Conn) error {
 	heartbeat, upTo, err := d.register(c)
 	if err != nil {
 		return err
 	}
-	d.backoff.succeeded() // not before: a server may accept connections and be of no use
-
 	listening := make(chan struct{})
 	var heard error // why the server is not heard any more
 	go func() {

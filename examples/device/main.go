@@ -143,7 +143,7 @@ func deviceCommand(ctx context.Context, args []string) error {
 	dir := f.String("dir", "certs", dirUsage)
 	url := f.String("url", "wss://localhost:8443/", "the server's `address`")
 	every := f.Duration("every", 5*time.Second, "how often to measure")
-	first := f.Duration("backoff", defaultFirst, "the longest wait before the first attempt to connect again")
+	first := f.Duration("backoff", 5*time.Second, "the longest wait before the first attempt to connect again")
 	f.Parse(args)
 	switch {
 	case f.NArg() == 0:
@@ -167,12 +167,11 @@ func runDevice(ctx context.Context, dir, url, name string, every, first time.Dur
 		return err
 	}
 	defer box.close()
-	dialer := newDialer()
+	dialer := newDialer(first)
 	dialer.TLSClientConfig = config
 	d := &device{
 		url: url, dialer: dialer, outbox: box, about: "a thermometer", every: every,
-		backoff: backoff{first: first, most: max(first, defaultMost)},
-		log:     slog.Default().With("device", name),
+		log: slog.Default().With("device", name),
 	}
 	return d.run(ctx)
 }
@@ -200,7 +199,7 @@ func demoCommand(ctx context.Context, args []string) error {
 	var running sync.WaitGroup
 	errs[len(names)] = serve(ctx, dir, *addr, "localhost:0", defaultHeartbeat, func(url string) {
 		for i, name := range names {
-			running.Go(func() { errs[i] = runDevice(ctx, dir, url, name, time.Duration(i+1)*time.Second, defaultFirst) })
+			running.Go(func() { errs[i] = runDevice(ctx, dir, url, name, time.Duration(i+1)*time.Second, 0) })
 		}
 	})
 	stop()

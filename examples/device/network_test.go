@@ -178,7 +178,12 @@ func (w *world) end() {
 	if err := w.stop(); err != nil {
 		w.t.Errorf("the server ended: %v", err)
 	}
+	settle()
 }
+
+// settle waits for connections that say goodbye: a Conn's Close may return before that, and
+// TLS has a second for it.
+func settle() { time.Sleep(3 * time.Second) }
 
 func (w *world) dialer(name string) *websocket.Dialer {
 	w.t.Helper()
@@ -186,7 +191,7 @@ func (w *world) dialer(name string) *websocket.Dialer {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	d := newDialer()
+	d := newDialer(0)
 	d.TLSClientConfig, d.NetDialContext = config, w.dial
 	return d
 }
@@ -202,8 +207,8 @@ func (w *world) device(name string) *device {
 	w.t.Helper()
 	return &device{
 		url: "wss://localhost/", dialer: w.dialer(name), about: "a test's", every: 1000 * time.Hour,
-		outbox:  openTestOutbox(w.t, filepath.Join(w.dir, name+".outbox.jsonl")),
-		backoff: backoff{first: defaultFirst, most: defaultMost}, log: slog.New(slog.DiscardHandler),
+		outbox: openTestOutbox(w.t, filepath.Join(w.dir, name+".outbox.jsonl")),
+		log:    slog.New(slog.DiscardHandler),
 	}
 }
 

@@ -287,5 +287,6 @@ func TestServerEndsPolitely(t *testing.T) {
 		if err := <-ended; !websocket.IsCloseError(err, websocket.CloseGoingAway) {
 			t.Error(err)
 		}
+		settle()
 	})
 }

@@ -63,6 +63,21 @@ func TestChat(t *testing.T) {
 	bob.Press("\r")
 	ann.See("#log", "hello")
 
+	t.Log("who types")
+	ann.Fill("#text", "h")
+	evaluate[any](ann, `document.querySelector("#text").dispatchEvent(new Event("input"))`)
+	bob.See("#typing", "Ann typing")
+
+	t.Log("another path is another room")
+	tea := Open(t, server.URL+"/tea")
+	tea.See("#room-name", "tea")
+	joinChat(tea, "Ann")
+	tea.See("#people", "Ann")
+	if n := times(tea, "hello"); n != 0 {
+		t.Error("another room hears what is said here")
+	}
+	tea.Quiet()
+
 	t.Log("a newcomer sees what was said")
 	eve := Open(t, server.URL)
 	eve.Fill("#name", "Ann")
@@ -100,12 +115,12 @@ func TestChatComesBack(t *testing.T) {
 	t.Log("the server goes away; the draft stays")
 	ann.Fill("#text", "a draft")
 	server.Interrupt()
-	ann.See("#state", "reconnecting", "going away")
+	ann.See("#state", "reconnecting", "restarts")
 	server.WaitExit()
 	ann.Click("#text-form button")
 	ann.See("#error", "Your text stays here")
 	ann.SeeComplaint("ERR_CONNECTION_REFUSED") // an attempt that failed
-	ann.See("#state", "reconnecting", "going away")
+	ann.See("#state", "reconnecting", "restarts")
 	ann.Resize(320, 640)
 
 	t.Log("it comes back, and so does everybody, by themselves")

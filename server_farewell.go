@@ -1,0 +1,101 @@
+package websocket
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+)
+
+// The end of a server with many connections. If all of them get their close frame in
+// the same instant, all the clients come back in the same instant, and the server that
+// they find has as many opening handshakes to do. A farewell may be spread over a time.
+
+// A farewell says how a Server's connections are closed.
+type farewell struct {
+	code     int
+	spread   time.Duration // from the first close frame to the last
+	patience time.Duration // for a peer to answer; 0 or less: no limit but the end
+	over     chan struct{} // closed at the end
+}
+
+func (s *Server) newFarewell(ctx context.Context) (farewell, error) {
+	bye := farewell{
+		code:     orDefault(s.ShutdownCode, CloseGoingAway),
+		spread:   s.ShutdownSpread,
+		patience: orDefault(s.CloseTimeout, defaultCloseTimeout),
+		over:     make(chan struct{}),
+	}
+	if deadline, ok := ctx.Deadline(); ok {
+		left := time.Until(deadline)
+		bye.spread = min(bye.spread, max(left-max(bye.patience, 0), left/2))
+	}
+	bye.spread = max(bye.spread, 0)
+	return bye, checkClose(FormatCloseMessage(bye.code, ""))
+}
+
+// dismiss sends every member a close frame, behind its queued messages. A connection
+// that is still in the opening handshake is cut off.
+func (m *members) dismiss(bye farewell) {
+	var later []*Conn
+	m.each(func(c *Conn, ready bool) {
+		switch {
+		case !ready:
+			go c.Close() // which a CheckOrigin may hold up
+		case bye.spread > 0:
+			later = append(later, c)
+		default:
+			c.goAway(bye.code)
+		}
+	})
+	rand.Shuffle(len(later), func(i, j int) { later[i], later[j] = later[j], later[i] })
+	bye.tell(later)
+}
+
+// tell sends the close frames in the order of the list, and cuts off the peers that do
+// not answer in time. It needs no goroutine and no timer for each.
+func (bye *farewell) tell(list []*Conn) {
+	offset := rand.Float64() // or several servers would begin in the same instant
+	due := func(i int) time.Duration {
+		return time.Duration((float64(i) + offset) / float64(len(list)) * float64(bye.spread))
+	}
+	const tick = 10 * time.Millisecond
+	told, cut := 0, 0
+	for start := time.Now(); cut < len(list); {
+		elapsed := time.Since(start)
+		for ; told < len(list) && due(told) <= elapsed; told++ {
+			if c := list[told]; !c.flags.has(flagClosed) {
+				c.goAway(bye.code)
+			}
+		}
+		if bye.patience <= 0 {
+			cut = told // nobody is cut off before the end
+		}
+		for ; cut < told && due(cut)+bye.patience <= elapsed; cut++ {
+			list[cut].closeInTurn()
+			list[cut] = nil
+		}
+		next := due(cut) + bye.patience
+		if told < len(list) {
+			next = min(next, due(told))
+		}
+		select {
+		case <-bye.over:
+			return
+		case <-time.After(max(next-elapsed, tick)):
+		}
+	}
+}
+
+// goAway begins the closing handshake. The goroutine that reads meets the peer's
+// answer. If there is none, Shutdown has to read, but not in the middle of a message
+// that somebody has begun to read.
+func (c *Conn) goAway(code int) {
+	c.enqueueCloseLast(FormatCloseMessage(code, ""))
+	if c.readLock.tryLock() {
+		begun := c.in.open
+		c.unlockRead()
+		if !begun {
+			go c.Shutdown(context.Background(), code, "")
+		}
+	}
+}
