@@ -36,7 +36,7 @@ type Conn struct {
 	// The transport, constant.
 	nc          net.Conn
 	raw         syscall.RawConn       // nc's, if nc is a socket that can be waited for; see conn_wait_unix.go
-	tryReadFunc func(fd uintptr) bool // c.tryRead, made once
+	tryReadFunc func(fd uintptr) bool // c.tryRead, made once it is needed; owned by the holder of readLock
 
 	// Reading: owned by the holder of readLock.
 	readLock    lock

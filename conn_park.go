@@ -120,8 +120,9 @@ func (c *Conn) parkTick() {
 	c.flags.set(parkBudget)
 	switch {
 	case c.flags.has(flagParked):
-		// Somebody may have closed NetConn, of which no poller tells.
-		if c.raw.Control(func(uintptr) {}) != nil {
+		// Somebody may have closed NetConn, of which no poller tells. To ask costs a
+		// few cache misses for each connection.
+		if c.idleTicks.Load()%ticksToPing == 0 && c.raw.Control(func(uintptr) {}) != nil {
 			c.wake()
 		}
 	case c.flags.has(flagDriven) && !c.flags.has(flagBusy) && c.idleTicks.Load() >= ticksToInterrupt:

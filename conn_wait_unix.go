@@ -36,9 +36,6 @@ func (c *Conn) initWait() {
 	if err != nil {
 		c.raw = nil
 	}
-	if c.raw != nil {
-		c.tryReadFunc = c.tryRead
-	}
 }
 
 // tryRead reads once, without waiting, and reports whether there was a result,
@@ -76,6 +73,9 @@ func (c *Conn) readTransport(direct []byte) (int, error) {
 	}
 	if direct != nil {
 		c.in.direct = direct
+	}
+	if c.tryReadFunc == nil {
+		c.tryReadFunc = c.tryRead
 	}
 	err := c.raw.Read(c.tryReadFunc)
 	if direct != nil {

@@ -245,7 +245,7 @@ func (c *Conn) buildFrame(b []byte, h frameHeader) (frame []byte) {
 //
 // Most frames fit a pooled buffer: header and payload are put together there,
 // masked if need be, and written in one call, here and not in a function further
-// down, to keep the stack shallow (see wait_unix.go).
+// down, to keep the stack shallow (see conn_wait_unix.go).
 func (c *Conn) writeFrame(op opcode, fin bool, payload []byte) error {
 	if err := c.writable(); err != nil {
 		return err

@@ -46,7 +46,10 @@
 //
 // With [Conn.HandleMessages] and [Server.OnMessage], the package reads, and calls a function for
 // each message. That is the cheapest style for servers that answer messages. A small message costs
-// one read and one write. If many messages come together, their answers go out together.
+// one read and one write. If many messages come together, their answers go out together. With
+// OnMessage an idle connection has no goroutine, on Linux without TLS. [Server.OnOpen] and
+// [Server.OnClose] are its beginning and its end. [Conn.SetValue] and [Conn.Context] hold the
+// program's own state.
 //
 // # Concurrency
 //

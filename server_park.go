@@ -41,6 +41,7 @@ func (s *Server) parkNew(c *Conn) bool {
 	if c.settings.Load().parking == nil || !c.readLock.tryLock() {
 		return false
 	}
+	c.tryReadFunc = nil // the opening handshake's; most will not read that way again
 	if c.in == noInput && c.readErr == nil && c.parkConn() {
 		return true
 	}

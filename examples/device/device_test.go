@@ -242,6 +242,7 @@ func TestDeviceBacksOffFromAUselessServer(t *testing.T) {
 		}
 		stop()
 		useless.Close()
+		time.Sleep(time.Minute) // TLS says goodbye to nobody
 	})
 }
 

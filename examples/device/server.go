@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/plainsocket/websocket"
@@ -54,85 +55,113 @@ func (s *server) deviceServer(config *tls.Config) *websocket.Server {
 			// application lives.
 			PingInterval: -1,
 		},
-		Handler:   s.serve,
+		OnOpen:    s.open,
+		OnMessage: s.handle,
+		OnClose:   s.closed,
 		TLSConfig: config,
 		Logger:    s.log, // refused certificates, above all
 	}
 }
 
-// serve is the handler for a device's connection.
-func (s *server) serve(c *websocket.Conn, r *http.Request) {
+// A peer is what the server knows of one connection of a device. It is the
+// connection's Value. OnMessage owns it, but for silent.
+type peer struct {
+	name       string      // from the certificate
+	outbox     string      // from register
+	registered bool        //
+	ended      error       // why nothing more is heard of it; nil before
+	watch      *time.Timer // closes the connection of a device that is silent
+	silent     atomic.Bool // it was
+}
+
+// open begins with a device's connection.
+func (s *server) open(c *websocket.Conn, r *http.Request) {
 	// TLS has checked the certificate, and that the device has its key. That
 	// the name is in the subject is this program's convention; a server's host
 	// names would be among the alternative names.
-	name := r.TLS.PeerCertificates[0].Subject.CommonName
-	err := s.receive(c, name)
-	bye := s.goodbye(err)
-	s.log.Info("gone", "device", name, "why", err)
+	p := &peer{name: r.TLS.PeerCertificates[0].Subject.CommonName}
+	p.watch = time.AfterFunc(silence(s.heartbeat), func() { s.giveUp(c, p) })
+	c.SetValue(p)
+}
+
+// giveUp ends the connection of a device that was silent for too long, or that
+// never reads, so that an answer waits for it.
+func (s *server) giveUp(c *websocket.Conn, p *peer) {
+	p.silent.Store(true)
+	bye := s.goodbye(os.ErrDeadlineExceeded)
+	s.registry.depart(p.name, c, bye.why) // the close frame may find nobody
 	c.Shutdown(context.Background(), bye.code, bye.why)
 }
 
-// receive lets a device register, and attends to it until one side has enough.
-func (s *server) receive(c *websocket.Conn, name string) error {
-	m, err := s.hear(c)
-	if err != nil {
-		return err
+// handle is called for each message. An error ends the connection: the close frame
+// says why, and messages that still come are for nobody.
+func (s *server) handle(c *websocket.Conn, messageType int, data []byte) {
+	p := c.Value().(*peer)
+	if p.ended != nil {
+		return
 	}
+	p.watch.Reset(silence(s.heartbeat))
+	m, err := parse(messageType, data, nil)
+	switch {
+	case err != nil:
+	case !p.registered:
+		err = s.register(c, p, m)
+	default:
+		s.registry.hear(p.name)
+		err = s.answer(c, p, m)
+	}
+	if err != nil {
+		p.ended = err
+		bye := s.goodbye(err)
+		c.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(bye.code, bye.why), time.Now().Add(time.Second))
+	}
+}
+
+// closed is called once for each connection, whatever ended it.
+func (s *server) closed(c *websocket.Conn, err error) {
+	p := c.Value().(*peer)
+	p.watch.Stop()
+	switch {
+	case p.ended != nil:
+		err = p.ended
+	case p.silent.Load():
+		err = os.ErrDeadlineExceeded
+	}
+	if p.registered {
+		s.registry.depart(p.name, c, s.goodbye(err).why)
+	}
+	s.log.Info("gone", "device", p.name, "why", err)
+}
+
+func (s *server) register(c *websocket.Conn, p *peer, m message) error {
 	if m.Type != "register" || m.Outbox == "" {
 		return goodbye{closeUnknown, "a device begins with register, and its outbox"}
 	}
-	old, upTo := s.registry.arrive(name, c, m.Outbox, m.About)
+	p.registered, p.outbox = true, m.Outbox
+	old, upTo := s.registry.arrive(p.name, c, m.Outbox, m.About)
 	if old != nil {
 		// It may be long dead, which only the device has noticed yet.
 		go old.Shutdown(context.Background(), closeReplaced, "another connection came with the same certificate")
 	}
-	s.log.Info("here", "device", name, "address", c.RemoteAddr(), "reports up to", upTo)
-	err = c.WriteJSON(message{Type: "welcome", Name: name, UpTo: upTo, Heartbeat: s.heartbeat.Milliseconds()})
-	if err == nil {
-		err = s.attend(c, name, m.Outbox)
-	}
-	s.registry.depart(name, c, s.goodbye(err).why)
-	return err
+	s.log.Info("here", "device", p.name, "address", c.RemoteAddr(), "reports up to", upTo)
+	return c.WriteJSON(message{Type: "welcome", Name: p.name, UpTo: upTo, Heartbeat: s.heartbeat.Milliseconds()})
 }
 
-func (s *server) attend(c *websocket.Conn, name, outbox string) error {
-	for {
-		m, err := s.hear(c)
-		if err == nil {
-			s.registry.hear(name)
-			err = s.answer(c, name, outbox, m)
-		}
-		if err != nil {
-			return err
-		}
-	}
-}
-
-func (s *server) answer(c *websocket.Conn, name, outbox string, m message) error {
+func (s *server) answer(c *websocket.Conn, p *peer, m message) error {
 	switch {
 	case m.Type == "heartbeat":
 		return nil
 	case m.Type == "time":
 		return c.WriteJSON(message{Type: "time", Asked: m.Asked, Time: time.Now().UTC()})
 	case m.Type == "report" && m.Report != nil:
-		upTo, err := s.registry.count(name, outbox, *m.Report)
+		upTo, err := s.registry.count(p.name, p.outbox, *m.Report)
 		if err != nil { // not acknowledged, so it will come again
-			s.log.Error("a report was not counted", "device", name, "error", err)
+			s.log.Error("a report was not counted", "device", p.name, "error", err)
 			return goodbye{websocket.CloseInternalServerErr, "the report cannot be kept"}
 		}
 		return c.WriteJSON(message{Type: "acknowledge", UpTo: upTo})
 	}
 	return goodbye{closeUnknown, "no device says that"}
-}
-
-// hear reads the next message, for as long as a device may be silent. It may
-// take as long to accept the answer: one that never reads must not hold up the
-// server for ever.
-func (s *server) hear(c *websocket.Conn) (message, error) {
-	limit := time.Now().Add(silence(s.heartbeat))
-	c.SetReadDeadline(limit)
-	c.SetWriteDeadline(limit)
-	return parse(c.ReadMessage())
 }
 
 // A goodbye is how a connection ends: the code and reason of the close frame
