@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// A fact is an experiment: what it finds goes into the table.
+// A fact is an experiment. Its result goes into the table.
 type fact struct {
 	question string
 	find     func(p peer, addr string) string
@@ -21,7 +21,7 @@ var facts = []fact{
 	{"a read that a deadline ended in the middle of a frame is repeated", findTimeout},
 	{"50 goroutines write on one connection", findStorm},
 	{"text that is not UTF-8", send(frame(1, []byte("ab\xff\xfe")))},
-	{"… the wrong octet has come, the rest of the frame has not", send(append(header(0x81, 1000), "ab\xff"...))},
+	{"… the wrong byte has come, the rest of the frame has not", send(append(header(0x81, 1000), "ab\xff"...))},
 	{"a length that is not in its shortest form", send([]byte{0x82, 0x80 | 126, 0, 1, 0, 0, 0, 0, 'x'})},
 	{"a frame without a mask", send([]byte{0x82, 1, 'x'})},
 	{"a close frame with code 1005", send(frame(8, []byte{0x03, 0xed}))},
@@ -29,7 +29,7 @@ var facts = []fact{
 	{"a message of 64 MiB, no limit set", findLarge},
 	{"a page from another origin", findOrigin},
 	{"a message glued to the request", findGlued},
-	{"allocations for an echo of 125 octets", findAllocations},
+	{"allocations for an echo of 125 bytes", findAllocations},
 	{"heap and stack of an idle connection, more than a raw TCP echo's", findIdle},
 }
 
@@ -61,7 +61,7 @@ func ask(f fact, p peer) string {
 	return f.find(p, hs.Listener.Addr().String())
 }
 
-// send is the experiment of sending octets and seeing what comes.
+// send returns the experiment that sends bytes and describes the server's answer.
 func send(b []byte) func(peer, string) string {
 	return func(_ peer, addr string) string {
 		c, _, err := dial(addr, "/echo", nil)
@@ -178,8 +178,8 @@ func findGlued(_ peer, addr string) string {
 	return "lost"
 }
 
-// findAllocations counts what the process allocates; the client's part of the
-// loop allocates nothing.
+// findAllocations counts the allocations of the process. The client's part of the loop allocates
+// nothing.
 func findAllocations(_ peer, addr string) string {
 	c, _, err := dial(addr, "/echo", nil)
 	if err != nil {
@@ -203,8 +203,8 @@ func findAllocations(_ peer, addr string) string {
 	return fmt.Sprintf("%.0f", float64(after.Mallocs-before.Mallocs)/n)
 }
 
-// findIdle compares with a raw TCP echo. The first measurement of a process
-// pays for what the runtime then keeps, so it does not count.
+// findIdle compares with a raw TCP echo. The first measurement of a process also pays for memory
+// that the runtime then keeps, so it does not count.
 func findIdle(p peer, _ string) string {
 	idleBytes(rawEcho)
 	more := idleBytes(p.echo) - idleBytes(rawEcho)
@@ -230,8 +230,7 @@ func rawEcho(w http.ResponseWriter, r *http.Request) {
 	}()
 }
 
-// idleBytes is the process's heap and stack for a connection, both ends, after
-// one message.
+// idleBytes returns the process's heap and stack for a connection, both ends, after one message.
 func idleBytes(h http.HandlerFunc) int {
 	const n = 2000
 	hs := httptest.NewServer(h)

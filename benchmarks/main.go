@@ -2,7 +2,7 @@
 //
 //	go run .           measures them; writes RESULTS.md and plot.svg
 //	go run . -h        how to measure a part only
-//	go run . facts     a table of what each does, every cell by experiment
+//	go run . facts     a table of behaviours, every cell by experiment
 package main
 
 import (
@@ -31,8 +31,8 @@ func main() {
 	}
 }
 
-// version is the module's, as this program was built with it; "" for a
-// directory that replaces it.
+// version returns the version of the module that this program was built with, or "" for a directory
+// that replaces it.
 func version(module string) string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
