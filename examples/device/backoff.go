@@ -5,10 +5,9 @@ import (
 	"time"
 )
 
-// A backoff says how long to wait before the next attempt to connect (RFC 6455
-// section 7.2.3). A server that comes back finds all its devices waiting for it. If all
-// came at once, it might go down again: so each waits for a random part of a
-// time that doubles with each attempt that failed.
+// A backoff computes the wait before the next attempt to connect (RFC 6455 section 7.2.3). A server
+// that comes back finds all its devices waiting for it. If all came at once, it might go down
+// again. So each waits for a random part of a time that doubles with each attempt that failed.
 type backoff struct {
 	first, most time.Duration // bounds of the time that doubles
 	failed      int           // attempts since the last one that succeeded

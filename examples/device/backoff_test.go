@@ -26,7 +26,8 @@ func TestBackoff(t *testing.T) {
 				late++
 			}
 		}
-		// A quarter each, with a deviation of 14: ten of them are luck that nobody has.
+		// There is a quarter of the rounds in each, with a deviation of 14. Ten deviations do not
+		// happen by chance.
 		if early < rounds/4-140 || late < rounds/4-140 {
 			t.Errorf("of %d waits, %d are in the first quarter and %d in the last", rounds, early, late)
 		}

@@ -14,10 +14,10 @@ import (
 	"github.com/plainsocket/websocket"
 )
 
-// A server counts what devices report, and shows who is there.
+// A server counts the reports of devices, and shows which devices are there.
 type server struct {
 	registry  *registry
-	heartbeat time.Duration // how often a device has to say something
+	heartbeat time.Duration // the longest time between two messages of a device
 	log       *slog.Logger
 }
 
@@ -49,9 +49,8 @@ func (s *server) deviceServer(config *tls.Config) *websocket.Server {
 		Upgrader: websocket.Upgrader{
 			ReadLimit:    messageLimit,
 			CloseTimeout: time.Second,
-			// The library could watch over its peers with pings. But those are
-			// answered below the application, and a heartbeat shows that the
-			// application lives.
+			// The library could watch over its peers with pings. But those are answered below the
+			// application, and a heartbeat shows that the application lives.
 			PingInterval: -1,
 		},
 		Handler:   s.serve,
@@ -62,9 +61,8 @@ func (s *server) deviceServer(config *tls.Config) *websocket.Server {
 
 // serve is the handler for a device's connection.
 func (s *server) serve(c *websocket.Conn, r *http.Request) {
-	// TLS has checked the certificate, and that the device has its key. That
-	// the name is in the subject is this program's convention; a server's host
-	// names would be among the alternative names.
+	// TLS has checked the certificate, and that the device has its key. The name is in the subject
+	// by this program's convention. A server's host names would be among the alternative names.
 	name := r.TLS.PeerCertificates[0].Subject.CommonName
 	err := s.receive(c, name)
 	bye := s.goodbye(err)
@@ -125,9 +123,8 @@ func (s *server) answer(c *websocket.Conn, name, outbox string, m message) error
 	return goodbye{closeUnknown, "no device says that"}
 }
 
-// hear reads the next message, for as long as a device may be silent. It may
-// take as long to accept the answer: one that never reads must not hold up the
-// server for ever.
+// hear reads the next message, for as long as a device may be silent. It may take as long to accept
+// the answer. A device that never reads must not hold up the server without end.
 func (s *server) hear(c *websocket.Conn) (message, error) {
 	limit := time.Now().Add(silence(s.heartbeat))
 	c.SetReadDeadline(limit)
@@ -144,9 +141,8 @@ type goodbye struct {
 
 func (g goodbye) Error() string { return g.why }
 
-// goodbye says what an error means for a device. Its text is this program's
-// own: errors may quote what a peer said, and a reason has 123 octets at most
-// (RFC 6455 section 5.5).
+// goodbye turns an error into the close code and reason for a device. The text is this program's
+// own, because errors may quote a peer, and a reason has 123 bytes at most (RFC 6455 section 5.5).
 func (s *server) goodbye(err error) goodbye {
 	if g, ok := errors.AsType[goodbye](err); ok {
 		return g
