@@ -16,8 +16,8 @@ func reset(nc net.Conn) {
 	nc.Close()
 }
 
-// A reset is noticed at once, whenever it comes: with a message, while that is
-// handled, before or after it is answered.
+// A reset is noticed at once, at any time: with a message, while that is handled, before or after
+// it is answered.
 func TestHandleMessagesMeetsReset(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
@@ -51,8 +51,8 @@ func TestHandleMessagesMeetsReset(t *testing.T) {
 }
 
 func testReset(t *testing.T, atOnce bool, f func(c *Conn, client net.Conn, last bool)) {
-	// While this goroutine does not wait, no other runs: the message and the
-	// reset are both there when the server's goroutine looks.
+	// While this goroutine does not wait, no other runs. So the message and the reset are both
+	// there when the server's goroutine looks.
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	unnoticed := 0
 	for range 50 {

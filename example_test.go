@@ -1,8 +1,8 @@
 package websocket
 
-// These examples are of the package itself and lack its name before Dialer,
-// Server and so on: a test that imported the package would keep go mod tidy from
-// working where a replace directive puts this module in another's place.
+// These examples are of the package itself and lack its name before Dialer, Server and so on. If a
+// test imported the package, go mod tidy would fail in a module whose replace directive puts this
+// module in another's place.
 
 import (
 	"context"
@@ -67,7 +67,8 @@ func ExampleServer_ServeHTTP() {
 func ExampleUpgrader_Upgrade() {
 	upgrader := Upgrader{Subprotocols: []string{"chat.v2", "chat.v1"}}
 	http.HandleFunc("/chat", func(w http.ResponseWriter, r *http.Request) {
-		if _, _, ok := r.BasicAuth(); !ok { // an ordinary answer, before the connection is anything else
+		// Until the upgrade, the handler can give an ordinary answer.
+		if _, _, ok := r.BasicAuth(); !ok {
 			http.Error(w, "who are you?", http.StatusUnauthorized)
 			return
 		}
@@ -82,8 +83,8 @@ func ExampleUpgrader_Upgrade() {
 	log.Fatal(http.ListenAndServe("localhost:8080", nil))
 }
 
-// Admit looks at each request before the response. It says who may connect,
-// sends a cookie along, and tells the handler who it is.
+// Admit looks at each request before the response. It decides which clients may connect, sends a
+// cookie along, and gives the handler the user's name.
 func ExampleUpgrader_admit() {
 	type userKey struct{}
 	srv := &Server{Handler: func(c *Conn, r *http.Request) {
@@ -169,9 +170,8 @@ func ExampleDialer() {
 	// <nil>
 }
 
-// A client that stays connected. It waits longer from attempt to attempt, up to
-// a minute, and not for the same time as all the others; what the server closes
-// with code 1000 is over.
+// A client that stays connected. It waits longer from attempt to attempt, up to a minute, and not
+// for the same time as all the others. If the server closes with code 1000, the client is done.
 func ExampleDialer_reconnect() {
 	var served atomic.Int32
 	hs := httptest.NewServer(&Server{Handler: func(c *Conn, r *http.Request) {
@@ -183,7 +183,8 @@ func ExampleDialer_reconnect() {
 	defer hs.Close()
 	url, ctx := "ws"+strings.TrimPrefix(hs.URL, "http"), context.Background()
 
-	dialer := Dialer{PingInterval: 30 * time.Second} // a server that is gone is noticed within a minute
+	// The pings find a server that is gone within a minute.
+	dialer := Dialer{PingInterval: 30 * time.Second}
 	const first, longest = 10 * time.Millisecond, time.Minute
 	for wait := first; ; wait = min(2*wait, longest) {
 		c, _, err := dialer.DialContext(ctx, url, nil)
@@ -209,7 +210,7 @@ func ExampleDialer_reconnect() {
 	// done: websocket: close 1000 (normal)
 }
 
-// A server that refuses says why in its response.
+// A server that refuses gives the reason in its response.
 func ExampleDialer_refused() {
 	hs := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "members only", http.StatusForbidden)
@@ -260,7 +261,7 @@ func ExampleConn_HandleMessages() {
 	_ = &Server{Handler: handler}
 }
 
-// Metrics by a Trace: how many connections there are, and octets of payload.
+// Metrics by a Trace: the number of connections, and bytes of payload.
 func ExampleTrace() {
 	var open, received atomic.Int64
 	trace := &Trace{
@@ -279,7 +280,7 @@ func ExampleTrace() {
 	_ = &Server{Upgrader: Upgrader{Trace: trace}}
 }
 
-// What the error of a read says about the end.
+// The error of a read describes the end.
 func ExampleCloseError() {
 	tell := func(err error) {
 		var closed *CloseError
@@ -306,8 +307,8 @@ func ExampleCloseError() {
 	// we closed
 }
 
-// A message that goes to many is encoded once. EnqueuePrepared does not wait for a
-// member that reads slowly, so such a one holds up nobody.
+// A message to many members is encoded once. EnqueuePrepared does not wait for a member that reads
+// slowly, so a slow one does not delay the others.
 func ExamplePreparedMessage() {
 	broadcast := func(members []*Conn, data []byte) error {
 		pm, err := NewPreparedMessage(TextMessage, data)
@@ -316,7 +317,7 @@ func ExamplePreparedMessage() {
 		}
 		for _, c := range members {
 			if err := c.EnqueuePrepared(pm); err == ErrQueueFull {
-				// The close frame goes out before what is queued.
+				// The close frame goes out before the queued messages.
 				c.Enqueue(CloseMessage, FormatCloseMessage(CloseTryAgainLater, "too slow"))
 			}
 		}

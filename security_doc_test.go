@@ -10,8 +10,8 @@ import (
 	"github.com/plainsocket/websocket/internal/deflate"
 )
 
-// docs/security.md shows that lengths give a secret away. Its table has to be
-// what the compressor does.
+// docs/security.md shows that lengths give a secret away. Its table has to agree with the
+// compressor.
 func TestSecurityDocLengths(t *testing.T) {
 	doc, err := os.ReadFile("docs/security.md")
 	if err != nil {
@@ -24,11 +24,11 @@ func TestSecurityDocLengths(t *testing.T) {
 	for _, row := range rows {
 		message := `{"comment":"` + row[1] + `","cookie":"token=s3cr3t-4f9a1c77","ok":true}`
 		if want := "and " + strconv.Itoa(len(message)) + " octets of"; !strings.Contains(string(doc), want) {
-			t.Errorf("the message has %d octets; the text lacks %q", len(message), want)
+			t.Errorf("the message has %d bytes; the text lacks %q", len(message), want)
 		}
 		z, ok := deflate.Append(nil, []byte(message), defaultWindowBits)
 		if !ok || strconv.Itoa(len(z)) != row[2] {
-			t.Errorf("%s compresses to %d octets (%v), the table says %s", row[1], len(z), ok, row[2])
+			t.Errorf("%s compresses to %d bytes (%v), the table says %s", row[1], len(z), ok, row[2])
 		}
 	}
 }

@@ -18,7 +18,7 @@ func value(page *Page, selector string) string {
 	return evaluate[string](page, `document.querySelector("`+selector+`").value`)
 }
 
-// times counts a line in what was said.
+// times counts a line in the chat's list.
 func times(page *Page, line string) int {
 	page.t.Helper()
 	return strings.Count(page.Text("#log"), line)
@@ -104,7 +104,7 @@ func TestChatComesBack(t *testing.T) {
 	server.WaitExit()
 	ann.Click("#text-form button")
 	ann.See("#error", "Your text stays here")
-	ann.SeeComplaint("ERR_CONNECTION_REFUSED") // an attempt that failed
+	ann.SeeComplaint("ERR_CONNECTION_REFUSED") // the browser reports an attempt that failed
 	ann.See("#state", "reconnecting", "going away")
 	ann.Resize(320, 640)
 

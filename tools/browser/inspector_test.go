@@ -10,7 +10,7 @@ import (
 	"github.com/chromedp/chromedp/kb"
 )
 
-const selected = "#detail" // what is shown of the entry that is selected in the list
+const selected = "#detail" // the entry that is selected in the list
 
 func TestInspector(t *testing.T) {
 	server := Start(t, "inspector")
@@ -108,8 +108,8 @@ func TestInspector(t *testing.T) {
 	server.WaitExit()
 }
 
-// checkInspectorMask does what the page teaches: it takes the masking key and
-// the octets of a packet capture from it, and unmasks them.
+// checkInspectorMask follows the page's instructions. It takes the masking key and the bytes of a
+// packet capture from it, and unmasks them.
 func checkInspectorMask(t *testing.T, page *Page, text string) {
 	t.Helper()
 	header := unhex(t, page.Text("#detail h4 code"))
@@ -126,18 +126,18 @@ func checkInspectorMask(t *testing.T, page *Page, text string) {
 		wire[i] ^= key[i%4]
 	}
 	if !bytes.Equal(wire, plain) {
-		t.Errorf("the masked octets XOR to %q", wire)
+		t.Errorf("the masked bytes XOR to %q", wire)
 	}
 	page.Fill("#octet", "5") // the second of ß: 47 72 c3 bc c3 9f
 	page.See("#unmasking", "octet 5 XOR key[5 mod 4]", "9f")
 }
 
-// undump reads the octets of a hex dump.
-func undump(t *testing.T, dump string) (octets []byte) {
+// undump reads the bytes of a hex dump.
+func undump(t *testing.T, dump string) (data []byte) {
 	for _, row := range regexp.MustCompile(`(?m)^[0-9a-f]{4}  (.{23})`).FindAllStringSubmatch(dump, -1) {
-		octets = append(octets, unhex(t, row[1])...)
+		data = append(data, unhex(t, row[1])...)
 	}
-	return octets
+	return data
 }
 
 func unhex(t *testing.T, s string) []byte {
