@@ -12,11 +12,11 @@ import (
 	"time"
 )
 
-// chunkedConn is a transport that delivers octets in pieces of given sizes,
-// over and over, then io.EOF, and keeps what is written to it.
+// chunkedConn is a transport that delivers bytes in pieces of given sizes, over and over, then
+// io.EOF, and records all writes.
 type chunkedConn struct {
 	unread  []byte
-	sizes   []int // none for as much as there is room for
+	sizes   []int // none means as much as there is room for
 	reads   int
 	written bytes.Buffer
 }
@@ -42,7 +42,7 @@ func (c *chunkedConn) SetDeadline(time.Time) error      { return nil }
 func (c *chunkedConn) SetReadDeadline(time.Time) error  { return nil }
 func (c *chunkedConn) SetWriteDeadline(time.Time) error { return nil }
 
-// chunkedResult is all that the two ends of a connection can see of a stream.
+// chunkedResult is everything that the two ends of a connection can see of a stream.
 type chunkedResult struct {
 	messages []string
 	err      string // the last
@@ -58,7 +58,7 @@ func readChunked(t *testing.T, stream []byte, limit int64, sizes []int, read fun
 	pong := c.PingHandler()
 	c.SetPingHandler(func(data string) error {
 		err := pong(data)
-		settle(c) // else a later ping's pong may take the place of this one
+		settle(c) // otherwise a later ping's pong may take the place of this one
 		return err
 	})
 	for {
@@ -78,15 +78,15 @@ func readChunked(t *testing.T, stream []byte, limit int64, sizes []int, read fun
 	}
 }
 
-// settle waits until everything has gone out that was left in c's outbox. No socket
-// is there that could take it at once.
+// settle waits until everything in c's outbox has gone out. There is no socket here that could take
+// it at once.
 func settle(c *Conn) {
 	c.out.lock.lock(context.Background(), time.Time{})
 	c.unlockWrite()
 }
 
-// readByTurns returns a function that reads in one way and then in the other. A
-// reader was read to its end, but that is all: the next call ends it.
+// readByTurns returns a function that reads in one way and then in the other. It reads a reader's
+// message, but not its end. The next call does that.
 func readByTurns() func(*Conn) (int, []byte, error) {
 	calls := 0
 	return func(c *Conn) (int, []byte, error) {
@@ -135,9 +135,8 @@ func chunkedFrame(first byte, key string, payload string) string {
 	return string(head) + key + string(body)
 }
 
-// FuzzConnChunking: TCP has no pieces. Whatever the cuts between two reads of
-// the transport, the application gets the same messages and the same error,
-// and the peer the same answers.
+// FuzzConnChunking: TCP has no pieces. If the transport's reads are cut in other places, the
+// application still gets the same messages and the same error, and the peer the same answers.
 func FuzzConnChunking(f *testing.F) {
 	const plain = "\x00\x00\x00\x00" // a key that lets the fuzzer see and change the text
 	const key = "\x37\xfa\x21\x3d"
@@ -161,8 +160,8 @@ func FuzzConnChunking(f *testing.F) {
 	})
 }
 
-// Messages that are larger than any buffer, and read straight to where they
-// belong; too slow for the fuzzer.
+// The messages are larger than any buffer, and are read straight to their destination. They are too
+// slow for the fuzzer.
 func TestConnChunkingLong(t *testing.T) {
 	const key = "\x37\xfa\x21\x3d"
 	long := strings.Repeat("Ein Text, der länger ist. ", 4000) // above 100 KB
@@ -192,7 +191,7 @@ func checkChunking(t *testing.T, stream []byte, limit uint32, sizes []int) (want
 		sizes []int
 		read  func(*Conn) (int, []byte, error)
 	}{
-		{"ReadMessage, octet by octet", []int{1}, (*Conn).ReadMessage},
+		{"ReadMessage, byte by byte", []int{1}, (*Conn).ReadMessage},
 		{"ReadMessage in pieces", sizes, (*Conn).ReadMessage},
 		{"NextReader, all at once", nil, readByReader},
 		{"NextReader in pieces", sizes, readByReader},
@@ -210,7 +209,7 @@ func checkChunking(t *testing.T, stream []byte, limit uint32, sizes []int) (want
 	return want
 }
 
-// What the fuzz target compares with itself, once by hand.
+// The comparison of the fuzz target is made once by hand.
 func TestConnChunkingSees(t *testing.T) {
 	const key = "\x37\xfa\x21\x3d"
 	stream := chunkedFrame(0x01, key, "Hel") + chunkedFrame(0x89, key, "?") + chunkedFrame(0x80, key, "lo") +

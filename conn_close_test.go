@@ -16,7 +16,8 @@ func TestShutdown(t *testing.T) {
 		peer := make(chan error)
 		go func() {
 			_, _, err := client.ReadMessage()
-			client.Shutdown(noContext, CloseNormalClosure, "") // the answer was sent: this only waits for TCP's end
+			// The answer was sent, so this only waits for TCP's end.
+			client.Shutdown(noContext, CloseNormalClosure, "")
 			peer <- err
 		}()
 		if err := server.Shutdown(t.Context(), CloseGoingAway, "maintenance"); err != nil {
@@ -34,7 +35,7 @@ func TestShutdown(t *testing.T) {
 	})
 }
 
-// Where reading has ended, what Shutdown still says depends on why.
+// After reading has ended, the cause decides what Shutdown still sends.
 func TestShutdownAfterTheEnd(t *testing.T) {
 	eachTransport(t, func(t *testing.T, server, client *Conn) {
 		client.nc.Close()
@@ -117,7 +118,7 @@ func TestShutdownOfSilentPeer(t *testing.T) {
 		}
 	})
 	synctest.Test(t, func(t *testing.T) {
-		server, _ := pipePair(t) // not even the close frame is taken
+		server, _ := pipePair(t) // the peer does not even take the close frame
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		start := time.Now()
@@ -127,7 +128,7 @@ func TestShutdownOfSilentPeer(t *testing.T) {
 	})
 }
 
-// Deadlines of the user's that have passed do not stand in Shutdown's way.
+// Deadlines that the application set and that have passed do not stop Shutdown.
 func TestShutdownAfterDeadlines(t *testing.T) {
 	server, client := pipePair(t)
 	server.SetReadDeadline(longAgo)
@@ -138,7 +139,7 @@ func TestShutdownAfterDeadlines(t *testing.T) {
 	}
 }
 
-// Messages that nobody reads do not keep the close frame behind them away.
+// Messages that the application does not read do not keep the close frame behind them away.
 func TestShutdownDropsMessages(t *testing.T) {
 	eachTransport(t, func(t *testing.T, server, client *Conn) {
 		go func() {
@@ -158,8 +159,8 @@ func TestShutdownDropsMessages(t *testing.T) {
 	})
 }
 
-// The peer of a connection that failed gets to know why, though it was still
-// sending (over TCP, closing with unread octets would send RST).
+// The peer of a connection that failed gets to know the reason, though it was still sending. (Over
+// TCP, closing with unread bytes would send RST.)
 func TestFailureReachesThePeer(t *testing.T) {
 	for range 20 {
 		s, c := tcpPair(t)

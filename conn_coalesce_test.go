@@ -73,8 +73,8 @@ func echoN(t *testing.T, c *Conn, n int) {
 	}
 }
 
-// 32 messages that arrive together are answered with one write; unless
-// coalescing is off, as it is by default.
+// 32 messages that arrive together are answered with one write, unless coalescing is off, as it is
+// by default.
 func TestCoalescing(t *testing.T) {
 	const n = 32
 	for _, tt := range []struct {
@@ -120,8 +120,8 @@ func TestCoalescing(t *testing.T) {
 	}
 }
 
-// What is held goes out though the last message is not answered: when reading
-// is about to wait, or ends.
+// Pending answers go out even if the last message is not answered: before reading waits, or if it
+// ends.
 func TestCoalescedWithoutLastAnswer(t *testing.T) {
 	server, counter, client := coalescingPair(t)
 	client.Write(messages(3))
@@ -160,8 +160,8 @@ func TestFlush(t *testing.T) {
 	}
 }
 
-// The order stays, whatever is written while something is held: pongs, large
-// frames, more than may be held, a close frame.
+// The order stays, even if other frames are written while an answer is pending: pongs, large
+// frames, more than may be pending, a close frame.
 func TestCoalescedOrder(t *testing.T) {
 	server, counter, client := coalescingPair(t)
 	client.Write(append(messages(1), append(frame(opPing, true, "p", testKey), messages(3)...)...))
@@ -187,7 +187,7 @@ func TestCoalescedOrder(t *testing.T) {
 	expect(t, client, append(frame(opText, true, "last", 0), frame(opClose, true, "", 0)...))
 }
 
-// Close gives what is held to the transport.
+// Close writes the pending answers to the transport.
 func TestCloseAfterHeldWrite(t *testing.T) {
 	server, _, client := coalescingPair(t)
 	client.Write(messages(2))
@@ -196,8 +196,8 @@ func TestCloseAfterHeldWrite(t *testing.T) {
 	expect(t, client, echoes(1))
 }
 
-// A write while the reader waits is not held, nor one of another goroutine that
-// comes just when it begins to: whoever is right, all messages arrive.
+// A write while the reader waits goes out at once. So does a write of another goroutine that comes
+// just when the reader begins to wait. In either case, all messages arrive.
 func TestCoalescingWithOtherWriters(t *testing.T) {
 	const writers, each, asked = 4, 500, 500
 	s, cl := tcpPair(t)

@@ -39,7 +39,7 @@ func eachDeflate(t *testing.T, test func(t *testing.T, server, client *Conn)) {
 	}
 }
 
-// deflateMessages are of many sizes, some alike, some that do not shrink.
+// deflateMessages returns messages of many sizes, some alike, some that do not shrink.
 func deflateMessages() (list []string) {
 	r := rand.New(rand.NewPCG(1, 2))
 	noise := make([]byte, 40_000)
@@ -98,7 +98,7 @@ func TestDeflateBothWays(t *testing.T) {
 					got = bytes.TrimPrefix(got, []byte("before"))
 				case 2:
 					got, err = readInPieces(to, 1+i)
-				case 4: // leave it after its first octets
+				case 4: // leave it after its first bytes
 					var r io.Reader
 					if _, r, err = to.NextReader(); err == nil {
 						got = make([]byte, min(len(want), 3))
@@ -107,7 +107,7 @@ func TestDeflateBothWays(t *testing.T) {
 					}
 				}
 				if err != nil || string(got) != want {
-					t.Fatalf("message %d: %d octets, %v; want %d", i, len(got), err, len(want))
+					t.Fatalf("message %d: %d bytes, %v; want %d", i, len(got), err, len(want))
 				}
 			}
 		}
@@ -147,8 +147,8 @@ func readInPieces(c *Conn, n int) (got []byte, err error) {
 	}
 }
 
-// What goes over the wire: RSV1 on the first frame of a message only, not on
-// control frames, not on messages that did not shrink.
+// The frames on the wire are as they should be: RSV1 is set on the first frame of a message only,
+// not on control frames, and not on messages that did not shrink.
 func TestDeflateFrames(t *testing.T) {
 	b := wire(t, func(c *Conn) {
 		c.deflate = newConnDeflate(deflateParams{12, 12, true, true}, 32)
@@ -232,8 +232,7 @@ func TestDeflateRefusals(t *testing.T) {
 	}
 }
 
-// Reading goes on after a timeout at every octet of compressed, fragmented
-// messages too.
+// Reading also goes on after a timeout at every byte of compressed, fragmented messages.
 func TestDeflateResumes(t *testing.T) {
 	messages := deflateMessages()[:12]
 	for _, takeover := range []bool{false, true} {
@@ -257,7 +256,7 @@ func TestDeflateResumes(t *testing.T) {
 					continue
 				}
 				if err != nil || string(p) != messages[i] {
-					t.Fatalf("takeover %v, pieces of %d: message %d: %d octets, %v; want %d", takeover, n, i, len(p), err, len(messages[i]))
+					t.Fatalf("takeover %v, pieces of %d: message %d: %d bytes, %v; want %d", takeover, n, i, len(p), err, len(messages[i]))
 				}
 				i++
 			}
@@ -265,7 +264,7 @@ func TestDeflateResumes(t *testing.T) {
 	}
 }
 
-// A write that ended before its first octet leaves both windows alike.
+// A write that ended before its first byte leaves both windows alike.
 func TestDeflateWriteTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server, client := deflatePair(t, 12, true)
@@ -295,7 +294,7 @@ func TestDeflateBomb(t *testing.T) {
 	const limit = 1 << 20
 	bomb, ok := deflate.Append(nil, make([]byte, 40<<20), 15)
 	if !ok || len(bomb) > 60_000 {
-		t.Fatalf("40 MiB of zeros make %d octets", len(bomb))
+		t.Fatalf("40 MiB of zeros make %d bytes", len(bomb))
 	}
 	for _, fragments := range []int{1, 1000} {
 		var b []byte
@@ -320,7 +319,8 @@ func TestDeflateBomb(t *testing.T) {
 			if err != ErrReadLimit {
 				t.Errorf("%d fragments, takeover %v: %v, want ErrReadLimit", fragments, takeover, err)
 			}
-			// Growing to the limit passes through smaller slices: twice it in all, and the working set of the codec.
+			// ^Growing to the limit passes through smaller slices. They take twice the limit in
+			// all, and the codec has its working set.
 			if used := after.TotalAlloc - before.TotalAlloc; used > 7*limit {
 				t.Errorf("%d fragments, takeover %v: allocated %d for a limit of %d", fragments, takeover, used, limit)
 			}
@@ -330,20 +330,20 @@ func TestDeflateBomb(t *testing.T) {
 			if _, r, err := c.NextReader(); err != nil {
 				t.Error(err)
 			} else if n, err := io.Copy(io.Discard, r); n != limit || err != ErrReadLimit {
-				t.Errorf("%d fragments, takeover %v, streamed: %d octets, %v", fragments, takeover, n, err)
+				t.Errorf("%d fragments, takeover %v, streamed: %d bytes, %v", fragments, takeover, n, err)
 			}
 		}
 	}
 }
 
-// A message of just the limit's size is none too many.
+// A message of exactly the limit's size is allowed.
 func TestDeflateLimit(t *testing.T) {
 	eachDeflate(t, func(t *testing.T, server, client *Conn) {
 		server.SetReadLimit(1000)
 		client.deflate.threshold = 1
 		go client.WriteMessage(BinaryMessage, make([]byte, 1000))
 		if _, p, err := server.ReadMessage(); len(p) != 1000 || err != nil {
-			t.Fatalf("message of the limit's size: %d octets, %v", len(p), err)
+			t.Fatalf("message of the limit's size: %d bytes, %v", len(p), err)
 		}
 		go client.WriteMessage(BinaryMessage, make([]byte, 1001))
 		go io.Copy(io.Discard, client.nc)
@@ -391,7 +391,7 @@ func TestSetCompressionLevel(t *testing.T) {
 	}
 }
 
-// What Compression's documentation says of memory between messages.
+// The memory between messages is as Compression's documentation says.
 func TestCompressionMemory(t *testing.T) {
 	documented := map[int]int{9: 2600, 10: 3800, 11: 7100, 12: 13800, 13: 27100, 14: 53700, 15: 90600}
 	for bits, most := range documented {
@@ -409,13 +409,13 @@ func TestCompressionMemory(t *testing.T) {
 		used := d.Size() + f.Size() +
 			int(unsafe.Sizeof(*d)+unsafe.Sizeof(*f)+unsafe.Sizeof(*out.deflate))
 		if used > most || used < most*9/10 {
-			t.Errorf("%d bits: %d octets between messages, documented %d", bits, used, most)
+			t.Errorf("%d bits: %d bytes between messages, documented %d", bits, used, most)
 		}
 	}
 }
 
-// A message that keeps to the limit may be longer than it on the wire: here it
-// is cut into stored blocks of 20 octets, with 5 of header each.
+// A message within the limit may be longer than it on the wire. Here it is cut into stored blocks
+// of 20 bytes, with 5 bytes of header each.
 func TestCompressedLongerThanLimit(t *testing.T) {
 	const limit = 10_000
 	server, client := pipePair(t)
@@ -425,19 +425,19 @@ func TestCompressedLongerThanLimit(t *testing.T) {
 	var payload []byte
 	for n := 0; n < limit; n += 20 {
 		payload = append(payload, 0, 20, 0, 235, 255)
-		payload = append(payload, "twenty octets, alike"...)
+		payload = append(payload, "twenty bytes, alike!"...)
 	}
 	payload = append(payload, 0) // and the tail 00 00 ff ff, which is not sent
 	message := frame(opText, true, string(payload), testKey)
 	message[0] |= rsv1
 	clientSends(client, message)
 	if _, p, err := server.ReadMessage(); len(p) != limit || err != nil {
-		t.Errorf("%d octets, %v", len(p), err)
+		t.Errorf("%d bytes, %v", len(p), err)
 	}
 	message = frame(opText, true, string(payload[:25])+string(payload), testKey)
 	message[0] |= rsv1
 	clientSends(client, message)
 	if _, _, err := server.ReadMessage(); err != ErrReadLimit {
-		t.Errorf("20 octets more than the limit: %v", err)
+		t.Errorf("20 bytes more than the limit: %v", err)
 	}
 }

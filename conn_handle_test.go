@@ -30,7 +30,7 @@ func TestHandleMessages(t *testing.T) {
 				go client.WriteMessage(messageType, want)
 				got, p, err := client.ReadMessage()
 				if err != nil || got != messageType || !bytes.Equal(p, want) {
-					t.Fatalf("%d octets of type %d came back as %d of type %d, %v", size, messageType, len(p), got, err)
+					t.Fatalf("%d bytes of type %d came back as %d of type %d, %v", size, messageType, len(p), got, err)
 				}
 			}
 		}
@@ -41,8 +41,8 @@ func TestHandleMessages(t *testing.T) {
 	})
 }
 
-// Frames cut anywhere, control frames between fragments: the handler sees whole
-// messages, whatever each read brings.
+// Frames are cut anywhere, with control frames between fragments. The handler sees whole messages,
+// independently of the cuts.
 func TestHandleMessagesInPieces(t *testing.T) {
 	for name, pair := range transports {
 		t.Run(name, func(t *testing.T) {
@@ -74,14 +74,14 @@ func TestHandleMessagesInPieces(t *testing.T) {
 	}
 }
 
-// The end is noticed though it comes in the same moment as the last octets.
+// The end is noticed even if it comes in the same moment as the last bytes.
 func TestHandleMessagesMeetsEnd(t *testing.T) {
 	for range 50 {
 		s, client := tcpPair(t)
 		server := newConn(s, false)
 		client.Write(frame(opText, true, "last words", testKey))
 		client.(*net.TCPConn).CloseWrite()
-		time.Sleep(time.Millisecond) // for both to be there when it is read
+		time.Sleep(time.Millisecond) // time for both to arrive before they are read
 		done := make(chan error)
 		go func() { done <- server.HandleMessages(func(*Conn, int, []byte) {}) }()
 		select {
@@ -129,7 +129,7 @@ func TestHandleMessagesClose(t *testing.T) {
 	})
 }
 
-// What is wrong with the peer's frames is answered as it is everywhere.
+// Errors in the peer's frames are answered as they are everywhere.
 func TestHandleMessagesFails(t *testing.T) {
 	for _, tt := range []struct {
 		name string
@@ -169,7 +169,7 @@ func TestHandleMessagesFails(t *testing.T) {
 	}
 }
 
-// A deadline loses nothing: the next call goes on in the middle of a message.
+// A deadline loses nothing. The next call goes on in the middle of a message.
 func TestHandleMessagesTimeout(t *testing.T) {
 	for name, pair := range transports {
 		if name == "tls" {
@@ -224,8 +224,8 @@ func TestServerOnMessagePanics(t *testing.T) {
 	}
 }
 
-// Close by the function that handles messages is the last that happens, though
-// more messages lie there.
+// After the function that handles messages has called Close, it is not called again, though more
+// messages are there.
 func TestHandleMessagesCloseInHandler(t *testing.T) {
 	for name, pair := range transports {
 		t.Run(name, func(t *testing.T) {
@@ -294,8 +294,8 @@ func TestHandleMessagesOfFlood(t *testing.T) {
 	}
 }
 
-// A message that has begun holds memory for what came of it, not the buffer that
-// a large message had before.
+// A message that has begun holds memory for the part that came, not the buffer that a large message
+// had before.
 func TestHandleMessagesPartialMemory(t *testing.T) {
 	s, client := tcpPair(t)
 	server := newConn(s, false)
@@ -306,12 +306,12 @@ func TestHandleMessagesPartialMemory(t *testing.T) {
 	server.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
 	server.HandleMessages(handleEcho)
 	if n := cap(server.in.partial); len(server.in.partial) == 0 || n > 1000 {
-		t.Errorf("%d octets of a message are held in %d", len(server.in.partial), n)
+		t.Errorf("%d bytes of a message are held in %d", len(server.in.partial), n)
 	}
 }
 
-// Answers are held for HandleMessages only: who reads by other means afterwards
-// finds CoalesceWrites as it was.
+// Answers are pending for HandleMessages only. Reading by other means afterwards finds
+// CoalesceWrites unchanged.
 func TestHandleMessagesLeavesCoalescing(t *testing.T) {
 	s, client := tcpPair(t)
 	server := newConn(s, false)
@@ -326,8 +326,8 @@ func TestHandleMessagesLeavesCoalescing(t *testing.T) {
 	expect(t, client, frame(opText, true, "at once", 0))
 }
 
-// A message after a silence is the last on its goroutine, whose stack has grown;
-// messages that follow each other share one.
+// A message after a silence is the last on its goroutine, whose stack has grown. Messages that
+// follow each other share a goroutine.
 func TestServerOnMessageMoves(t *testing.T) {
 	conns := make(chan *Conn, 1)
 	srv := &Server{OnMessage: func(c *Conn, _ int, _ []byte) {
@@ -390,8 +390,8 @@ func goroutineName() []byte {
 	return name
 }
 
-// Neither a handled message nor its answer allocates, and what waits afterwards
-// has no buffer.
+// Neither a handled message nor its answer allocates, and a connection that waits afterwards has no
+// buffer.
 func TestHandleMessagesCosts(t *testing.T) {
 	s, client := tcpPair(t)
 	server := newConn(s, false)

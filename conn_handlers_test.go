@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// When Shutdown reads, the application's handlers are not called: it may have
-// put away by then what they use.
+// When Shutdown reads, it does not call the application's handlers. They may use things that the
+// application has put away by then.
 func TestShutdownCallsNoHandlers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server, client := pipePair(t)
@@ -28,8 +28,7 @@ func TestShutdownCallsNoHandlers(t *testing.T) {
 	})
 }
 
-// A close handler's error ends reading, whatever it is, and the peer gets its
-// echo all the same.
+// An error of the close handler ends reading, and the peer gets its echo all the same.
 func TestCloseHandlerError(t *testing.T) {
 	for _, want := range []error{errors.New("own error"), &timeoutError{what: "own timeout"}} {
 		server, client := pipePair(t)
@@ -52,7 +51,7 @@ func TestCloseHandlerError(t *testing.T) {
 	}
 }
 
-// A handler that takes its time is no silence of the peer's.
+// A handler that takes its time does not make the peer silent.
 func TestKeepaliveDuringHandler(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server, client := pipePair(t)
@@ -88,8 +87,8 @@ func TestHandlerPanic(t *testing.T) {
 	})
 }
 
-// A close handler that closes the transport itself does not change what the
-// read returns: the peer's close frame came.
+// A close handler that closes the transport itself does not change the result of the read, because
+// the peer's close frame came.
 func TestCloseHandlerCloses(t *testing.T) {
 	server, client := pipePair(t)
 	server.SetCloseHandler(func(int, string) error { return server.Close() })

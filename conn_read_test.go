@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// session is what a client may send, with everything in it that a reader could
-// lose its place in, and what a server must read from it.
+// session returns everything that a client may send and in which a reader could lose its place, and
+// the messages that a server must read from it.
 func session() (wire []byte, messages []string) {
 	big := strings.Repeat("0123456789abcdef", 300) // a 16-bit length
 	for _, f := range [][]byte{
@@ -33,8 +33,7 @@ func session() (wire []byte, messages []string) {
 	return wire, []string{"Hello", "café", "", big, "end"}
 }
 
-// readers are the ways to read a message; each returns what it got so far
-// where a deadline ended it.
+// readers are the ways to read a message. Each returns the part that it has if a deadline ends it.
 var readers = map[string]func(c *Conn) ([]byte, error){
 	"ReadMessage": func(c *Conn) ([]byte, error) {
 		_, p, err := c.ReadMessage()
@@ -50,10 +49,10 @@ var readers = map[string]func(c *Conn) ([]byte, error){
 	},
 }
 
-// Promise: a read that times out loses nothing. The session is cut at every
-// octet of its small frames, and at some of its large one; the reader waits
-// there until its deadline, and goes on when the rest comes.
-func TestReadResumesAtEveryOctet(t *testing.T) {
+// Promise: a read that times out loses nothing. The session is cut at every byte of its small
+// frames, and at some of its large one. The reader waits there until its deadline, and goes on when
+// the rest comes.
+func TestReadResumesAtEveryByte(t *testing.T) {
 	wire, want := session()
 	for _, transport := range []string{"tcp", "tls"} {
 		for name, read := range readers {
@@ -104,9 +103,9 @@ func readAroundCut(t *testing.T, transport string, read func(*Conn) ([]byte, err
 	}
 }
 
-// trickle delivers a stream in pieces of n octets, each followed by a timeout.
+// trickle delivers a stream in pieces of n bytes, each followed by a timeout.
 type trickle struct {
-	net.Conn // nothing else is called but writes
+	net.Conn // only writes are passed on to it
 	wire     []byte
 	n        int
 	due      bool
@@ -129,7 +128,7 @@ func (c *trickle) SetReadDeadline(time.Time) error  { return nil }
 func (c *trickle) SetWriteDeadline(time.Time) error { return nil }
 func (c *trickle) Close() error                     { return nil }
 
-// With a timeout after every piece, of every small size, through every reader.
+// The transport times out after every piece, of every small size, through every reader.
 func TestReadResumesAlways(t *testing.T) {
 	wire, want := session()
 	for name, read := range readers {
@@ -230,15 +229,15 @@ func TestReadLargeMessages(t *testing.T) {
 			go client.WriteMessage(BinaryMessage, want)
 			_, got, err := server.ReadMessage()
 			if err != nil || !bytes.Equal(got, want) {
-				t.Fatalf("client to server, %d octets: got %d, %v", n, len(got), err)
+				t.Fatalf("client to server, %d bytes: got %d, %v", n, len(got), err)
 			}
 			go server.WriteMessage(BinaryMessage, want)
 			_, got, err = client.AppendMessage(got[:0])
 			if err != nil || !bytes.Equal(got, want) {
-				t.Fatalf("server to client, %d octets: got %d, %v", n, len(got), err)
+				t.Fatalf("server to client, %d bytes: got %d, %v", n, len(got), err)
 			}
 			if !bytes.Equal(want, kept) {
-				t.Fatalf("%d octets: writing changed the caller's slice", n)
+				t.Fatalf("%d bytes: writing changed the caller's slice", n)
 			}
 		}
 	})
@@ -256,7 +255,7 @@ func TestReadMessageSlice(t *testing.T) {
 		t.Errorf("empty message: %v, %v; want an empty slice that is not nil", p, err)
 	}
 	if _, p, err := server.ReadMessage(); cap(p) > 1024 || err != nil {
-		t.Errorf("message of 1000 octets: capacity %d, %v", cap(p), err)
+		t.Errorf("message of 1000 bytes: capacity %d, %v", cap(p), err)
 	}
 }
 
@@ -310,8 +309,8 @@ func TestReadLimit(t *testing.T) {
 	}
 }
 
-// Promise: memory follows what arrived. A header that announces a gigabyte,
-// and a little of it, must not bring more than a little memory.
+// Promise: memory follows the bytes that arrived. A header that announces a gigabyte, and a little
+// of it, must not bring more than a little memory.
 func TestMemoryFollowsArrivals(t *testing.T) {
 	for name, pair := range transports {
 		t.Run(name, func(t *testing.T) {
@@ -327,20 +326,21 @@ func TestMemoryFollowsArrivals(t *testing.T) {
 				t.Fatal(err)
 			}
 			if n, most := cap(server.in.partial), 4*100_000+bufferSize; len(server.in.partial) != 100_000 || n > most {
-				t.Errorf("100,000 octets arrived: kept %d in a slice of %d, want at most %d", len(server.in.partial), n, most)
+				t.Errorf("100,000 bytes arrived: kept %d in a slice of %d, want at most %d", len(server.in.partial), n, most)
 			}
 		})
 	}
 }
 
-// A connection that waits holds no buffer, whatever it waits in.
+// A connection that waits holds no buffer, in any state of the message.
 func TestWaitingHoldsNoBuffer(t *testing.T) {
 	for _, sent := range [][]byte{
 		nil,
 		frame(opText, true, "x", testKey)[:3],     // in a header
 		frame(opPing, true, "ping", testKey)[:8],  // in a control frame
 		frame(opText, true, "Hello", testKey)[:9], // in a payload
-		append(frame(opText, true, "one", testKey), frame(opText, true, "two", testKey)[:1]...), // behind a message
+		// behind a message
+		append(frame(opText, true, "one", testKey), frame(opText, true, "two", testKey)[:1]...),
 	} {
 		s, c := tcpPair(t)
 		server := newConn(s, false)
@@ -422,7 +422,7 @@ func TestConcurrentReaders(t *testing.T) {
 		}()
 		for range n {
 			if got := <-results; got != want {
-				t.Fatalf("a message of %d octets arrived as %d", len(want), len(got))
+				t.Fatalf("a message of %d bytes arrived as %d", len(want), len(got))
 			}
 		}
 	})
@@ -440,7 +440,7 @@ func TestReadAllocations(t *testing.T) {
 	}
 }
 
-// memoryConn reads from r and forgets what is written.
+// memoryConn reads from r and discards writes.
 type memoryConn struct {
 	net.Conn
 	r io.Reader

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// A message that is being skipped when a deadline passes is skipped further:
-// its tail is nobody's message.
+// If a deadline passes while a message is skipped, the next read skips the rest of it. The tail is
+// not delivered as a message.
 func TestSkipIsResumed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server, client := pipePair(t)
@@ -61,7 +61,7 @@ func TestShutdownCutsStream(t *testing.T) {
 	})
 }
 
-// Octets of which some are no UTF-8 are not delivered.
+// Text with bytes that are not UTF-8 is not delivered.
 func TestReaderKeepsInvalidText(t *testing.T) {
 	server, client := pipePair(t)
 	go io.Copy(io.Discard, client.nc)
@@ -86,7 +86,7 @@ func TestReaderOfCutMessage(t *testing.T) {
 			_, err = io.ReadAll(r)
 		}
 		if !IsCloseError(err, CloseAbnormalClosure) {
-			t.Errorf("cut after %d octets: %v, want 1006", cut, err)
+			t.Errorf("cut after %d bytes: %v, want 1006", cut, err)
 		}
 	}
 }

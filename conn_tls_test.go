@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// crypto/tls refuses all writes after one that a deadline ended. A control
-// message whose deadline has passed before does not get so far.
+// crypto/tls refuses all writes after one that a deadline ended. A control message whose deadline
+// has already passed does not reach crypto/tls.
 func TestTLSControlAfterItsDeadline(t *testing.T) {
 	eachTransport(t, func(t *testing.T, server, client *Conn) {
 		if err := server.WriteControl(PingMessage, nil, longAgo); !isTimeout(err) {
@@ -40,8 +40,8 @@ func TestTLSWriteTimeoutIsFinal(t *testing.T) {
 	}
 }
 
-// TLS says goodbye when it closes. A peer that does not read makes that take a
-// second, whatever others do with deadlines meanwhile.
+// TLS sends an alert when it closes. If the peer does not read, that takes a second, independently
+// of deadlines that others set at the same time.
 func TestTLSCloseWithStuckPeer(t *testing.T) {
 	config := testTLS().Clone()
 	config.SessionTicketsDisabled = true // a ticket would have to be read
@@ -70,8 +70,7 @@ func TestTLSCloseWithStuckPeer(t *testing.T) {
 	})
 }
 
-// A reason that is too long is cut between characters; the connection is
-// closed in any case.
+// A reason that is too long is cut between characters. The connection is closed in any case.
 func TestShutdownCutsReason(t *testing.T) {
 	server, client := pipePair(t)
 	go server.Shutdown(t.Context(), CloseInternalServerErr, strings.Repeat("ü", 100))

@@ -25,8 +25,8 @@ func byteSize(n int) string {
 	return fmt.Sprintf("%dB", n)
 }
 
-// Promise: any number of goroutines may write. A hundred do, in every way
-// there is, while one reads; every message must arrive whole.
+// Promise: any number of goroutines may write. A hundred do, in every way there is, while one
+// reads. Every message must arrive whole.
 func TestConcurrentWriters(t *testing.T) {
 	eachTransport(t, func(t *testing.T, server, client *Conn) {
 		const writers, each = 100, 20
@@ -97,7 +97,7 @@ func writeInPieces(c *Conn, p []byte) error {
 	return w.Close()
 }
 
-// wire returns what f makes a server send.
+// wire returns the bytes that a server sends while f runs.
 func wire(t *testing.T, f func(c *Conn)) []byte {
 	t.Helper()
 	s, c := net.Pipe()
@@ -136,8 +136,8 @@ func TestWriteFrames(t *testing.T) {
 	}
 }
 
-// A message that outgrows NextWriter's buffer goes out in fragments, of which
-// a control frame may come between.
+// A message that outgrows NextWriter's buffer goes out in fragments. A control frame may come
+// between them.
 func TestNextWriterFragments(t *testing.T) {
 	body := strings.Repeat("fragment", 10_000)
 	b := wire(t, func(c *Conn) {
@@ -171,15 +171,15 @@ func TestNextWriterFragments(t *testing.T) {
 		b = b[n+int(h.length):]
 	}
 	if got.String() != body {
-		t.Errorf("%d octets arrived, want %d, or they differ", got.Len(), len(body))
+		t.Errorf("%d bytes arrived, want %d, or they differ", got.Len(), len(body))
 	}
 	if want := "[binary false ping true continuation false continuation true]"; fmt.Sprint(shape) != want {
 		t.Errorf("frames %v, want %v", shape, want)
 	}
 }
 
-// The next message waits for the one that is open, however long; a control
-// message does not, and a deadline ends the wait.
+// The next message waits for the one that is open, for any time. A control message does not wait,
+// and a deadline ends the wait.
 func TestMessageWaitsForOpenWriter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server, client := pipePair(t)
@@ -196,7 +196,7 @@ func TestMessageWaitsForOpenWriter(t *testing.T) {
 			t.Fatal(err)
 		}
 		server.SetWriteDeadline(time.Now().Add(time.Minute))
-		err = server.WriteMessage(TextMessage, []byte("in vain"))
+		err = server.WriteMessage(TextMessage, []byte("too late"))
 		var ne net.Error
 		if !errors.Is(err, os.ErrDeadlineExceeded) || !errors.As(err, &ne) || !ne.Timeout() {
 			t.Errorf("write during an open message: %v, want a timeout", err)
@@ -238,21 +238,21 @@ func TestCloseWakesWaitingWriters(t *testing.T) {
 	}
 }
 
-// Promise: a write that ends before its first octet leaves the connection
-// usable, a half-written frame is final.
+// Promise: a write that ends before its first byte leaves the connection usable, and a half-written
+// frame is final.
 func TestWriteDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server, client := pipePair(t)
 		server.SetWriteDeadline(time.Now().Add(time.Second))
 		if err := server.WriteMessage(TextMessage, []byte("x")); !isTimeout(err) {
-			t.Fatalf("write that nobody reads: %v, want a timeout", err)
+			t.Fatalf("write that the peer does not read: %v, want a timeout", err)
 		}
 		server.SetWriteDeadline(time.Time{})
 		go server.WriteMessage(TextMessage, []byte("usable"))
 		if _, p, err := client.ReadMessage(); string(p) != "usable" || err != nil {
 			t.Fatalf("after a write that did not begin: %q, %v", p, err)
 		}
-		go client.nc.Read(make([]byte, 3)) // three octets of a frame
+		go client.nc.Read(make([]byte, 3)) // three bytes of a frame
 		server.SetWriteDeadline(time.Now().Add(time.Second))
 		err := server.WriteMessage(TextMessage, []byte("cut short"))
 		if !isTimeout(err) {
@@ -289,7 +289,7 @@ func TestWriteControlDeadline(t *testing.T) {
 		start := time.Now()
 		err := server.WriteControl(PingMessage, nil, start.Add(time.Minute))
 		if !isTimeout(err) || time.Since(start) != time.Minute {
-			t.Errorf("ping that nobody reads: %v after %v", err, time.Since(start))
+			t.Errorf("ping that the peer does not read: %v after %v", err, time.Since(start))
 		}
 		go server.WriteMessage(TextMessage, []byte("stuck"))
 		synctest.Wait()
@@ -310,7 +310,7 @@ func TestWriteRefusesNonsense(t *testing.T) {
 		"message type 257":      server.WriteMessage(257, nil),
 		"control of type text":  server.WriteControl(TextMessage, nil, time.Time{}),
 		"long ping":             server.WriteControl(PingMessage, make([]byte, 126), time.Time{}),
-		"close of one octet":    server.WriteControl(CloseMessage, []byte{3}, time.Time{}),
+		"close of one byte":     server.WriteControl(CloseMessage, []byte{3}, time.Time{}),
 		"close with 1005":       server.WriteControl(CloseMessage, []byte{3, 0xed}, time.Time{}),
 		"close, reason no text": server.WriteControl(CloseMessage, FormatCloseMessage(1000, "\xff"), time.Time{}),
 		"prepared type 0":       preparedError(0, nil),
@@ -329,7 +329,7 @@ func TestWriteRefusesNonsense(t *testing.T) {
 	}
 }
 
-// Control messages have a writer too, which others' messages do not wait for.
+// Control messages have a writer too, and other messages do not wait for it.
 func TestControlWriter(t *testing.T) {
 	server, client := pipePair(t)
 	go client.ReadMessage()
@@ -341,7 +341,7 @@ func TestControlWriter(t *testing.T) {
 	client.SetPingHandler(func(data string) error { got <- data; return nil })
 	io.WriteString(ping, strings.Repeat("x", 100))
 	if n, err := io.WriteString(ping, strings.Repeat("x", 26)); n != 0 || err == nil {
-		t.Errorf("octet 126: %d, %v", n, err)
+		t.Errorf("byte 126: %d, %v", n, err)
 	}
 	io.WriteString(ping, strings.Repeat("y", 25))
 	if err := server.WriteMessage(TextMessage, nil); err != nil {
@@ -352,7 +352,7 @@ func TestControlWriter(t *testing.T) {
 		t.Error(err)
 	}
 	if data := <-got; len(data) != 125 {
-		t.Errorf("a ping of %d octets", len(data))
+		t.Errorf("a ping of %d bytes", len(data))
 	}
 	if _, err := ping.Write(nil); err == nil {
 		t.Error("Write after Close: no error")
@@ -416,7 +416,7 @@ func TestPreparedMessage(t *testing.T) {
 		for _, pair := range [][2]*Conn{{server, client}, {client, server}, {server, client}} {
 			go pair[0].WritePreparedMessage(pm)
 			if _, p, err := pair[1].ReadMessage(); string(p) != want || err != nil {
-				t.Fatalf("prepared message arrived as %d octets, %v", len(p), err)
+				t.Fatalf("prepared message arrived as %d bytes, %v", len(p), err)
 			}
 		}
 	})
@@ -435,7 +435,7 @@ func TestWriteAllocations(t *testing.T) {
 		for _, size := range []int{125, 100_000} {
 			p := make([]byte, size)
 			if n := testing.AllocsPerRun(1000, func() { c.WriteMessage(BinaryMessage, p) }); n != 0 {
-				t.Errorf("client %v, %d octets: %v allocations, want 0", client, size, n)
+				t.Errorf("client %v, %d bytes: %v allocations, want 0", client, size, n)
 			}
 		}
 		pm, _ := NewPreparedMessage(TextMessage, make([]byte, 125))
@@ -445,7 +445,7 @@ func TestWriteAllocations(t *testing.T) {
 	}
 }
 
-// Flush makes a frame of what was written, and none of nothing.
+// Flush makes a frame of the written bytes, and no frame if there are none.
 func TestWriterFlush(t *testing.T) {
 	server, client := pipePair(t)
 	var frames []Frame
@@ -475,9 +475,9 @@ func TestWriterFlush(t *testing.T) {
 	}
 }
 
-// A deadline for writes that has passed, as programs have that set one before
-// each message, does not keep control frames from going out: they have their
-// own. A ping that WriteMessage sends is a message like others.
+// Programs set a deadline before each message, and it may have passed. Such a deadline does not
+// keep control frames from going out, because they have their own. A ping that WriteMessage sends
+// is a message like others.
 func TestControlFramesHaveTheirOwnDeadline(t *testing.T) {
 	eachTransport(t, func(t *testing.T, server, client *Conn) {
 		pong := make(chan string, 1)
@@ -521,6 +521,6 @@ func TestWriteBufferSize(t *testing.T) {
 		w.Close()
 	}()
 	if _, p, err := client.ReadMessage(); len(p) != 100_000 || err != nil || len(lengths) != 1 {
-		t.Errorf("%d octets in frames of %v, %v; want one frame", len(p), lengths, err)
+		t.Errorf("%d bytes in frames of %v, %v; want one frame", len(p), lengths, err)
 	}
 }

@@ -6,8 +6,7 @@ import (
 	"time"
 )
 
-// Deadlines far away, or at the epoch, are what they were after a control
-// message had one of its own.
+// Deadlines far away, or at the epoch, are unchanged after a control message had one of its own.
 func TestDeadlineSurvivesOverride(t *testing.T) {
 	for _, tt := range []struct {
 		deadline time.Time

@@ -1,8 +1,8 @@
 package websocket
 
-// These examples are of the package itself and lack its name before Dialer,
-// Server and so on: a test that imported the package would keep go mod tidy from
-// working where a replace directive puts this module in another's place.
+// These examples are of the package itself and lack its name before Dialer, Server and so on. If a
+// test imported the package, go mod tidy would fail in a module whose replace directive puts this
+// module in another's place.
 
 import (
 	"bufio"
@@ -67,7 +67,8 @@ func ExampleServer_ServeHTTP() {
 func ExampleUpgrader_Upgrade() {
 	upgrader := Upgrader{Subprotocols: []string{"chat.v2", "chat.v1"}}
 	http.HandleFunc("/chat", func(w http.ResponseWriter, r *http.Request) {
-		if _, _, ok := r.BasicAuth(); !ok { // an ordinary answer, before the connection is anything else
+		// Until the upgrade, the handler can give an ordinary answer.
+		if _, _, ok := r.BasicAuth(); !ok {
 			http.Error(w, "who are you?", http.StatusUnauthorized)
 			return
 		}
@@ -82,8 +83,8 @@ func ExampleUpgrader_Upgrade() {
 	log.Fatal(http.ListenAndServe("localhost:8080", nil))
 }
 
-// Admit looks at each request before the response. It says who may connect,
-// sends a cookie along, and tells the handler who it is.
+// Admit looks at each request before the response. It decides which clients may connect, sends a
+// cookie along, and gives the handler the user's name.
 func ExampleUpgrader_admit() {
 	type userKey struct{}
 	srv := &Server{Handler: func(c *Conn, r *http.Request) {
@@ -215,7 +216,7 @@ func ExampleDialer_Connect() {
 	// done: websocket: close 1000 (normal)
 }
 
-// A server that refuses says why in its response.
+// A server that refuses gives the reason in its response.
 func ExampleDialer_refused() {
 	hs := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "members only", http.StatusForbidden)
@@ -266,7 +267,7 @@ func ExampleConn_HandleMessages() {
 	_ = &Server{Handler: handler}
 }
 
-// Metrics by a Trace: how many connections there are, and octets of payload.
+// Metrics by a Trace: the number of connections, and bytes of payload.
 func ExampleTrace() {
 	var open, received atomic.Int64
 	trace := &Trace{
@@ -285,7 +286,7 @@ func ExampleTrace() {
 	_ = &Server{Upgrader: Upgrader{Trace: trace}}
 }
 
-// What the error of a read says about the end.
+// The error of a read describes the end.
 func ExampleCloseError() {
 	tell := func(err error) {
 		var closed *CloseError
@@ -312,8 +313,8 @@ func ExampleCloseError() {
 	// we closed
 }
 
-// A message that goes to many is encoded once. EnqueuePrepared does not wait for a
-// member that reads slowly, so such a one holds up nobody.
+// A message to many members is encoded once. EnqueuePrepared does not wait for a member that reads
+// slowly, so a slow one does not delay the others.
 func ExamplePreparedMessage() {
 	broadcast := func(members []*Conn, data []byte) error {
 		pm, err := NewPreparedMessage(TextMessage, data)
@@ -322,7 +323,7 @@ func ExamplePreparedMessage() {
 		}
 		for _, c := range members {
 			if err := c.EnqueuePrepared(pm); err == ErrQueueFull {
-				// The close frame goes out before what is queued.
+				// The close frame goes out before the queued messages.
 				c.Enqueue(CloseMessage, FormatCloseMessage(CloseTryAgainLater, "too slow"))
 			}
 		}

@@ -15,13 +15,13 @@ import (
 	"time"
 )
 
-// The matrix of halves. The two halves of a connection never wait for each other: here one of them
+// The matrix of halves. The two halves of a connection never wait for each other. Here one of them
 // is blocked, in each way there is, while the other one does everything that it can do. A row is a
-// way to be blocked and something that happens meanwhile. It says what must happen at once, and what
-// the peer has to see when it reads at last.
+// way to be blocked and an event that happens meanwhile. It says what must happen at once, and
+// which frames the peer has to see when it reads at last.
 
-// atOnce bounds what must not wait for the peer. The faults that the matrix looks for take 5 s, or
-// for ever.
+// atOnce bounds actions that must not wait for the peer. The faults that the matrix looks for take
+// 5 s, or never end.
 func atOnce() time.Duration {
 	if raceEnabled() {
 		return 3 * time.Second
@@ -30,11 +30,11 @@ func atOnce() time.Duration {
 }
 
 const (
-	halfAtLast  = 10 * time.Second // bounds what is not about time
-	halfGoodbye = time.Second      // that crypto/tls takes to close, if the peer does not read
+	halfAtLast  = 10 * time.Second // bounds actions that are not about time
+	halfGoodbye = time.Second      // the time that crypto/tls takes to close, if the peer does not read
 )
 
-// halfSettle is enough for what happens without waiting to be over.
+// halfSettle is enough time for actions that do not wait to be over.
 var halfSettle = func() time.Duration {
 	if raceEnabled() {
 		return 200 * time.Millisecond
@@ -81,14 +81,14 @@ type halfCase struct {
 	errs []string
 
 	got    chan string // messages that were read
-	ends   chan error  // why reading ended; after a timeout it goes on with
+	ends   chan error  // the errors that ended reading (after a timeout it goes on with the next context)
 	resume chan struct{}
 	cancel context.CancelFunc // of the first read, for ReadMessageContext
 
-	stuck  chan error     // the result of what is blocked; nil if nothing is
+	stuck  chan error     // the result of the blocked action, or nil if none is
 	open   io.WriteCloser // the message that is not closed
-	first  []string       // what the peer reads first
-	may    []string       // what may come behind that, or its beginning
+	first  []string       // the frames that the peer reads first
+	may    []string       // frames that may come behind those, or their beginnings
 	filled int            // messages that fill has sent
 	retry  bool           // the state could not be reached
 	later  chan error     // the result of a write after the end
@@ -123,7 +123,7 @@ func (h *halfCase) read(ctx context.Context) error {
 	}
 }
 
-// readOn reads until the connection has ended, and tells why each time that reading stops.
+// readOn reads until the connection has ended, and sends the error each time that reading stops.
 func (h *halfCase) readOn(contexts ...context.Context) {
 	defer close(h.ends)
 	for _, ctx := range contexts {
@@ -138,7 +138,7 @@ func (h *halfCase) readOn(contexts ...context.Context) {
 	}
 }
 
-// wantGot says that these messages are read at once.
+// wantGot requires that these messages are read at once.
 func (h *halfCase) wantGot(want ...string) {
 	for _, text := range want {
 		if got, ok := within(h.got, atOnce()); !ok || got != text {
@@ -148,7 +148,7 @@ func (h *halfCase) wantGot(want ...string) {
 	}
 }
 
-// wantEnd says that reading ends at once, with an error that is as described.
+// wantEnd requires that reading ends at once, with an error that is as described.
 func (h *halfCase) wantEnd(what string, is func(error) bool) {
 	if h.kind.style == "OnMessage" {
 		return // the library reads
@@ -160,7 +160,7 @@ func (h *halfCase) wantEnd(what string, is func(error) bool) {
 	}
 }
 
-// wantWire says what the peer reads now. There may be several ways to be right.
+// wantWire requires that the peer now reads one of these sequences of frames.
 func (h *halfCase) wantWire(ways ...[]string) {
 	var got []string
 	matches := func(way []string) bool { return len(got) <= len(way) && slices.Equal(got, way[:len(got)]) }
@@ -184,8 +184,8 @@ func halfShort(list []string) string {
 	return fmt.Sprintf("%q", list)
 }
 
-// wantPongs is wantWire for pongs, of which the latest ping's is needed (RFC 6455 section 5.5.3).
-// While the peer read nothing, only a few others can have been sent.
+// wantPongs is wantWire for pongs. The latest ping's pong is needed (RFC 6455 section 5.5.3). While
+// the peer read nothing, only a few others can have been sent.
 func (h *halfCase) wantPongs(first []string, latest string, most int) {
 	h.wantWire(first)
 	for n := 0; ; n++ {
@@ -207,13 +207,14 @@ func (h *halfCase) writeLater() {
 	time.Sleep(halfSettle / 10)
 }
 
-// wantLater says that what was written after a close frame was refused.
+// wantLater requires that a write after a close frame was refused.
 func (h *halfCase) wantLater() {
 	err, ok := within(h.later, halfAtLast)
 	switch {
 	case !ok:
 		h.errorf("a later write hangs")
-	case h.kind.style == "OnMessage" && errors.Is(err, net.ErrClosed): // the Server has closed since
+	// the Server has closed since
+	case h.kind.style == "OnMessage" && errors.Is(err, net.ErrClosed):
 	case err != ErrCloseSent:
 		h.errorf("a later write: %v, want ErrCloseSent", err)
 	}
@@ -227,7 +228,7 @@ func (h *halfCase) finishMessage() error {
 	return h.open.Close()
 }
 
-// wantStuck says how the blocked write ends. A nil is says that it was successful.
+// wantStuck requires an end of the blocked write. A nil is means that it was successful.
 func (h *halfCase) wantStuck(what string, is func(error) bool) {
 	if h.stuck == nil {
 		return
@@ -288,9 +289,9 @@ func (h *halfCase) block(data []byte) {
 	h.first = []string{rawMessage(opBinary, nil, int64(len(data)))}
 }
 
-// fill fills the kernel's buffers with whole frames, so that nobody writes, and nothing can be
-// written. They take the same number of bytes each time. The first frame is as long as it has to be
-// for the last one to be whole.
+// fill fills the kernel's buffers with whole frames, so that no write is under way, and none can go
+// on. They take the same number of bytes each time. The first frame is as long as it has to be for
+// the last one to be whole.
 func (h *halfCase) fill() {
 	rest := halfRests[h.kind.client]()
 	n := h.flood(rest)
@@ -333,8 +334,8 @@ func (h *halfCase) overhead() int {
 	return 4
 }
 
-// flood writes frames to the transport while it takes any, the first one longer than the others, and
-// returns how many bytes it took.
+// flood writes frames to the transport while it takes any, the first one longer than the others,
+// and returns how many bytes it took.
 func (h *halfCase) flood(longer int) (n int) {
 	key := uint32(0)
 	if h.kind.client {
@@ -348,16 +349,16 @@ func (h *halfCase) flood(longer int) (n int) {
 		if n += took; took > 0 {
 			late = 0
 		}
-		h.peer.sendText("filled?") // which brings news of the peer's window
+		h.peer.sendText("filled?") // the request brings news of the peer's window
 		h.filled++
 	}
 	h.c.NetConn().SetWriteDeadline(time.Time{})
 	return n
 }
 
-// wantLast says that the peer reads what was under way, and then this close frame. While a message
-// is open, the close frame may also come between its frames, and then the message is never finished
-// (section 5.5.1).
+// wantLast requires that the peer reads the message under way, and then this close frame. While a
+// message is open, the close frame may also come between its frames, and then the message is never
+// finished (section 5.5.1).
 func (h *halfCase) wantLast(frame string) {
 	if h.open == nil {
 		var ways [][]string
@@ -390,7 +391,7 @@ type halfEvent struct {
 	run     func(h *halfCase)
 }
 
-// halfPulls is for the styles in which the program reads, and so is told of timeouts.
+// halfPulls is for the styles in which the program reads, and so gets the timeouts.
 func halfPulls(k halfKind) bool { return k.style != "OnMessage" }
 
 func halfContext(k halfKind) bool { return k.style == "ReadMessageContext" }
@@ -539,8 +540,8 @@ var halfEvents = []halfEvent{
 	}},
 }
 
-// goesOn says that the connection goes on as if nothing had been. The peer reads at last: what was
-// under way, these control frames, and what is written now.
+// goesOn requires that the connection goes on as if nothing had happened. The peer reads at last:
+// the message under way, these control frames, and a message that is written now.
 func (h *halfCase) goesOn(control ...string) {
 	if h.open == nil {
 		h.wantWire(append(slices.Clone(h.first), control...))
@@ -554,7 +555,7 @@ func (h *halfCase) goesOn(control ...string) {
 	h.wantGot("z")
 }
 
-// write writes, and wants success, and that the peer gets it.
+// write writes, and wants success, and wants the peer to get the message.
 func (h *halfCase) write(what string, f func() error, wire ...string) {
 	result := make(chan error, 1)
 	go func() { result <- f() }()
@@ -564,14 +565,14 @@ func (h *halfCase) write(what string, f func() error, wire ...string) {
 	}
 }
 
-// letRead waits until the peer's last frame was read: with OnMessage, nobody tells.
+// letRead waits until the peer's last frame was read. With OnMessage, no result shows that.
 func (h *halfCase) letRead() {
 	if h.kind.style == "OnMessage" {
 		time.Sleep(halfSettle)
 	}
 }
 
-// isOver says that the connection ends with this close frame of ours.
+// isOver requires that the connection ends with this close frame of ours.
 func (h *halfCase) isOver(frame string) {
 	if h.open == nil {
 		h.writeLater()
@@ -584,7 +585,7 @@ func (h *halfCase) isOver(frame string) {
 	h.wantLater()
 }
 
-// timesOut says that reading ends at once, and that the next read loses nothing.
+// timesOut requires that reading ends at once, and that the next read loses nothing.
 func (h *halfCase) timesOut(what string, is func(error) bool) {
 	h.wantEnd(what, is)
 	h.c.SetReadDeadline(time.Time{})
@@ -596,7 +597,7 @@ func (h *halfCase) timesOut(what string, is func(error) bool) {
 	h.wantGot("c")
 }
 
-// endsSoon calls what has to return soon.
+// endsSoon calls a function that has to return soon.
 func (h *halfCase) endsSoon(what string, f func() error, is func(error) bool) {
 	result := make(chan error, 1)
 	go func() { result <- f() }()
@@ -607,7 +608,8 @@ func (h *halfCase) endsSoon(what string, f func() error, is func(error) bool) {
 	}
 }
 
-// answersClose is a peer that reads up to our close frame and answers it. Shutdown is successful then.
+// answersClose is a peer that reads up to our close frame and answers it. Shutdown is successful
+// then.
 func (h *halfCase) answersClose(what, frame string, result <-chan error) {
 	h.wantLast(frame)
 	h.wantStuck("", nil)
@@ -654,7 +656,7 @@ func newHalfCase(kind halfKind, options func(*rawOptions)) (*halfCase, error) {
 	return h, nil
 }
 
-// end ends a case, and says what was left behind.
+// end ends a case, and returns the faults that it leaves behind.
 func (h *halfCase) end() {
 	if err := h.close(); err != nil {
 		h.errorf("%v", err)
@@ -675,7 +677,7 @@ func (h *halfCase) end() {
 	}
 }
 
-// A halfRow is a state and an event, or, in the other tables, what else there is.
+// A halfRow is a state and an event or, in the other tables, the conditions of a cell.
 type halfRow struct {
 	name    string
 	only    func(k halfKind) bool
@@ -685,7 +687,7 @@ type halfRow struct {
 
 func (row halfRow) appliesTo(k halfKind) bool { return row.only == nil || row.only(k) }
 
-// try runs one cell, and returns what was wrong.
+// try runs one cell, and returns its faults.
 func (row halfRow) try(kind halfKind) []string {
 	for range 5 {
 		h, err := newHalfCase(kind, row.options)
@@ -698,7 +700,7 @@ func (row halfRow) try(kind halfKind) []string {
 			return h.errs
 		}
 	}
-	return nil // TestHalvesStates tells of it
+	return nil // TestHalvesStates reports it
 }
 
 // runHalves runs all cells of a table: those over sockets at the same time.
@@ -738,7 +740,7 @@ func (row halfRow) report(t *testing.T, kind halfKind) {
 	}
 }
 
-// A state that cannot be reached would have its rows say nothing.
+// A state that cannot be reached would make its rows meaningless.
 func TestHalvesStates(t *testing.T) {
 	for _, client := range []bool{false, true} {
 		reached := halfRow{run: func(h *halfCase) {
@@ -784,7 +786,7 @@ func halfReadingRows() (rows []halfRow) {
 	return rows
 }
 
-// halfReads are the states in which the reading half is blocked. What they return is the rest of the
+// halfReads are the states in which the reading half is blocked. Each returns the rest of the
 // message that the peer has begun.
 var halfReads = []struct {
 	name  string
@@ -806,7 +808,8 @@ func (h *halfCase) begun(n int) (rest []byte) {
 	return b[min(n, len(b)-1):]
 }
 
-// A halfAction is what the writing half does meanwhile, and what the peer sees.
+// A halfAction is an action of the writing half during that time, and the frames that the peer
+// sees.
 type halfAction struct {
 	name string
 	do   func(c *Conn) error
@@ -853,7 +856,7 @@ func halfWritingRows() (rows []halfRow) {
 				h.writeLater()
 				h.wantLater()
 				h.peer.send(rest)
-				h.wantGot("whole") // which is still read (section 5.5.1)
+				h.wantGot("whole") // the message is still read (section 5.5.1)
 				h.peer.sendClose(4001)
 				h.wantEnd("a CloseError with 4001", func(err error) bool { return IsCloseError(err, 4001) })
 			}},

@@ -8,15 +8,15 @@ import (
 	"time"
 )
 
-// What an idle connection costs beyond a goroutine that waits in net.Conn's
-// Read, which is as little as a connection can cost in Go: a Conn and what waits
-// for its socket. Each has had a message.
+// An idle connection has a Conn and the state that waits for its socket. The test compares its cost
+// with a goroutine that waits in net.Conn's Read, which is as little as a connection can cost in
+// Go. Each connection has had a message.
 func TestIdleMemory(t *testing.T) {
 	if testing.Short() {
 		t.Skip("some hundred connections")
 	}
 	const n = 400
-	idleCost(t, n, serveRaw) // the runtime keeps what it needs for goroutines once it has it
+	idleCost(t, n, serveRaw) // the runtime keeps its memory for goroutines after the first time
 	rawHeap, rawStack := idleCost(t, n, serveRaw)
 	t.Run("Handler", func(t *testing.T) {
 		testIdleMemory(t, n, rawHeap, rawStack, func() *Server { return &Server{Handler: echo} })
@@ -26,9 +26,9 @@ func TestIdleMemory(t *testing.T) {
 	})
 }
 
-// testIdleMemory takes the best of three measurements: what a connection needs,
-// it needs each time; what the runtime keeps for others, and a stack that no
-// garbage collection has shrunk yet, it does not.
+// testIdleMemory takes the best of three measurements. A connection's own memory is there each
+// time. Memory that the runtime keeps for others, and a stack that no garbage collection has shrunk
+// yet, are not.
 func testIdleMemory(t *testing.T, n, rawHeap, rawStack int, newServer func() *Server) {
 	const heapMargin, stackMargin = 320, 1200 // it is some 210 and 60
 	for range 3 {
@@ -40,7 +40,7 @@ func testIdleMemory(t *testing.T, n, rawHeap, rawStack int, newServer func() *Se
 			return
 		}
 	}
-	t.Errorf("an idle connection has more than %d octets more on the heap than a raw one, or %d more of stack", heapMargin, stackMargin)
+	t.Errorf("an idle connection has more than %d bytes more on the heap than a raw one, or %d more of stack", heapMargin, stackMargin)
 }
 
 // handleDeep needs 8 KiB of stack for a message.
@@ -49,8 +49,8 @@ func handleDeep(c *Conn, messageType int, data []byte) {
 	c.WriteMessage(messageType, room[:copy(room[:], data)])
 }
 
-// idleCost holds n connections to a server, and returns what each added to the
-// process, in octets. The client's end is in it, in all cases alike.
+// idleCost holds n connections to a server, and returns the bytes that each added to the process.
+// They include the client's end, in all cases alike.
 func idleCost(t *testing.T, n int, serve func(net.Listener)) (heap, stack int) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -80,8 +80,8 @@ func idleCost(t *testing.T, n int, serve func(net.Listener)) (heap, stack int) {
 	return (heap1 - heap0) / n, (stack1 - stack0) / n
 }
 
-// memory is what is in use when the pools are empty, and all goroutines that
-// are ending have ended.
+// memory returns the memory in use when the pools are empty, and all goroutines that are ending
+// have ended.
 func memory() (heap, stack int) {
 	time.Sleep(100 * time.Millisecond)
 	for range 3 {

@@ -82,7 +82,7 @@ func TestKeepaliveGivesUp(t *testing.T) {
 	}
 }
 
-// Trace is told what reads return, also where the library reads.
+// Trace gets the same error as reads, also if the library reads.
 func TestKeepaliveGivesUpTrace(t *testing.T) {
 	told := make(chan error, 1)
 	srv := &Server{OnMessage: handleEcho}
@@ -98,13 +98,13 @@ func TestKeepaliveGivesUpTrace(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.Close() // and nobody reads
+	defer c.Close() // the application does not read
 	if err := <-told; err != ErrPongTimeout {
 		t.Errorf("told %v, want ErrPongTimeout", err)
 	}
 }
 
-// Whatever arrives is life: one octet of a frame in time is enough.
+// Every byte that arrives is life: one byte of a frame in time is enough.
 func TestKeepaliveHearsAnything(t *testing.T) {
 	for name, pair := range keepalivePairs {
 		t.Run(name, func(t *testing.T) {
@@ -127,7 +127,7 @@ func TestKeepaliveHearsAnything(t *testing.T) {
 	}
 }
 
-// While nobody reads, nothing can be heard, and nobody is given up.
+// While the application does not read, the peer cannot be heard, and is not given up.
 func TestKeepaliveNeedsAReader(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server, peer := keepalivePairs["timer"](t)

@@ -20,9 +20,9 @@ import (
 	"testing"
 )
 
-// layerRows says in which row each file is. A file may refer to files of its
-// own row and of those above it in this table, not to those below: the rules of
-// the protocol know nothing of connections, and connections nothing of servers.
+// layerRows has the row of each file. A file may refer to files of its own row and of those above
+// it in this table, not to those below. The rules of the protocol know nothing of connections, and
+// connections nothing of servers.
 var layerRows = [][]string{
 	1: {"doc.go", "mask.go", "utf8.go", "lock.go"},
 	// An error's text names its close code, and a close code that is refused
@@ -38,7 +38,7 @@ var layerRows = [][]string{
 		"client.go", "client_request.go", "client_handshake.go", "client_connect.go", "proxy.go"},
 }
 
-// layerRow is a file's row, 0 where it has none.
+// layerRow returns a file's row, or 0 if it has none.
 func layerRow(file string) int {
 	return max(0, slices.IndexFunc(layerRows, func(files []string) bool { return slices.Contains(files, file) }))
 }
@@ -97,7 +97,7 @@ func layersMayImport(dir, path string) bool {
 	return !strings.Contains(first, ".")
 }
 
-// Nothing is needed but the standard library, and the root stands on its two rooms only.
+// The package needs nothing but the standard library, and the root stands on its two rooms only.
 func TestLayersImports(t *testing.T) {
 	mod, err := os.ReadFile("go.mod")
 	if err != nil {
@@ -203,8 +203,8 @@ func TestLayersFindsFaults(t *testing.T) {
 	}
 }
 
-// layersViolations returns every reference to something declared in a file of
-// a higher row, be it a function, type, constant, variable, method or field.
+// layersViolations returns every reference to an object declared in a file of a higher row: a
+// function, type, constant, variable, method or field.
 func layersViolations(fset *token.FileSet, files map[string]*ast.File, std types.Importer) ([]string, error) {
 	info := &types.Info{Uses: make(map[*ast.Ident]types.Object)}
 	config := types.Config{Importer: std}
@@ -244,8 +244,8 @@ func layersImporter(t *testing.T, fset *token.FileSet) types.Importer {
 	return importer.ForCompiler(fset, "gc", func(path string) (io.ReadCloser, error) { return os.Open(exports[path]) })
 }
 
-// layersSystems take all files between them. The imported packages are those of this system, for
-// every system has the names that this package needs.
+// layersSystems take all files between them. The imported packages are those of this system,
+// because every system has the names that this package needs.
 var layersSystems = []string{"linux", "darwin", "windows"}
 
 // layersParse parses the package's files for a system.

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// TestMain runs all tests and then looks for what they left behind: every
-// goroutine and descriptor of a connection must end with it.
+// TestMain runs all tests and then checks that they left nothing behind. Every goroutine and
+// descriptor of a connection must end with it.
 func TestMain(m *testing.M) {
 	goroutines, descriptors := runtime.NumGoroutine(), openDescriptors()
 	code := m.Run()
@@ -26,7 +26,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// settles waits for what is just ending.
+// settles waits for goroutines that are just ending.
 func settles(goroutines, descriptors int) bool {
 	for range 100 {
 		// The test binary opens a few descriptors of its own: the poller's, and
@@ -39,7 +39,7 @@ func settles(goroutines, descriptors int) bool {
 	return false
 }
 
-// openDescriptors counts this process's descriptors; 0 where that cannot be told.
+// openDescriptors counts this process's descriptors, or returns 0 if the system cannot tell.
 func openDescriptors() int {
 	entries, err := os.ReadDir("/proc/self/fd")
 	if err != nil {

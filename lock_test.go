@@ -13,12 +13,12 @@ import (
 func TestLockExcludes(t *testing.T) {
 	var l lock
 	var wg sync.WaitGroup
-	counter := 0 // guarded by l: -race looks on
+	counter := 0 // guarded by l, under the eyes of -race
 	for i := range 50 {
 		wg.Go(func() {
 			for range 200 {
 				ctx, cancel := context.Background(), func() {}
-				if i%3 == 0 { // some give up, some of them just when it is theirs
+				if i%3 == 0 { // some give up, and some of them just when it is their turn
 					ctx, cancel = context.WithTimeout(ctx, time.Duration(i)*time.Microsecond)
 				}
 				if l.lock(ctx, time.Time{}) == nil {

@@ -41,7 +41,7 @@ func init() {
 	)
 }
 
-// stressFull has a full queue tried again.
+// stressFull makes a write that found a full queue be tried again.
 func stressFull(err error) error {
 	if err == ErrQueueFull {
 		return errStressFull
@@ -49,7 +49,7 @@ func stressFull(err error) error {
 	return err
 }
 
-// dropped records what Trace.Dropped is told.
+// dropped records the calls of Trace.Dropped.
 type dropped struct {
 	mu    sync.Mutex
 	calls []string
@@ -63,7 +63,7 @@ func (d *dropped) trace() *Trace {
 	}}
 }
 
-// want says what must have been told, before long.
+// want requires these calls, before long.
 func (d *dropped) want(calls ...string) error {
 	var got []string
 	for deadline := time.Now().Add(atOnce()); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
@@ -88,8 +88,8 @@ func (h *halfCase) enqueue(texts ...string) {
 	}
 }
 
-// enqueueUnderWay is enqueue for messages that a close frame passes, unless they are on their way: if
-// nobody writes, the first one is.
+// enqueueUnderWay is enqueue for messages that a close frame passes, unless they are on their way.
+// If no write is under way, the first one is.
 func (h *halfCase) enqueueUnderWay(texts ...string) {
 	h.enqueue(texts...)
 	if h.open == nil && h.stuck == nil {
@@ -120,7 +120,7 @@ var enqueueEvents = []halfEvent{
 			h.wantStuck("", nil)
 		}
 		if err, ok := within(h.later, atOnce()); err != nil || !ok {
-			h.errorf("WriteMessage behind what is queued: %v (returned %v)", err, ok)
+			h.errorf("WriteMessage behind queued messages: %v (returned %v)", err, ok)
 		}
 	}},
 	{name: "Enqueue between pings", run: func(h *halfCase) {
@@ -136,7 +136,7 @@ var enqueueEvents = []halfEvent{
 			h.write("the rest of the open message", h.finishMessage, "text first second", "text q")
 			return
 		}
-		if h.stuck == nil { // the first pong, and what is queued, may be on their way
+		if h.stuck == nil { // the first pong, and the queued messages, may be on their way
 			h.wantWire(append(slices.Clone(h.first), "pong p2", "text q"), append(slices.Clone(h.first), "text q", "pong p2"),
 				append(slices.Clone(h.first), "pong p1", "pong p2", "text q"), append(slices.Clone(h.first), "pong p1", "text q", "pong p2"))
 			return
@@ -147,7 +147,7 @@ var enqueueEvents = []halfEvent{
 	}},
 	{name: "Enqueue, then Shutdown", run: func(h *halfCase) {
 		if h.open != nil {
-			return // what is queued waits for the program
+			return // the queued messages wait for the program
 		}
 		h.enqueue("q1", "q2")
 		result := make(chan error, 1)
@@ -161,7 +161,7 @@ var enqueueEvents = []halfEvent{
 		if err := h.c.Enqueue(CloseMessage, FormatCloseMessage(4001, "")); err != nil {
 			h.errorf("Enqueue of a close frame: %v", err)
 		}
-		h.wantLast("close 4001") // which passes what is queued
+		h.wantLast("close 4001") // the close frame passes the queued messages
 		h.wantStuck("", nil)
 		h.writeLater()
 		h.wantLater()
@@ -185,7 +185,7 @@ var enqueueEvents = []halfEvent{
 	}},
 }
 
-// What is queued when the connection ends is reported once, however it ends.
+// If the connection ends with queued messages, they are reported once, in every kind of end.
 func TestEnqueueDropped(t *testing.T) {
 	for _, tt := range []struct {
 		name string
@@ -260,8 +260,8 @@ func TestEnqueueDropped(t *testing.T) {
 	}
 }
 
-// A queued message that is older than QueueTimeout ends the connection. So it does where nobody holds
-// the lock, and the bound holds for control frames too.
+// A queued message that is older than QueueTimeout ends the connection, even if no write holds the
+// lock. The bound holds for control frames too.
 func TestEnqueueTimeout(t *testing.T) {
 	const timeout = 200 * time.Millisecond
 	for _, state := range halfStates {
@@ -395,7 +395,7 @@ func TestEnqueueCopies(t *testing.T) {
 	})
 }
 
-// Enqueue refuses what WriteMessage refuses, with the same errors.
+// Enqueue refuses the same arguments as WriteMessage, with the same errors.
 func TestEnqueueRefuses(t *testing.T) {
 	rc := rawMustOpen(t, rawOptions{transport: "tcp"})
 	for name, err := range map[string]error{
@@ -418,7 +418,7 @@ func TestEnqueueRefuses(t *testing.T) {
 	}
 }
 
-// Compressed messages refer to those that were sent before them, whatever way they took.
+// Compressed messages refer to those that were sent before them, by any way of sending.
 func TestEnqueueCompressed(t *testing.T) {
 	repeatColumns(t, func(t *testing.T, open func(t *testing.T) *repeatPair) {
 		p := open(t)
@@ -465,8 +465,9 @@ func TestEnqueueWithoutGoroutine(t *testing.T) {
 	}
 }
 
-// WriteMessage and Shutdown go behind what is queued, also if that is just being handed over to a
-// goroutine, because the socket takes nothing. Luck decides about it, so it is tried many times.
+// WriteMessage and Shutdown go behind the queued messages, even if those are just being handed over
+// to a goroutine, because the socket takes nothing. Luck decides about it, so it is tried many
+// times.
 func TestEnqueueOrder(t *testing.T) {
 	write := func(h *halfCase) error { return h.c.WriteMessage(TextMessage, []byte("last")) }
 	for _, tt := range []struct {

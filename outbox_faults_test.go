@@ -20,8 +20,8 @@ import (
 	"time"
 )
 
-// Faults that were found in the halves of a connection, one test each. halves_test.go has the
-// general rules. The numbers in names are those of the list that they come from.
+// Faults that were found in the halves of a connection have one test each here. halves_test.go has
+// the general rules. The numbers in names are those of the list that they come from.
 
 // faultColumns are a server's and a client's connection over each kind of socket.
 func faultColumns(t *testing.T, test func(t *testing.T, transport string, client bool)) {
@@ -61,8 +61,8 @@ func TestFault1RequestsBehindPushes(t *testing.T) {
 	}
 }
 
-// 2, 3, 4: a peer that reads after a longer time than any that the library has for itself. What the
-// reading half had to say is said then, and the connection lives.
+// 2, 3, 4: a peer reads after a longer time than any limit of the library. The reading half's
+// frames are sent then, and the connection lives.
 func TestFault2To4PeerReadsLate(t *testing.T) {
 	if testing.Short() {
 		t.Skip("waits for 6 s")
@@ -120,8 +120,8 @@ func TestFault2To4PeerReadsLate(t *testing.T) {
 	}
 }
 
-// 4: on TLS, where a write that gave up is the last, no deadline of the library's own ends the
-// writing half. Nobody writes, and the transport takes nothing, when a ping arrives, or keepalive's
+// 4: on TLS, a write that gave up is the last, so no deadline of the library's own ends the writing
+// half. No write is under way, and the transport takes nothing, when a ping arrives, or keepalive's
 // is due.
 func TestFault4PongBehindFullTLS(t *testing.T) {
 	if testing.Short() {
@@ -156,7 +156,8 @@ func TestFault4PongBehindFullTLS(t *testing.T) {
 	wg.Wait()
 }
 
-// 5: a deadline counts for the call that it was set for, not for what that left to be sent later.
+// 5: a deadline counts for the call that it was set for, not for bytes that the call left to be
+// sent later.
 func TestFault5DeadlineOfHeldAnswer(t *testing.T) {
 	for _, transport := range []string{"pipe", "tcp", "tls"} {
 		for _, style := range []string{"OnMessage", "HandleMessages"} {
@@ -200,8 +201,8 @@ func TestFault5DeadlineOfHeldAnswer(t *testing.T) {
 	}
 }
 
-// 6: what another goroutine writes while f is busy goes out within its own call, and so does what
-// f itself writes after its Flush.
+// 6: a write of another goroutine while f is busy goes out within its own call, and so does a write
+// of f itself after its Flush.
 func TestFault6PushWhileHandling(t *testing.T) {
 	push := func(c *Conn) error { return c.WriteMessage(TextMessage, []byte("push")) }
 	for _, tt := range []struct {
@@ -250,7 +251,7 @@ func TestFault6PushWhileHandling(t *testing.T) {
 						}
 					}()
 				}
-				rc.peer.sendText("1", "2", "3") // what f writes at the first is held
+				rc.peer.sendText("1", "2", "3") // f's writes before its Flush are pending
 				<-busy
 				result := make(chan error, 1)
 				go func() { result <- tt.push(rc.c) }()
@@ -267,8 +268,8 @@ func TestFault6PushWhileHandling(t *testing.T) {
 	}
 }
 
-// 7: writers get their turn in the order in which they came, also beside one that opens its next
-// message as soon as it has closed one.
+// 7: writers get their turn in the order in which they came, also beside a writer that opens its
+// next message as soon as it has closed one.
 func TestFault7FirstComeFirstServed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server, client, end, err := rawPair(rawOptions{transport: "pipe"}, nil, nil)
@@ -329,7 +330,7 @@ func TestFault7FirstComeFirstServed(t *testing.T) {
 	})
 }
 
-// 7: the same with as much haste as there is. A message or two may pass.
+// 7: the same without any pause. A message or two may pass.
 func TestFault7BesideNextWriterLoop(t *testing.T) {
 	rc := rawMustOpen(t, rawOptions{transport: "tcp"})
 	go io.Copy(io.Discard, rc.peer.nc)
@@ -367,7 +368,7 @@ func TestFault7BesideNextWriterLoop(t *testing.T) {
 	}
 }
 
-// 7: who waits for a message that was not closed is told so.
+// 7: a writer that waits for a message that was not closed is told so.
 func TestFault7NextWriterNotClosed(t *testing.T) {
 	pm, _ := NewPreparedMessage(TextMessage, nil)
 	for name, write := range map[string]func(c *Conn) error{
@@ -390,7 +391,7 @@ func TestFault7NextWriterNotClosed(t *testing.T) {
 			start := time.Now()
 			err := write(rc.c)
 			if err == nil || !strings.Contains(err.Error(), "NextWriter") || !strings.Contains(err.Error(), "not closed") {
-				t.Errorf("%s behind an open message: %v, want an error that says what is not closed", name, err)
+				t.Errorf("%s behind an open message: %v, want an error that names the message that is not closed", name, err)
 			}
 			if ne, ok := errors.AsType[net.Error](err); !ok || !ne.Timeout() || time.Since(start) != time.Second {
 				t.Errorf("%s behind an open message: %#v after %v, want a timeout", name, err, time.Since(start))
@@ -430,7 +431,7 @@ var faultWrites = []struct {
 	{"WriteMessage of a ping", func(c *Conn) error { return c.WriteMessage(PingMessage, []byte("once")) }, "ping once"},
 }
 
-// 8: a lock is given back whatever happens.
+// 8: a lock is given back in every case.
 func TestFault8PanicWhileWriting(t *testing.T) {
 	type culprit struct {
 		name  string
@@ -501,7 +502,7 @@ func TestFault8PanicWhileWriting(t *testing.T) {
 	}
 }
 
-// panicInWrite has a write panic, and says what the connection cannot do any more.
+// panicInWrite makes a write panic, and returns an error for an action that then fails.
 func panicInWrite(o rawOptions, armed *atomic.Bool, write func(c *Conn) error) error {
 	rc, err := rawOpen(o)
 	if err != nil {
@@ -529,7 +530,7 @@ func panicInWrite(o rawOptions, armed *atomic.Bool, write func(c *Conn) error) e
 	return nil
 }
 
-// recovered calls f, and returns what it panicked with as an error.
+// recovered calls f, and returns its panic as an error.
 func recovered(f func() error) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -571,7 +572,7 @@ func (s *steadyReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// 9: a peer that is slow but steady is alive, whether its pongs come late or never.
+// 9: a peer that is slow but steady is alive, even if its pongs come late or never.
 func TestFault9KeepaliveOfSlowReader(t *testing.T) {
 	const size = 5 << 19
 	message := make([]byte, size)
@@ -638,7 +639,8 @@ func slowReader(transport string, client, answers bool, size int64, write func(c
 	return nil
 }
 
-// 9: a peer that takes nothing and says nothing is given up, also in the middle of a write of ours.
+// 9: a peer that takes nothing and sends nothing is given up, also in the middle of a write of
+// ours.
 func TestFault9KeepaliveOfDeadPeer(t *testing.T) {
 	faultColumns(t, func(t *testing.T, transport string, client bool) {
 		t.Parallel()
@@ -692,7 +694,7 @@ func TestFault12CloseAfterDeadline(t *testing.T) {
 	})
 }
 
-// A repeatPair is a connection whose transport does not take anything while it is told so.
+// A repeatPair is a connection whose transport takes nothing while the test says so.
 type repeatPair struct {
 	writer *Conn
 	gate   *gatedConn
@@ -724,7 +726,8 @@ func newRepeatPair(t *testing.T, client bool, compress *Compression) *repeatPair
 		for {
 			kind, data, err := reader.ReadMessage()
 			if err != nil {
-				reader.Close() // so that nobody waits for it
+				// so that no goroutine waits for it
+				reader.Close()
 				p.got <- "error " + err.Error()
 				return
 			}
@@ -734,7 +737,7 @@ func newRepeatPair(t *testing.T, client bool, compress *Compression) *repeatPair
 	return p
 }
 
-// next is what the peer reads next.
+// next returns the next message that the peer reads, in words.
 func (p *repeatPair) next() string {
 	if got, ok := within(p.got, halfAtLast); ok {
 		return got
@@ -773,7 +776,8 @@ func TestFault12RepeatedWrites(t *testing.T) {
 	repeatColumns(t, func(t *testing.T, open func(t *testing.T) *repeatPair) {
 		p := open(t)
 		defer p.end()
-		for range 2 { // a compressor remembers what was sent, and only that
+		// a compressor remembers sent messages, and only those
+		for range 2 {
 			for _, tt := range faultWrites {
 				inTime := tt.write
 				if tt.name == "WriteControl" { // which has a deadline of its own
@@ -802,9 +806,9 @@ func TestFault12RepeatedWrites(t *testing.T) {
 }
 
 // 12: every call of NextWriter's writer, in every state, with and without a deadline that passes in
-// it. What was reported as written arrives, once, and the message ends once.
+// it. Bytes that were reported as written arrive, once, and the message ends once.
 func TestFault12RepeatedCallsOfNextWriter(t *testing.T) {
-	const steps = "wWfcxXFC" // in small letters without a deadline; x is a large Write
+	const steps = "wWfcxXFC" // small letters have no deadline, and x is a large Write
 	length := 4
 	if raceEnabled() || testing.Short() {
 		length = 3
@@ -873,7 +877,7 @@ func (p *repeatPair) tryWriter(steps string) error {
 			continue
 		}
 		closed = step|0x20 == 'c' && err == nil
-		// Write may refuse to go on with a message whose end was to be sent.
+		// Write may refuse to go on with a message whose end was already being sent.
 		if err != nil && !(late && isTimeout(err)) && !(strings.ContainsAny(steps[:i], "C") && step|0x20 != 'c') {
 			return fmt.Errorf("step %d: %w", i, err)
 		}
@@ -904,8 +908,8 @@ func (p *repeatPair) shown(size int) string {
 	return rawMessage(opBinary, text, int64(size))
 }
 
-// 18: a tick of keepalive, and Shutdown, do not have a goroutine for each of many connections at the
-// same time, as long as their sockets take what is sent.
+// 18: a tick of keepalive, and Shutdown, do not have a goroutine for each of many connections at
+// the same time, as long as their sockets take the frames.
 func TestFault18GoroutinesForMany(t *testing.T) {
 	const n = 1000
 	if runtime.GOOS != "linux" {

@@ -24,14 +24,14 @@ import (
 // it is told to.
 type rawPeer struct {
 	nc     net.Conn // TLS, if the test is about that
-	socket net.Conn // what lies below it
+	socket net.Conn // the transport below it
 	r      *bufio.Reader
 	masks  bool // it is the client
 
 	sending chan []byte // written by a goroutine, for the Conn may read nothing
 	sent    chan struct{}
 
-	// The message that next is reading.
+	// The state of the message that next is reading.
 	open bool
 	kind opcode
 	text []byte
@@ -64,7 +64,7 @@ func (p *rawPeer) frame(op opcode, fin bool, payload string) []byte {
 	return frame(op, fin, payload, 0)
 }
 
-// send has all slices written, in one write. It does not wait.
+// send gives all slices to the writing goroutine, as one write. It does not wait.
 func (p *rawPeer) send(frames ...[]byte) { p.sending <- slices.Concat(frames...) }
 
 // sendText sends small messages, in one write.
@@ -80,7 +80,7 @@ func (p *rawPeer) sendClose(code int) {
 	p.send(p.frame(opClose, true, string(FormatCloseMessage(code, ""))))
 }
 
-// finish ends the transport behind what is to be sent.
+// finish ends the transport behind the pending frames.
 func (p *rawPeer) finish() { p.sending <- nil }
 
 func (p *rawPeer) endSending() {
@@ -99,7 +99,8 @@ func (p *rawPeer) close() {
 }
 
 // next reads up to the end of the next message or control frame, and returns it in words: "text
-// hello", "binary of 70000 bytes", "pong x", "close 1000". At the transport's end that is "the end".
+// hello", "binary of 70000 bytes", "pong x", "close 1000". At the transport's end that is "the
+// end".
 func (p *rawPeer) next(within time.Duration) string {
 	p.nc.SetReadDeadline(time.Now().Add(within))
 	for {
@@ -141,7 +142,7 @@ func rawMessage(kind opcode, text []byte, size int64) string {
 	return strings.TrimSpace(kind.String() + " " + string(text))
 }
 
-// rawShown is the longest payload that is told of, byte for byte.
+// rawShown is the longest payload that next returns byte for byte.
 const rawShown = 200
 
 func rawEnd(err error) string {
@@ -190,8 +191,8 @@ type rawOptions struct {
 	closeTimeout time.Duration
 	trace        *Trace
 	onMessage    func(c *Conn, messageType int, data []byte)
-	wrap         func(net.Conn) net.Conn // what the Conn has for a transport
-	upgrader     func(*Upgrader)         // what else is to be set
+	wrap         func(net.Conn) net.Conn // makes the Conn's transport
+	upgrader     func(*Upgrader)         // sets further options
 	dialer       func(*Dialer)
 }
 
@@ -278,8 +279,8 @@ func (l *rawListener) Accept() (net.Conn, error) {
 	return l.wrap(l.shrink(nc)), nil
 }
 
-// rawAsIs is rawShrink for a connection whose buffers are full in both directions at times: the
-// kernel would drop segments, and send them again later and later.
+// rawAsIs takes the place of rawShrink for a connection whose buffers are full in both directions
+// at times. With small buffers the kernel would drop segments, and send them again later and later.
 func rawAsIs(nc net.Conn) net.Conn { return nc }
 
 func rawShrink(nc net.Conn) net.Conn {
@@ -290,7 +291,7 @@ func rawShrink(nc net.Conn) net.Conn {
 	return nc
 }
 
-// rawNetwork is a listener, and how to reach it.
+// rawNetwork returns a listener, and a function that connects to it.
 func rawNetwork(transport string, shrink func(net.Conn) net.Conn) (l net.Listener, dial func() (net.Conn, error), err error) {
 	if transport == "pipe" {
 		l := newListener()
@@ -433,7 +434,7 @@ func rawAccept(l net.Listener, secure bool) *rawPeer {
 	return p
 }
 
-// raceEnabled reports whether the race detector looks on, which slows everything down.
+// raceEnabled reports whether the race detector is on, which slows everything down.
 func raceEnabled() bool {
 	info, _ := debug.ReadBuildInfo()
 	return info != nil && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
@@ -504,8 +505,8 @@ func rawPair(o rawOptions, wrapServer, wrapClient func(net.Conn) net.Conn) (serv
 	return <-conns, client, end, nil
 }
 
-// A gatedConn is a transport that takes nothing while its gate is shut, as a socket whose buffer in
-// the kernel is full, and that may be told to panic.
+// A gatedConn is a transport that takes nothing while its gate is shut, like a socket whose buffer
+// in the kernel is full. A test can also make it panic.
 type gatedConn struct {
 	net.Conn
 	mu       sync.Mutex // guards all below
@@ -521,7 +522,7 @@ func (g *gatedConn) setShut(shut bool) {
 	g.shut = shut
 }
 
-// panicNext has the next write panic.
+// panicNext makes the next write panic.
 func (g *gatedConn) panicNext() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -547,7 +548,7 @@ func (g *gatedConn) Close() error {
 	return g.Conn.Close()
 }
 
-// state reports whether a write has to wait, or why it cannot.
+// state reports whether a write has to wait, and the error if it cannot go on.
 func (g *gatedConn) state() (wait bool, err error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

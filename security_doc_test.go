@@ -10,8 +10,8 @@ import (
 	"github.com/plainsocket/websocket/internal/deflate"
 )
 
-// docs/security.md shows that lengths give a secret away. Its table has to be
-// what the compressor does.
+// docs/security.md shows that lengths give a secret away. Its table has to agree with the
+// compressor.
 func TestSecurityDocLengths(t *testing.T) {
 	doc, err := os.ReadFile("docs/security.md")
 	if err != nil {

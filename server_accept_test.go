@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// A listener that is odd: it cannot be compared, it says with words of its own
-// that it was closed, and does not bear to be closed twice.
+// A listener that is odd: it cannot be compared, it reports its end with an error of its own, and
+// it must not be closed twice.
 type oddListener struct {
 	accept []func() (net.Conn, error)
 	closed chan struct{}
@@ -38,8 +38,7 @@ type passingError struct{}
 func (passingError) Error() string   { return "try again" }
 func (passingError) Temporary() bool { return true }
 
-// After Shutdown and Close, Serve returns ErrServerClosed at once, whatever the
-// listener says then.
+// After Shutdown and Close, Serve returns ErrServerClosed at once, for any error of the listener.
 func TestServeOnOddListeners(t *testing.T) {
 	ends := map[string]func(srv *Server){
 		"Shutdown": func(srv *Server) { srv.Shutdown(context.Background()) },
@@ -132,8 +131,7 @@ type nowhere struct{ net.Conn }
 func (nowhere) LocalAddr() net.Addr  { return nil }
 func (nowhere) RemoteAddr() net.Addr { return nil }
 
-// A transport without addresses is served like any other, whatever happens on
-// it, and whoever is told of it.
+// A transport without addresses is served like any other, in every event, and for every callback.
 func TestTransportWithoutAddress(t *testing.T) {
 	logger := slog.New(slog.NewTextHandler(io.Discard, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	for _, request := range []string{goodRequest, "x\r\n\r\n", with("Origin: https://evil.example")} {

@@ -56,8 +56,8 @@ func (c connEndsOddly) RemoteAddr() net.Addr {
 	return c.Conn.RemoteAddr()
 }
 
-// handshakeCode is where code of the application's runs during a server's
-// opening handshake. Each function sets one of them up to end oddly.
+// handshakeCode lists the places in which the application's code runs during a server's opening
+// handshake. Each function makes one of them end oddly.
 var handshakeCode = []struct {
 	name    string
 	request string
@@ -99,9 +99,9 @@ var handshakeCode = []struct {
 	}},
 }
 
-// Whatever code of the application's does during the opening handshake, a
-// handler runs only for a client that was told 101, and nothing is left of the
-// others: no member, no goroutine, no transport.
+// The application's code may do anything during the opening handshake. A handler still runs only
+// for a client that was told 101. Nothing is left of the others: no member, no goroutine, no
+// transport.
 func TestHandshakeThatEndsOddly(t *testing.T) {
 	for _, tt := range handshakeCode {
 		for name, end := range oddEnds {
@@ -150,7 +150,7 @@ func TestServeHTTPThatEndsOddly(t *testing.T) {
 					srv, started := countingServer("Handler")
 					end := runtime.Goexit
 					if name == "panic" {
-						end = func() { panic(http.ErrAbortHandler) } // which net/http does not log
+						end = func() { panic(http.ErrAbortHandler) } // net/http does not log this one
 					}
 					tt.set(srv, end)
 					var h http.Handler = srv
@@ -217,8 +217,8 @@ func appendFrame(b []byte, h frameHeader, payload []byte) []byte {
 	return append(appendHeader(b, h), payload...)
 }
 
-// A handler that ends its goroutine ends its connection with 1011, as one that
-// panics does, and is no member afterwards.
+// A handler that ends its goroutine ends its connection with 1011, as one that panics does, and is
+// no member afterwards.
 func TestHandlerThatEndsOddly(t *testing.T) {
 	for _, network := range []string{"tcp", "pipe", "tls"} {
 		for _, style := range []string{"Handler", "HandleMessages", "OnMessage", "PingHandler"} {

@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// A request that cannot be read comes to Upgrader.Error as one that can be
-// looked at like any other: with a method, a URL, a header and an address.
+// A request that cannot be read comes to Upgrader.Error in a form that can be inspected like any
+// other: with a method, a URL, a header and an address.
 func TestErrorOfUnreadableRequest(t *testing.T) {
 	for _, request := range []string{
 		"x\r\n\r\n",
@@ -48,8 +48,8 @@ func TestErrorOfUnreadableRequest(t *testing.T) {
 	}
 }
 
-// A panic in CheckOrigin or Error ends the connection that it was called for,
-// and is logged with its place; connections that are there go on, and new ones come.
+// A panic in CheckOrigin or Error ends the connection that it was called for, and is logged with
+// its place. Other connections go on, and new ones come.
 func TestServerSurvivesHandshakePanic(t *testing.T) {
 	panics := func(r *http.Request) {
 		if r.Header.Get("X-Panic") != "" {
@@ -99,9 +99,9 @@ func TestServerSurvivesHandshakePanic(t *testing.T) {
 	}
 }
 
-// A refusal of a request that came over HTTP/2 sets none of the fields that
-// belong to a connection (RFC 9113 section 8.2.2), whatever the request lacks.
-// It is looked at here before net/http would take Connection away.
+// A refusal of a request that came over HTTP/2 sets none of the fields that belong to a connection
+// (RFC 9113 section 8.2.2), for every kind of incomplete request. The test looks at it before
+// net/http would take Connection away.
 func TestRefusalOverHTTP2(t *testing.T) {
 	srv := &Server{Handler: echo}
 	for _, version := range []string{"", "13"} {
@@ -131,8 +131,8 @@ func TestRefusalOverHTTP2(t *testing.T) {
 	}
 }
 
-// The handshake's answer comes before a close frame: a Shutdown during
-// CheckOrigin cuts that connection off, and its client reads no octet of a frame.
+// The handshake's answer comes before a close frame. A Shutdown during CheckOrigin cuts that
+// connection off, and its client reads no byte of a frame.
 func TestShutdownDuringHandshake(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := &Server{Handler: echo, Upgrader: Upgrader{CheckOrigin: func(*http.Request) bool { time.Sleep(time.Second); return true }}}

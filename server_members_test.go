@@ -13,8 +13,7 @@ import (
 	"time"
 )
 
-// Shutdown reaches every connection, though they leave while the list is
-// walked; Close does.
+// Shutdown reaches every connection, though they leave while the list is walked. So does Close.
 func TestServerReachesEveryMember(t *testing.T) {
 	const n = 1500
 	synctest.Test(t, func(t *testing.T) {
@@ -63,9 +62,9 @@ func TestServerReachesEveryMember(t *testing.T) {
 	})
 }
 
-// Peers that read nothing do not keep the others from being told, whether a
-// write waits for them already or the close frame will be the first; nor does
-// an application that takes its time in the opening handshake.
+// Peers that read nothing do not keep the others from being told. A write may already wait for
+// them, or the close frame may be the first. The same holds for an application that takes its time
+// in the opening handshake.
 func TestShutdownWithStuckPeers(t *testing.T) {
 	hello := func(c *Conn, r *http.Request) { c.WriteMessage(TextMessage, []byte("hello")) }
 	slow := Upgrader{CheckOrigin: func(r *http.Request) bool {
@@ -119,7 +118,7 @@ func TestShutdownWithStuckPeers(t *testing.T) {
 	}
 }
 
-// Who waits for another's message to be closed is woken by the connection's end.
+// A write that waits for another message to be closed is woken by the connection's end.
 func TestOpenWriterEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server, client := pipePair(t)
@@ -175,8 +174,7 @@ func TestServerCloseDuringHandshake(t *testing.T) {
 	})
 }
 
-// A Trace that panics in an HTTP handler, where net/http recovers, leaves no
-// connection behind.
+// A Trace may panic in an HTTP handler, which net/http recovers. That leaves no connection behind.
 func TestServerTracePanics(t *testing.T) {
 	srv := &Server{Handler: echo}
 	srv.Trace = &Trace{Handshake: func(*Conn, *http.Request, []byte, error) { panic(http.ErrAbortHandler) }}

@@ -123,7 +123,7 @@ func TestServerOverTheNetwork(t *testing.T) {
 	}
 }
 
-// plain HTTP on a TLS port is told so.
+// plain HTTP on a TLS port gets an explanation.
 func TestServerTLSMismatch(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -142,7 +142,7 @@ func TestServerTLSMismatch(t *testing.T) {
 	}
 }
 
-// What the handler's end does to the connection.
+// The end of a handler decides the end of the connection.
 func TestServerHandlerEnds(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
@@ -162,7 +162,8 @@ func TestServerHandlerEnds(t *testing.T) {
 				srv := &Server{Handler: tt.handler, Logger: slog.New(slog.NewTextHandler(&logged, nil))}
 				l := newListener()
 				go srv.Serve(l)
-				other := l.dial(t) // suffers nothing, whatever happens to the next
+				// It suffers nothing from the end of the next one.
+				other := l.dial(t)
 				c := l.dial(t)
 				if _, _, err := c.ReadMessage(); !IsCloseError(err, tt.code) {
 					t.Errorf("the peer read %v, want code %d", err, tt.code)
@@ -180,8 +181,7 @@ func TestServerHandlerEnds(t *testing.T) {
 	}
 }
 
-// The handler has the request, the subprotocol, and octets that came glued to
-// the request.
+// The handler has the request, the subprotocol, and bytes that came glued to the request.
 func TestServerHandlerGetsTheRequest(t *testing.T) {
 	type result struct {
 		r *http.Request
@@ -239,8 +239,8 @@ func TestServerHandshakeLimits(t *testing.T) {
 }
 
 func TestServerShutdown(t *testing.T) {
-	// Reading, busy, and mute connections: the first two end with the closing
-	// handshake, the third is cut off.
+	// Reading, busy, and mute connections: the first two end with the closing handshake, the third
+	// is cut off.
 	synctest.Test(t, func(t *testing.T) {
 		srv := &Server{Handler: func(c *Conn, r *http.Request) {
 			if _, p, err := c.ReadMessage(); err == nil && string(p) == "work" {

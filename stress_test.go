@@ -18,16 +18,17 @@ import (
 	"time"
 )
 
-// A seeded stress: both ends of a connection do all that they can, in several goroutines each, and a
-// model says whether it was right. What was reported as written arrives once, whole, in the order of
-// its writer, or the connection has ended with an error that stays. Nothing is left behind.
+// A seeded stress: both ends of a connection do all that they can, in several goroutines each, and
+// a model judges the results. A message that was reported as written arrives once, whole, in the
+// order of its writer, or the connection has ended with an error that stays. Nothing is left
+// behind.
 //
 //	PLAINSOCKET_STRESS=60s go test -race -run Stress .          for longer than 3 s
 //	PLAINSOCKET_STRESS_SEED=123 go test -run Stress .           one round again, with other timing
 
 type stressRand = rand.Rand
 
-// stressWriters is the number of goroutines that write at each end, at most. The one that reads may
+// stressWriters is the largest number of goroutines that write at each end. The one that reads may
 // answer too.
 const (
 	stressWriters = 4
@@ -57,7 +58,8 @@ var stressWrites = []stressWrite{
 	{name: "NextWriter", write: stressNextWriter},
 }
 
-// stressNextWriter writes in pieces, with Flush between some of them, and repeats what timed out.
+// stressNextWriter writes in pieces, with Flush between some of them, and repeats calls that timed
+// out.
 func stressNextWriter(c *Conn, p []byte, r *stressRand) error {
 	w, err := c.NextWriter(BinaryMessage)
 	if err != nil {
@@ -117,7 +119,7 @@ type stressEnd struct {
 // A stressRound is a connection that is opened, used, and ended.
 type stressRound struct {
 	seed   uint64
-	about  string // what kind of connection it is
+	about  string // describes the kind of connection
 	rough  bool   // deadlines, and ends in the middle
 	ends   [2]*stressEnd
 	stop   chan struct{} // closed when no more is to be written
@@ -309,8 +311,8 @@ func (e *stressEnd) hasAllOf(peer *stressEnd) bool {
 	return true
 }
 
-// droppedSome reports whether the end queued messages, and a deadline has ended its writing half with
-// some of them left.
+// droppedSome reports whether the end queued messages, and a deadline has ended its writing half
+// with some of them left.
 func (e *stressEnd) droppedSome() bool {
 	if !e.round.rough || !e.queued.Load() {
 		return false
@@ -329,14 +331,14 @@ func (e *stressEnd) over() bool {
 	}
 }
 
-// judge compares what was written with what was read.
+// judge compares the written messages with the messages that were read.
 func (x *stressRound) judge() {
 	for i, e := range x.ends {
 		peer := x.ends[1-i]
 		for w := range e.got {
 			got, acked := e.got[w].Load(), peer.acked[w].Load()
 			if got > acked+1 || got != acked && !x.rough {
-				x.errorf("the %s read %d messages of writer %d, who has written %d", e.name, got, w, acked)
+				x.errorf("the %s read %d messages of writer %d, which has written %d", e.name, got, w, acked)
 			}
 		}
 		if _, wrong := errors.AsType[*ProtocolError](e.readErr); wrong || e.readErr == nil {
@@ -405,7 +407,7 @@ func (e *stressEnd) writeMany(w int, r *stressRand) {
 	}
 }
 
-// errStressFull is what a write returns that has sent nothing because a queue is full.
+// errStressFull is the result of a write that has sent nothing because a queue is full.
 var errStressFull = errors.New("queue full")
 
 func (e *stressEnd) stopped() bool {
@@ -427,7 +429,7 @@ func (e *stressEnd) pause(r *stressRand) {
 	}
 }
 
-// disturb does what has no message: pings, Flush, and, in a rough round, deadlines.
+// disturb makes calls that send no message: pings, Flush, and, in a rough round, deadlines.
 func (e *stressEnd) disturb(r *stressRand) {
 	for !e.stopped() && !e.over() {
 		switch n := r.IntN(8); {
@@ -521,7 +523,7 @@ func (e *stressEnd) readPieces(r *stressRand) (p []byte, err error) {
 // take checks a message that was read, and answers it sometimes.
 func (e *stressEnd) take(p []byte, r *stressRand) {
 	if len(p) < 9 || int(p[0]) > stressAnswers {
-		e.round.errorf("the %s read a message of %d bytes that nobody wrote", e.name, len(p))
+		e.round.errorf("the %s read a message of %d bytes that was never written", e.name, len(p))
 		return
 	}
 	w := int(p[0])

@@ -14,13 +14,13 @@ import (
 	"time"
 )
 
-// A traced records what a Trace tells: put together again, it has to be what went
+// A traced records the calls of a Trace. Put together again, they have to be the bytes that went
 // over the transport, in both directions.
 type traced struct {
 	mu         sync.Mutex
 	sent, read bytes.Buffer
 	latest     [2]Frame
-	at         [2]uint32 // masking key for the next octet of payload
+	at         [2]uint32 // position in the masking key of the next byte of payload
 	handshakes []string
 	ends       []error
 }
@@ -70,7 +70,7 @@ func (w *traced) trace() *Trace {
 	}
 }
 
-// A tappedConn records all octets.
+// A tappedConn records all bytes.
 type tappedConn struct {
 	net.Conn
 	mu            sync.Mutex
@@ -92,8 +92,8 @@ func (c *tappedConn) Write(p []byte) (int, error) {
 	return c.Conn.Write(p)
 }
 
-// Everything that both sides send and receive, in all ways of sending it, is
-// told of, to the last octet.
+// A Trace gets everything that both sides send and receive, in all ways of sending it, to the last
+// byte.
 func TestTrace(t *testing.T) {
 	for _, with := range []*Compression{nil, {}} {
 		var ours, theirs traced
@@ -133,7 +133,7 @@ func TestTrace(t *testing.T) {
 			"server, received": {theirs.read.Bytes(), written},
 		} {
 			if !bytes.Equal(pair[0], pair[1]) {
-				t.Errorf("compression %v, %s: %d octets were told of, and %d were there; the first: %.80q and %.80q",
+				t.Errorf("compression %v, %s: the trace has %d bytes, and there were %d; the first: %.80q and %.80q",
 					with != nil, name, len(pair[0]), len(pair[1]), pair[0], pair[1])
 			}
 		}
@@ -158,7 +158,7 @@ func allKinds(t *testing.T, c *Conn) {
 		}
 	}
 	for _, size := range []int{0, 5, 200, copyLimit + 1, 3 * bufferSize} {
-		text := strings.Repeat("octets, ", size/8+1)[:size]
+		text := strings.Repeat("letters ", size/8+1)[:size]
 		go c.WriteMessage(TextMessage, []byte(text))
 		expect(text)
 	}
@@ -175,7 +175,7 @@ func allKinds(t *testing.T, c *Conn) {
 	expect(long)
 }
 
-// What fails is told of, once.
+// A Trace gets each failure, once.
 func TestTraceFailures(t *testing.T) {
 	var ours, theirs traced
 	srv := &Server{Handler: echo, Upgrader: Upgrader{Trace: theirs.trace()}}
@@ -206,7 +206,7 @@ func TestTraceFailures(t *testing.T) {
 	for name, w := range map[string]*traced{"client": &ours, "server": &theirs} {
 		w.mu.Lock()
 		if len(w.handshakes) != 2 || w.handshakes[0] != "error" || w.handshakes[1] != "error" || len(w.ends) != 0 {
-			t.Errorf("%s: handshakes %q, ends %v; want two errors, and no end of what never began", name, w.handshakes, w.ends)
+			t.Errorf("%s: handshakes %q, ends %v; want two errors, and no end of a connection that never began", name, w.handshakes, w.ends)
 		}
 		w.mu.Unlock()
 	}
@@ -243,7 +243,7 @@ func TestLogTrace(t *testing.T) {
 	}
 }
 
-// A frame that breaks a rule is told of before the connection fails for it.
+// A Trace gets a frame that breaks a rule before the connection fails for it.
 func TestTraceOfViolation(t *testing.T) {
 	server, client := pipePair(t)
 	var got []Frame
@@ -252,6 +252,6 @@ func TestTraceOfViolation(t *testing.T) {
 	go client.ReadMessage()
 	server.ReadMessage()
 	if len(got) != 2 || got[0].Opcode != 3 || got[0].Sent || got[1].Opcode != CloseMessage || !got[1].Sent {
-		t.Errorf("told of %+v; want the frame with opcode 3, and the close", got)
+		t.Errorf("the trace has %+v; want the frame with opcode 3, and the close", got)
 	}
 }

@@ -16,8 +16,8 @@ import (
 	"time"
 )
 
-// An admitServer is one of the ways to a connection. result is what became of
-// the request: what the handler found in it, or why it was refused.
+// An admitServer is one of the ways to a connection. result gets the handler's view of the request,
+// or the error with which it was refused.
 type admitServer struct {
 	name  string
 	start func(t *testing.T, u Upgrader, result chan<- any) (url string)
@@ -58,7 +58,7 @@ var admitServers = []admitServer{
 	}},
 }
 
-// admitting is a Server whose handler reports what it found.
+// admitting returns a Server whose handler reports its view of the request.
 func admitting(u Upgrader, result chan<- any) *Server {
 	u.Trace = &Trace{Handshake: func(_ *Conn, _ *http.Request, _ []byte, err error) {
 		if err != nil {
@@ -71,8 +71,8 @@ func admitting(u Upgrader, result chan<- any) *Server {
 	}}
 }
 
-// Admit adds fields to the response, chooses a subprotocol, and puts a value
-// where the handler finds it, whichever way the request came.
+// Admit adds fields to the response, chooses a subprotocol, and passes a value to the handler, on
+// every way that the request may take.
 func TestAdmit(t *testing.T) {
 	for _, s := range admitServers {
 		for _, replace := range []bool{true, false} {
@@ -146,8 +146,8 @@ var refusals = []struct {
 		403, http.Header{"Set-Cookie": nil}, "no\n"},
 }
 
-// Admit refuses with a status, a text and fields of its own, whichever way the
-// request came, and what it did not mean for the client stays here.
+// Admit refuses with a status, a text and fields of its own, on every way that the request may
+// take. The part of the error that is not meant for the client stays here.
 func TestAdmitRefuses(t *testing.T) {
 	for _, s := range admitServers {
 		for _, tt := range refusals {
@@ -209,8 +209,7 @@ func refusalText(reason error) string {
 	return r.Message
 }
 
-// Admit is asked last: neither about requests that break a rule, nor about
-// pages that may not connect.
+// Admit is asked last. It does not see requests that break a rule, nor pages that may not connect.
 func TestAdmitIsAskedLast(t *testing.T) {
 	for _, s := range admitServers {
 		t.Run(s.name, func(t *testing.T) {
@@ -247,8 +246,8 @@ func TestAdmitIsAskedLast(t *testing.T) {
 	}
 }
 
-// Fields that the handshake writes itself cannot be added, nor such as would
-// break the response.
+// Fields that the handshake writes itself cannot be added, nor fields that would break the
+// response.
 func TestAdmitBadField(t *testing.T) {
 	for _, s := range admitServers {
 		for name, value := range map[string]string{"Upgrade": "x", "Sec-WebSocket-Extensions": "x", "X": "1\r\nY: 2", "X Y": "1"} {
@@ -270,7 +269,7 @@ func TestAdmitBadField(t *testing.T) {
 	}
 }
 
-// A Server logs why Admit failed, and does not tell the client.
+// A Server logs the reason if Admit fails, and does not tell the client.
 func TestAdmitLogged(t *testing.T) {
 	var logged bytes.Buffer
 	srv := &Server{Handler: echo, Logger: slog.New(slog.NewTextHandler(&logged, nil))}

@@ -117,7 +117,7 @@ func (w wrapped) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 type opaque struct{ http.ResponseWriter }
 
-// Middleware wraps ResponseWriters; the wrapper that stands in the way is named.
+// Middleware wraps ResponseWriters. The error names the wrapper that stands in the way.
 func TestUpgradeThroughMiddleware(t *testing.T) {
 	var u Upgrader
 	resp, _ := exchange(t, func(w http.ResponseWriter, r *http.Request) {
@@ -138,9 +138,9 @@ func TestUpgradeThroughMiddleware(t *testing.T) {
 	}
 }
 
-// Octets glued to the request are not lost, also where net/http's background
-// reader has one of them already.
-func TestUpgradeKeepsGluedOctets(t *testing.T) {
+// Bytes glued to the request are not lost, even if net/http's background reader has one of them
+// already.
+func TestUpgradeKeepsGluedBytes(t *testing.T) {
 	got := make(chan string, 2)
 	hs := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		time.Sleep(20 * time.Millisecond)
@@ -193,6 +193,6 @@ func TestUpgradeSettings(t *testing.T) {
 	}
 	c = newConn(&memoryConn{}, false)
 	if c.settings.Load().limit != 32<<20 || c.acquire().rules.maxFragments != 64<<10 || c.settings.Load().closeTimeout != 5*time.Second {
-		t.Error("the defaults are not what the docs say")
+		t.Error("the defaults differ from the docs")
 	}
 }

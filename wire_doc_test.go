@@ -16,23 +16,24 @@ import (
 	"time"
 )
 
-// docs/wire.md follows one connection, octet by octet. The octets come from
-// here: a Dialer talks to a Server, what passes is recorded, and the document
-// has to show just that. Only what is random, the keys, is replaced.
+// docs/wire.md follows one connection, byte by byte. The bytes come from here: a Dialer talks to a
+// Server, the traffic is recorded, and the document has to show just that. Only the random parts,
+// the keys, are replaced.
 const (
 	wireDoc  = "docs/wire.md"
 	wireKey  = "dGhlIHNhbXBsZSBub25jZQ==" // RFC 6455 section 1.3
-	wireMask = 0x3d21fa37                 // 37 fa 21 3d, section 5.7; for the first frame
+	wireMask = 0x3d21fa37                 // 37 fa 21 3d, section 5.7 (for the first frame)
 	wireJSON = `{"bid":101.25,"ask":101.27,"bidSize":%d,"askSize":300}`
 )
 
-// wireUnits are what passes, headers of HTTP and frames: from the client (>) or the server (<).
+// wireUnits are the units of the traffic, headers of HTTP and frames: from the client (>) or the
+// server (<).
 var wireUnits = strings.Fields(`>request <response >hello <hello-back >first-fragment >ping >last-fragment <pong <whole-back
 	>length16 <length16-back >length64 <length64-back >deflate <deflate-back >takeover <takeover-back >close <close-back`)
 
 var wireUpdate = flag.Bool("update", false, "rewrite the dumps in "+wireDoc)
 
-// A wireTap is a client's transport that remembers what passes.
+// A wireTap is a client's transport that remembers the traffic.
 type wireTap struct {
 	net.Conn
 	sent, received []byte
@@ -94,7 +95,7 @@ func wireTalk(t *testing.T) *wireTap {
 	return tap
 }
 
-// fixKeys replaces the handshake's key and what depends on it.
+// fixKeys replaces the handshake's key and the values that depend on it.
 func (w *wireTap) fixKeys() {
 	_, key, _ := strings.Cut(string(w.sent), "Sec-WebSocket-Key: ")
 	key = key[:len(wireKey)]
@@ -121,7 +122,7 @@ func wireNext(t *testing.T, stream *[]byte, key uint32) (unit []byte) {
 	return unit
 }
 
-// wireDump shows where a unit's parts are, their octets, and what they mean.
+// wireDump shows the places of a unit's parts, their bytes, and their meaning.
 func wireDump(b []byte) (dump string) {
 	at := 0
 	row := func(n int, meaning string, args ...any) {

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs the real Autobahn suite against this library. README.md, beside this
-# file, says how to read what comes out.
+# Runs the real Autobahn suite against this library. README.md in this directory
+# explains the results.
 
 set -euo pipefail
 
@@ -29,7 +29,7 @@ root=$(dirname "$here")
 cache=${AUTOBAHN_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/plainsocket-autobahn}
 image=crossbario/autobahn-testsuite:25.10.1
 
-# What a Python 3 user has set for Python 3 would only break Python 2.
+# Settings for Python 3 would only break Python 2.
 unset PYTHONPATH PYTHONHOME
 
 fail() {
@@ -64,8 +64,8 @@ runs_python27() {
 	"$1" -c 'import sys; sys.exit(sys.version_info[:2] != (2, 7))' 2>/dev/null
 }
 
-# Prints the path of a Python 2.7. Candidates are run, not just looked for:
-# pyenv puts a python2.7 on the PATH also when none is switched on.
+# Prints the path of a Python 2.7. Candidates are run, not just looked for,
+# because pyenv puts a python2.7 on the PATH even if none is switched on.
 find_python27() {
 	local candidate
 	if [[ -n ${PYTHON27:-} ]]; then
@@ -91,7 +91,7 @@ find_python27() {
 Debian and Ubuntu no longer have a python2.7 package."
 }
 
-# Makes the environment in $venv, unless the one that is there was finished
+# Makes the environment in $venv, unless the present one was finished
 # with the same pins. virtualenv itself goes into a directory that is thrown
 # away, so that the given Python stays as it is.
 make_venv() {
@@ -191,7 +191,7 @@ start_fuzzing_servers() {
 	done <"$tmp/shards"
 }
 
-# Waits until process $1 listens on port $2, for it does not say so itself.
+# Waits until process $1 listens on port $2, because it does not say so itself.
 await_listener() {
 	local i
 	for ((i = 0; i < 300; i++)); do
@@ -227,10 +227,10 @@ client_role() {
 
 # ---- both roles ------------------------------------------------------------
 
-logs=() # what to show of a run that failed
+logs=() # the files to show if a run fails
 
-# Prints the table, writes RESULTS.md where it is due, and fails when a case
-# has failed.
+# Prints the table, writes RESULTS.md if it is due, and fails if a case has
+# failed.
 check_results() {
 	local status=0 write=()
 	if [[ $cases == '*' || $save ]]; then

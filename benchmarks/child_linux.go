@@ -1,8 +1,8 @@
 package main
 
-// The server's process. Each measurement has a fresh one, of this same program,
-// so that nothing is left in it of the one before. Both sides talk in lines: a
-// command goes down, a reading comes back.
+// This file is the server's process. Each measurement has a fresh one, of this same program, so
+// that the one before leaves nothing in it. Both sides talk in lines: a command goes down, a
+// reading comes back.
 
 import (
 	"bufio"
@@ -101,7 +101,7 @@ type child struct {
 	stderr bytes.Buffer
 }
 
-// startChild starts a server for a job, alone on its CPU where that can be.
+// startChild starts a server for a job, alone on its CPU if possible.
 func startChild(s *server, j job) (*child, error) {
 	exe, err := os.Executable()
 	if err != nil {
@@ -164,13 +164,13 @@ func (c *child) read(command string) (reading, error) {
 	return c.reading()
 }
 
-// stop ends the process. What it logged is shown: it explains a failure, and
-// costs a server that did well.
+// stop ends the process, and shows its log. The log explains a failure, and costs nothing if the
+// server did well.
 func (c *child) stop() {
 	c.cmd.Process.Kill()
 	c.cmd.Wait()
 	c.in.Close()
 	if log := c.stderr.String(); log != "" {
-		fmt.Fprintf(os.Stderr, "%s logged %d octets: %.400s\n", c.name, len(log), log)
+		fmt.Fprintf(os.Stderr, "%s logged %d bytes: %.400s\n", c.name, len(log), log)
 	}
 }

@@ -15,17 +15,17 @@ import (
 )
 
 const (
-	// batch is how many connections are opened at a time.
+	// the number of connections that are opened at a time
 	batch = 64
-	// answerTimeout is how long the server may be silent.
+	// the longest silence of the server
 	answerTimeout = 10 * time.Second
 )
 
 // A socket is a file descriptor, which blocks until the load runs.
 type socket int
 
-// sources is how many addresses connections come from, in turn: 127.0.0.1 and
-// those behind it. One has no more than some 28,000 ports.
+// sources is the number of addresses that connections come from, in turn: 127.0.0.1 and those
+// behind it. One has no more than some 28,000 ports.
 const sources = 8
 
 // dialSocket connects to an address "127.0.0.1:port" as the i-th client.
@@ -43,11 +43,11 @@ func dialSocket(addr string, i int) (socket, error) {
 	from := [4]byte{127, 0, 0, byte(1 + i%sources)}
 	err = errors.Join(
 		unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1),
-		// The port is chosen with the connection: others may share it then.
+		// The port is chosen with the connection, because others may share it then.
 		unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1),
 		unix.Bind(fd, &unix.SockaddrInet4{Addr: from}),
 		unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &wait),
-		// Closing resets: else thousands of ports would be in TIME_WAIT.
+		// Closing resets the connection. Otherwise thousands of ports would be in TIME_WAIT.
 		unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1}),
 		unix.Connect(fd, &unix.SockaddrInet4{Port: to.Port, Addr: [4]byte(to.IP.To4())}))
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// A fact is an experiment: what it finds goes into the table.
+// A fact is an experiment. Its result goes into the table.
 type fact struct {
 	question string
 	find     func(p peer, addr string) string
@@ -61,7 +61,7 @@ func ask(f fact, p peer) string {
 	return f.find(p, hs.Listener.Addr().String())
 }
 
-// send is the experiment of sending octets and seeing what comes.
+// send returns the experiment that sends bytes and describes the server's answer.
 func send(b []byte) func(peer, string) string {
 	return func(_ peer, addr string) string {
 		c, _, err := dial(addr, "/echo", nil)
@@ -178,8 +178,8 @@ func findGlued(_ peer, addr string) string {
 	return "lost"
 }
 
-// findAllocations counts what the process allocates; the client's part of the
-// loop allocates nothing.
+// findAllocations counts the allocations of the process. The client's part of the loop allocates
+// nothing.
 func findAllocations(_ peer, addr string) string {
 	c, _, err := dial(addr, "/echo", nil)
 	if err != nil {
@@ -203,8 +203,8 @@ func findAllocations(_ peer, addr string) string {
 	return fmt.Sprintf("%.0f", float64(after.Mallocs-before.Mallocs)/n)
 }
 
-// findIdle compares with a raw TCP echo. The first measurement of a process
-// pays for what the runtime then keeps, so it does not count.
+// findIdle compares with a raw TCP echo. The first measurement of a process also pays for memory
+// that the runtime then keeps, so it does not count.
 func findIdle(p peer, _ string) string {
 	idleBytes(rawEcho)
 	more := idleBytes(p.echo) - idleBytes(rawEcho)
@@ -230,8 +230,7 @@ func rawEcho(w http.ResponseWriter, r *http.Request) {
 	}()
 }
 
-// idleBytes is the process's heap and stack for a connection, both ends, after
-// one message.
+// idleBytes returns the process's heap and stack for a connection, both ends, after one message.
 func idleBytes(h http.HandlerFunc) int {
 	const n = 2000
 	hs := httptest.NewServer(h)

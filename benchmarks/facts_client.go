@@ -11,13 +11,13 @@ import (
 	"time"
 )
 
-// A client is a raw connection, whose frames are written by hand.
+// A client is a raw connection with frames written by hand.
 type client struct {
 	net.Conn
 	br *bufio.Reader
 }
 
-// dial opens a connection to a handler's path; glued is sent behind the request.
+// dial opens a connection to a handler's path, and sends glued behind the request.
 func dial(addr, path string, glued []byte, headers ...string) (*client, int, error) {
 	nc, err := net.Dial("tcp", addr)
 	if err != nil {
@@ -60,7 +60,7 @@ func (c *client) read() (op byte, payload []byte, err error) {
 	return op, payload, err
 }
 
-// outcome says what the server did next, in a word or two.
+// outcome describes the server's next action in a word or two.
 func (c *client) outcome() string {
 	op, payload, err := c.read()
 	switch {

@@ -16,8 +16,8 @@ import (
 	"github.com/plainsocket/websocket"
 )
 
-// A peer is a library, as a server behind net/http in the style of its own
-// documentation. A behaviour that its API has no way to ask for is nil.
+// A peer is a library, as a server behind net/http in the style of its own documentation. A
+// behaviour is nil if the library's API cannot ask for it.
 type peer struct {
 	name    string
 	module  string
@@ -40,7 +40,7 @@ const (
 	stormMessages = 20
 )
 
-// storm calls send from many goroutines; a panic in one is as good as an error.
+// storm calls send from many goroutines. A panic in one counts as an error.
 func storm(send func() error) {
 	var wg sync.WaitGroup
 	for range stormWriters {

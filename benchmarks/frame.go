@@ -1,7 +1,7 @@
 package main
 
-// What the load generator sends and receives: frames, RFC 6455 section 5.2,
-// composed by hand, so that it depends on none of the libraries it measures.
+// This file has the frames that the load generator sends and receives, RFC 6455 section 5.2. They
+// are composed by hand, so that the generator depends on none of the libraries it measures.
 
 import "encoding/binary"
 
@@ -13,11 +13,10 @@ const (
 	masked    = 0x80
 )
 
-// loadKey masks everything that the load generator sends. A client has to draw
-// an unpredictable key for each frame (section 10.3), because a proxy between
-// could be led astray by what a hostile page makes it send. There is neither
-// here, a server cannot tell, and unmasking costs it the same with every key;
-// so the frames are masked once, before the clock runs.
+// loadKey masks everything that the load generator sends. A client has to draw an unpredictable key
+// for each frame (section 10.3), because a hostile page could use its messages to mislead a proxy.
+// Here is neither a page nor a proxy. A server cannot tell, and unmasking costs it the same with
+// every key, so the frames are masked once, before the clock runs.
 var loadKey = [4]byte{0x5a, 0xc3, 0x17, 0x8e}
 
 func appendHeader(dst []byte, first, maskBit byte, n int) []byte {
@@ -45,25 +44,26 @@ func appendServerFrame(dst []byte, first byte, payload []byte) []byte {
 	return append(appendHeader(dst, first, 0, len(payload)), payload...)
 }
 
-// header is a client's, with a masking key of zeros: the payload follows as it is.
+// header returns a client's frame header with a masking key of zeros, so the payload follows
+// unchanged.
 func header(first byte, n int) []byte {
 	return append(appendHeader(nil, first, masked, n), 0, 0, 0, 0)
 }
 
-// frame is a client's, with FIN.
+// frame returns a client's frame with FIN.
 func frame(op byte, payload []byte) []byte {
 	return appendClientFrame(nil, 0x80|op, payload)
 }
 
-// A counter counts the messages in what a server sends, which may come cut
-// anywhere. It looks at headers only.
+// A counter counts the messages in a server's stream, which may be cut anywhere. It looks at
+// headers only.
 type counter struct {
-	octets int64 // of data frames, headers included
-	closed bool  // a close frame came
+	dataBytes int64 // of data frames, headers included
+	closed    bool  // a close frame came
 
 	head [14]byte // the header of the current frame
-	have int      // how much of it is here
-	left int64    // what is missing of the frame's payload
+	have int      // number of its bytes that are here
+	left int64    // bytes of the frame's payload that have not come yet
 }
 
 // take counts the messages that end in b.
@@ -79,7 +79,7 @@ func (c *counter) take(b []byte) (messages int) {
 		n := min(c.left, int64(len(b)))
 		b, c.left = b[n:], c.left-n
 		if !c.isControl() {
-			c.octets += n
+			c.dataBytes += n
 		}
 		if c.left == 0 {
 			messages += c.endFrame()
@@ -88,7 +88,7 @@ func (c *counter) take(b []byte) (messages int) {
 	return messages
 }
 
-// takeHeader takes what b has of the header, and says how much that was.
+// takeHeader takes the bytes of the header that b has, and returns their number.
 func (c *counter) takeHeader(b []byte) (n int) {
 	for n < len(b) && c.have < c.headerLen() {
 		c.head[c.have] = b[n]
@@ -98,13 +98,13 @@ func (c *counter) takeHeader(b []byte) (n int) {
 	if c.have == c.headerLen() {
 		c.left = c.length()
 		if !c.isControl() {
-			c.octets += int64(c.have)
+			c.dataBytes += int64(c.have)
 		}
 	}
 	return n
 }
 
-// headerLen is the length of the header as far as it is known: two octets say.
+// headerLen returns the length of the header as far as it is known. The first two bytes decide it.
 func (c *counter) headerLen() int {
 	n := 2
 	if c.have < 2 {

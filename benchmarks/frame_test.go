@@ -21,25 +21,25 @@ func TestAppendClientFrame(t *testing.T) {
 		got := appendClientFrame(nil, finBinary, payload)
 		header, rest := got[:len(test.header)], got[len(test.header):]
 		if !bytes.Equal(header, test.header) || !bytes.Equal(rest[:4], loadKey[:]) {
-			t.Errorf("%d octets: the frame begins with % x", test.n, got[:len(test.header)+4])
+			t.Errorf("%d bytes: the frame begins with % x", test.n, got[:len(test.header)+4])
 		}
 		body := rest[4:]
 		for i := range body {
 			body[i] ^= rest[i%4]
 		}
 		if !bytes.Equal(body, payload) {
-			t.Errorf("%d octets: unmasked, the payload is another one", test.n)
+			t.Errorf("%d bytes: unmasked, the payload is another one", test.n)
 		}
 	}
 }
 
-// counted is a stream and what is in it.
+// counted is a stream and the right counts for it.
 type counted struct {
-	name     string
-	stream   []byte
-	messages int
-	octets   int // of data frames
-	closed   bool
+	name      string
+	stream    []byte
+	messages  int
+	dataBytes int // of data frames
+	closed    bool
 }
 
 func countedStreams() []counted {
@@ -75,15 +75,15 @@ func TestCounter(t *testing.T) {
 			for b := range bytesIn(test.stream, step) {
 				messages += c.take(b)
 			}
-			if messages != test.messages || c.octets != int64(test.octets) || c.closed != test.closed {
-				t.Errorf("%s, %d octets at a time: %d messages, %d octets, closed %v; want %d, %d, %v",
-					test.name, step, messages, c.octets, c.closed, test.messages, test.octets, test.closed)
+			if messages != test.messages || c.dataBytes != int64(test.dataBytes) || c.closed != test.closed {
+				t.Errorf("%s, %d bytes at a time: %d messages, %d bytes, closed %v; want %d, %d, %v",
+					test.name, step, messages, c.dataBytes, c.closed, test.messages, test.dataBytes, test.closed)
 			}
 		}
 	}
 }
 
-// bytesIn cuts b into pieces of n octets.
+// bytesIn cuts b into pieces of n bytes.
 func bytesIn(b []byte, n int) func(yield func([]byte) bool) {
 	return func(yield func([]byte) bool) {
 		for len(b) > 0 {
@@ -108,7 +108,7 @@ func TestJoinFrames(t *testing.T) {
 	}
 }
 
-// The load generator spends this on each answer.
+// BenchmarkCounter measures the load generator's work for each answer.
 func BenchmarkCounter(b *testing.B) {
 	for _, n := range []int{125, 16 << 10} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {

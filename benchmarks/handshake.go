@@ -1,8 +1,8 @@
 package main
 
-// The load generator's part of the opening handshake and of the first message:
-// the one whose content is compared, so that a server that answers wrong, and
-// is fast for it, is found.
+// This file is the load generator's part of the opening handshake and of the first message. The
+// content of the first message is compared. That finds a server that is fast because it answers
+// wrong.
 
 import (
 	"bufio"
@@ -27,10 +27,10 @@ const (
 	loadAccept    = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 )
 
-// deflateOffer is what browsers offer.
+// deflateOffer is the offer of browsers.
 const deflateOffer = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n"
 
-// request is the opening handshake, with what a browser sends besides.
+// request returns the opening handshake, with the other fields that a browser sends.
 func request(addr string, deflate bool) []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "GET / HTTP/1.1\r\nHost: %s\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n", addr)
@@ -44,8 +44,8 @@ func request(addr string, deflate bool) []byte {
 	return b.Bytes()
 }
 
-// upgrade does the opening handshake on all links: first every request goes
-// out, then every response is read. It returns the first response's header.
+// upgrade does the opening handshake on all links. First every request goes out, then every
+// response is read. It returns the first response's header.
 func upgrade(links []link, request []byte) (header http.Header, err error) {
 	for _, l := range links {
 		if _, err := l.Write(request); err != nil {
@@ -119,14 +119,14 @@ func readMessage(r io.Reader) (message []byte, err error) {
 	}
 }
 
-// An answerCheck says what has to come back for a script's first message.
+// An answerCheck checks the answer to a script's first message.
 type answerCheck func(message []byte) error
 
-// sameOctets wants exactly these: a frame, or for a raw TCP server what was sent.
-func sameOctets(want []byte) answerCheck {
+// sameBytes wants exactly these bytes: a frame, or for a raw TCP server the request's own bytes.
+func sameBytes(want []byte) answerCheck {
 	return func(message []byte) error {
 		if !bytes.Equal(message, want) {
-			return fmt.Errorf("the answer is wrong: %d octets, % x…; not %d, % x…",
+			return fmt.Errorf("the answer is wrong: %d bytes, % x…; not %d, % x…",
 				len(message), message[:min(len(message), 16)], len(want), want[:min(len(want), 16)])
 		}
 		return nil

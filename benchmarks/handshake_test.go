@@ -20,7 +20,7 @@ func TestReadResponse(t *testing.T) {
 		{"cut off", goodResponse[:40], "EOF"},
 	} {
 		_, err := readResponse(iotest.OneByteReader(strings.NewReader(test.response)), make([]byte, 4096))
-		if test.name == "more behind it" { // one octet at a time it would not be seen
+		if test.name == "more behind it" { // one byte at a time it would not be seen
 			_, err = readResponse(strings.NewReader(test.response), make([]byte, 4096))
 		}
 		if test.wantErr == "" && err != nil || test.wantErr != "" && (err == nil || !strings.Contains(err.Error(), test.wantErr)) {

@@ -1,8 +1,8 @@
 package main
 
-// Latencies under a load that does not wait for answers: messages go out when
-// they are due, whether the server is late or not, and a latency counts from
-// when the message was due. A closed loop would go easy on a server that stalls.
+// This file measures latencies under a load that does not wait for answers. Messages go out when
+// they are due, even if the server is late, and a latency counts from the time when the message was
+// due. A closed loop would go easy on a server that stalls.
 
 import (
 	"fmt"
@@ -10,9 +10,9 @@ import (
 	"time"
 )
 
-// openLoop sends messages at a rate, to one connection after the other, and
-// returns how long the answers took, sorted, in nanoseconds. It polls without
-// waiting: a wake-up takes longer than what is measured.
+// openLoop sends messages at a rate, to one connection after the other, and returns the times of
+// the answers, sorted, in nanoseconds. It polls without waiting, because a wake-up takes longer
+// than the times that are measured.
 func (l *load) openLoop(rate int, d time.Duration) (latencies []int64, err error) {
 	l.start()
 	total := int(d.Seconds() * float64(rate))

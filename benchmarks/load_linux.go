@@ -1,8 +1,7 @@
 package main
 
-// The load generator: one thread, which waits with epoll for whichever
-// connection has something, so that it costs less than any server and the
-// server is what limits.
+// The load generator is one thread, which uses epoll to wait for any connection that has something.
+// So it costs less than any server, and the server is the limit.
 
 import (
 	"fmt"
@@ -21,7 +20,7 @@ type load struct {
 
 	messages, sent int // in this run
 	stopped        bool
-	record         func(c *loadConn, messages int) // called for what was received
+	record         func(c *loadConn, messages int) // called for the messages received
 }
 
 // A loadConn is one connection of a load.
@@ -29,7 +28,7 @@ type loadConn struct {
 	socket
 	counter
 	next   int    // the frame of the script to be sent next
-	unsent []byte // what a full socket did not take
+	unsent []byte // bytes that a full socket did not take
 	owed   int    // frames to be sent after that
 
 	due []int64 // when unanswered messages had to be sent, for latencies
@@ -55,8 +54,8 @@ func newLoad(links []link, s *script) (*load, error) {
 		if err := unix.SetNonblock(int(c.socket), true); err != nil {
 			return nil, err
 		}
-		// Edge-triggered: there is an event when octets come, and when a full
-		// socket has room again; no further call is needed to ask for them.
+		// The events are edge-triggered. One comes when bytes arrive, and one when a full socket
+		// has room again. No further call is needed to ask for them.
 		event := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLET, Fd: int32(i)}
 		if err := unix.EpollCtl(epoll, unix.EPOLL_CTL_ADD, int(c.socket), &event); err != nil {
 			return nil, err
@@ -67,8 +66,8 @@ func newLoad(links []link, s *script) (*load, error) {
 
 func (l *load) close() { unix.Close(l.epoll) }
 
-// closedLoop keeps inFlight messages under way on each connection for a time;
-// then it waits for the last answers.
+// closedLoop keeps inFlight messages under way on each connection for a time. Then it waits for the
+// last answers.
 func (l *load) closedLoop(inFlight int, d time.Duration) error {
 	l.start()
 	for i := range l.conns {
@@ -86,7 +85,7 @@ func (l *load) closedLoop(inFlight int, d time.Duration) error {
 	return nil
 }
 
-// receiveAll waits for n messages that nobody asked for.
+// receiveAll waits for n messages that are not answers.
 func (l *load) receiveAll(n int) error {
 	l.start()
 	l.stopped = true // nothing is sent
@@ -103,7 +102,7 @@ func (l *load) start() { l.messages, l.sent, l.stopped = 0, 0, false }
 // answerAll sends a new message for each answer.
 func (l *load) answerAll(c *loadConn, messages int) { c.owed += messages }
 
-// wait deals with what has come within a time.
+// wait handles all events that come within a time.
 func (l *load) wait(timeout time.Duration) error {
 	n, err := unix.EpollWait(l.epoll, l.events, int(timeout.Milliseconds()))
 	if err == unix.EINTR {
@@ -159,7 +158,7 @@ func (l *load) send(c *loadConn, k int) error {
 	return l.flush(c)
 }
 
-// flush writes what is to be sent, as far as the socket takes it.
+// flush writes the pending bytes, as far as the socket takes them.
 func (l *load) flush(c *loadConn) error {
 	for {
 		if len(c.unsent) == 0 {
@@ -185,10 +184,10 @@ func (l *load) flush(c *loadConn) error {
 	}
 }
 
-// octets is how much the connections have received in data frames.
-func (l *load) octets() (sum int64) {
+// dataBytes returns the number of bytes that the connections have received in data frames.
+func (l *load) dataBytes() (sum int64) {
 	for i := range l.conns {
-		sum += l.conns[i].octets
+		sum += l.conns[i].dataBytes
 	}
 	return sum
 }

@@ -36,8 +36,8 @@ func main() {
 	}
 }
 
-// version is the module's, as this program was built with it; "" for a
-// directory that replaces it.
+// version returns the version of the module that this program was built with, or "" for a directory
+// that replaces it.
 func version(module string) string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {

@@ -1,20 +1,20 @@
 package main
 
-// One measurement: a fresh server process, connections to it, a load, and what
-// the server says of itself before and after.
+// One measurement has a fresh server process, connections to it, a load, and the server's readings
+// before and after.
 
 import (
 	"math"
 	"time"
 )
 
-// A bench has what all measurements share.
+// A bench has the settings that all measurements share.
 type bench struct {
 	length        time.Duration // of a measurement
 	countSyscalls bool          // in this round
 }
 
-// underLoad measures what run makes the server do, per message that comes back.
+// underLoad measures the server's work while run drives it, per message that comes back.
 func (b *bench) underLoad(ss *session, run func(d time.Duration) error) (cost, error) {
 	if err := run(b.length / 3); err != nil { // to warm up
 		return cost{}, err
@@ -23,7 +23,7 @@ func (b *bench) underLoad(ss *session, run func(d time.Duration) error) (cost, e
 	if err != nil {
 		return cost{}, err
 	}
-	octets := ss.load.octets()
+	received := ss.load.dataBytes()
 	if err := run(b.length); err != nil {
 		return cost{}, err
 	}
@@ -31,8 +31,8 @@ func (b *bench) underLoad(ss *session, run func(d time.Duration) error) (cost, e
 	if err != nil {
 		return cost{}, err
 	}
-	octets = ss.load.octets() - octets
-	return costPer(ss.load.messages, before, after, octets), ss.checkOctets(octets)
+	received = ss.load.dataBytes() - received
+	return costPer(ss.load.messages, before, after, received), ss.checkBytes(received)
 }
 
 // loadSample is underLoad's costs as loadColumns has them.
@@ -45,8 +45,8 @@ func (b *bench) loadSample(ss *session, run func(d time.Duration) error) (sample
 	return sample{c.cpu, calls, c.allocations, c.allocated}, err
 }
 
-// syscalls counts system calls per message. That makes each of them slower, so
-// it has a run of its own, in one round only; NaN in others.
+// syscalls counts system calls per message. Counting makes each of them slower, so it has a run of
+// its own, in one round only. In other rounds the count is NaN.
 func (b *bench) syscalls(ss *session, run func(d time.Duration) error) (float64, error) {
 	if !b.countSyscalls {
 		return math.NaN(), nil
@@ -83,7 +83,7 @@ func (b *bench) deflate(s *server, takeover bool) (sample, error) {
 		return nil, err
 	}
 	c, err := b.underLoad(ss, func(d time.Duration) error { return ss.load.closedLoop(1, d) })
-	return sample{c.cpu, c.octets, c.allocations, c.allocated}, err
+	return sample{c.cpu, c.wireBytes, c.allocations, c.allocated}, err
 }
 
 // latency measures under a load of a given rate.
@@ -115,7 +115,7 @@ func (b *bench) broadcast(s *server, n int) (sample, error) {
 	if err := ss.command("broadcast %d 1", n); err != nil {
 		return nil, err
 	}
-	if err := expect(ss.links, sameOctets(appendServerFrame(nil, finBinary, broadcastPayload))); err != nil {
+	if err := expect(ss.links, sameBytes(appendServerFrame(nil, finBinary, broadcastPayload))); err != nil {
 		return nil, err
 	}
 	if _, err := ss.reading(); err != nil {
@@ -137,12 +137,12 @@ func (b *bench) broadcast(s *server, n int) (sample, error) {
 	})
 }
 
-// broadcastEstimate is about what one delivery takes: it only decides how many
-// fit into a measurement.
+// broadcastEstimate is about the time of one delivery. It only decides how many fit into a
+// measurement.
 const broadcastEstimate = 8 * time.Microsecond
 
-// handshakes measures opening handshakes, 64 at a time; the connections are
-// closed at once. TCP's part is in it.
+// handshakes measures opening handshakes, 64 at a time. The connections are closed at once. TCP's
+// part is included.
 func (b *bench) handshakes(s *server) (sample, error) {
 	ss, err := start(s, job{Quiet: true}, 0, nil)
 	if err != nil {
@@ -185,8 +185,8 @@ func shakeHands(addr string, d time.Duration) (n int, err error) {
 	return n, nil
 }
 
-// idle measures the memory of connections that each answered one message. The
-// first connection does not count: it makes what all share.
+// idle measures the memory of connections that each answered one message. The first connection does
+// not count, because it makes the parts that all share.
 func (b *bench) idle(s *server, j job, n int) (sample, error) {
 	j.Quiet = true
 	script := plain(125, 1)

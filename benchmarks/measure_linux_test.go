@@ -22,15 +22,15 @@ func TestMain(m *testing.M) {
 
 var tiny = &bench{length: 20 * time.Millisecond}
 
-// Every server echoes, or else there is an error: the first message on each
-// connection is compared, the octets of all others are counted.
+// Every server echoes, or else there is an error. The first message on each connection is compared,
+// and the bytes of all others are counted.
 func TestEcho(t *testing.T) {
 	for _, s := range servers {
 		t.Run(s.name, func(t *testing.T) {
 			for _, size := range []int{0, 125, 70000} {
 				v, err := tiny.echo(s, 3, size, 2)
 				if err != nil || v[0] <= 0 {
-					t.Errorf("%d octets: %v, %v", size, v, err)
+					t.Errorf("%d bytes: %v, %v", size, v, err)
 				}
 			}
 		})
@@ -140,8 +140,8 @@ var liars = []*server{
 	{name: "text", serve: lie(func(i int, frame []byte) []byte { frame[0] = finText; return frame })},
 }
 
-// lie answers the i-th message of a connection with what change makes of the
-// right answer. All messages have 5 octets.
+// lie answers the i-th message of a connection with the right answer changed by change. All
+// messages have 5 bytes.
 func lie(change func(i int, frame []byte) []byte) func(net.Listener, *job) error {
 	return func(ln net.Listener, _ *job) error {
 		return accept(ln, func(nc net.Conn) {
@@ -171,7 +171,7 @@ func readFull(nc net.Conn, b []byte) (n int, err error) {
 }
 
 func TestLiarsAreFound(t *testing.T) {
-	for i, want := range []string{"the answer is wrong", "octets came back", "a close frame", "the answer is wrong"} {
+	for i, want := range []string{"the answer is wrong", "bytes came back", "a close frame", "the answer is wrong"} {
 		if v, err := tiny.echo(liars[i], 2, 5, 1); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, error %v; want %q", liars[i].name, v, err, want)
 		}

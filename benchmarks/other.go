@@ -7,7 +7,7 @@ package main
 
 import "errors"
 
-var errNotLinux = errors.New("measuring needs Linux; go run . facts works here")
+var errNotLinux = errors.New("measuring needs Linux (go run . facts works here)")
 
 func measureAll([]string) error { return errNotLinux }
 

@@ -33,8 +33,8 @@ const (
 	panelGap      = 24.0
 )
 
-// The colours stand out by 3:1 or more, text by 4:1, on white and on GitHub's
-// dark #0d1117 alike: not every viewer tells an image which one is around it.
+// The colours stand out by 3:1 or more, text by 4:1, on white and on GitHub's dark #0d1117 alike.
+// Not every viewer tells an image the colour of the page around it.
 const (
 	textColour  = "#7a7a7a"
 	oursColour  = "#c2571a"
@@ -86,7 +86,7 @@ func (r bar) draw(b *strings.Builder, x, y, scale float64) {
 	width := math.Max(r.value*scale, 1)
 	fmt.Fprintf(b, `<text x="%.1f" y="%.1f" text-anchor="end" font-weight="%s">%s</text>`, left-6, y+11, weight, html.EscapeString(r.name))
 	fmt.Fprintf(b, `<rect x="%.1f" y="%.1f" width="%.1f" height="%.1f" fill="%s"/>`, left, y, width, barHeight, colour)
-	// The range may go far beyond the median: it is cut where the figures stand.
+	// The range may go far beyond the median. It is cut at the figures.
 	end := math.Min(r.high*scale, panelWidth-labelWidth-figureWidth+8)
 	fmt.Fprintf(b, `<path d="M%.1f %.1fH%.1f" stroke="%s" stroke-width="1.5"/>`, left+r.low*scale, middle, left+math.Max(end, r.low*scale), textColour)
 	fmt.Fprintf(b, `<text x="%.1f" y="%.1f">%s</text>`+"\n", left+math.Max(width, end)+5, y+11, figure(r.value))

@@ -15,7 +15,7 @@ var testPanels = []panel{
 		{name: "mine", value: 100, low: 90, high: 120, ours: true},
 		{name: "R&D", value: 400, low: 300, high: 90000},
 	}},
-	{heading: "Idle", unit: "octets", bars: []bar{{name: "mine", value: 0}}},
+	{heading: "Idle", unit: "bytes", bars: []bar{{name: "mine", value: 0}}},
 	{heading: "Third", unit: "ns"},
 }
 
@@ -71,8 +71,8 @@ func numbers(t *testing.T, s, pattern string) (values []float64) {
 	return values
 }
 
-// WCAG 2.2 asks for 3:1 between graphics and what is around them; text this
-// small should have 4:1 or more, on both kinds of page.
+// WCAG 2.2 asks for 3:1 between graphics and their surroundings. Text this small should have 4:1 or
+// more, on both kinds of page.
 func TestPlotColours(t *testing.T) {
 	for _, background := range []string{"#ffffff", "#0d1117"} {
 		for colour, want := range map[string]float64{textColour: 4, oursColour: 3, otherColour: 3} {

@@ -9,13 +9,13 @@ import (
 func TestCostPer(t *testing.T) {
 	before := reading{CPU: time.Second, Mallocs: 100, Bytes: 1000}
 	after := reading{CPU: time.Second + 50*time.Microsecond, Mallocs: 120, Bytes: 2000}
-	if got, want := costPer(10, before, after, 1270), (cost{cpu: 5000, allocations: 2, allocated: 100, octets: 127}); got != want {
+	if got, want := costPer(10, before, after, 1270), (cost{cpu: 5000, allocations: 2, allocated: 100, wireBytes: 127}); got != want {
 		t.Errorf("%+v, want %+v", got, want)
 	}
 }
 
-// Memory that a collection gave back counts for the second column only; what
-// shrank is negative, and not a very large number.
+// Memory that a collection gave back counts for the second column only. A figure that shrank is
+// negative, and not a very large number.
 func TestIdleSample(t *testing.T) {
 	before := reading{Resident: 10000, Heap: 1000, Stack: 500}
 	after := reading{Resident: 60000, Heap: 50000, Stack: 20500}

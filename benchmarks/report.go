@@ -1,6 +1,6 @@
 package main
 
-// The report: what was measured, where, how it is to be read, and the tables.
+// The report has the servers, the machine, a guide to the figures, and the tables.
 
 import (
 	"fmt"
@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// fewRounds is how often at most is measured what takes long or varies little.
+// fewRounds is the largest number of rounds for measurements that take long or vary little.
 const fewRounds = 3
 
 type report struct {
@@ -87,8 +87,8 @@ func cpuModel() string {
 	return runtime.GOARCH
 }
 
-// loadAverage is that of the last minute. More than what this program makes
-// itself, about 2, means that others disturbed it.
+// loadAverage returns the load average of the last minute. This program makes about 2 itself. More
+// means that others disturbed it.
 func loadAverage() string {
 	one, _, _ := strings.Cut(firstLine("/proc/loadavg"), " ")
 	return one
@@ -100,7 +100,7 @@ func (r *report) panels() (panels []panel) {
 		{echoCase{64, 125, 1}.String(), "Echo of 125 B, 64 connections", "ns of CPU per message"},
 		{echoCase{64, 125, 32}.String(), "The same, 32 messages in flight", "ns of CPU per message"},
 		{echoCase{64, 16 << 10, 1}.String(), "Echo of 16 KiB, 64 connections", "ns of CPU per message"},
-		{"Idle connections:", "An idle connection", "octets of memory"},
+		{"Idle connections:", "An idle connection", "bytes of memory"},
 	} {
 		i := slices.IndexFunc(r.tables, func(t *table) bool { return strings.HasPrefix(t.title, p.title) })
 		if i < 0 || len(r.tables[i].rows) == 0 {

@@ -1,7 +1,7 @@
 package main
 
-// The plan: what is measured, in rounds in which every server has its turn, so
-// that what disturbs the machine for a while disturbs all of them.
+// The plan has the measurements, in rounds in which every server has its turn. A disturbance of the
+// machine that lasts a while then affects all of them.
 
 import (
 	"errors"
@@ -17,7 +17,7 @@ import (
 // A measurement fills one table.
 type measurement struct {
 	table
-	rounds int // at most; 0 for as many as there are
+	rounds int // at most, or 0 for as many as there are
 	takes  func(s *server) bool
 	run    func(b *bench, s *server) (sample, error)
 }
@@ -86,7 +86,7 @@ func idlePlan(full bool) []*measurement {
 	}
 	idle := func(what string, j job, n int, takes func(s *server) bool) *measurement {
 		return &measurement{table: table{kind: "idle", columns: idleColumns,
-			title: fmt.Sprintf("Idle connections%s: %s of them, octets for each", what, count(n))}, takes: takes, rounds: fewRounds,
+			title: fmt.Sprintf("Idle connections%s: %s of them, bytes for each", what, count(n))}, takes: takes, rounds: fewRounds,
 			run: func(b *bench, s *server) (sample, error) { return b.idle(s, j, n) }}
 	}
 	return []*measurement{
@@ -118,12 +118,12 @@ func scalePlan(full bool) []*measurement {
 func otherPlan() []*measurement {
 	deflate := func(takeover bool, what string, takes func(s *server) bool) *measurement {
 		return &measurement{table: table{kind: "deflate", title: "Echo of 1 KiB of JSON, compressed " + what + ", 64 connections",
-			columns: []string{"CPU, ns", "octets sent", "allocations", "octets allocated"}}, takes: takes,
+			columns: []string{"CPU, ns", "bytes sent", "allocations", "bytes allocated"}}, takes: takes,
 			run: func(b *bench, s *server) (sample, error) { return b.deflate(s, takeover) }}
 	}
 	return []*measurement{
 		{table: table{kind: "handshake", title: "Opening handshakes, 64 at a time, TCP's part included",
-			columns: []string{"CPU, µs", "allocations", "octets allocated"}}, takes: every,
+			columns: []string{"CPU, µs", "allocations", "bytes allocated"}}, takes: every,
 			run: (*bench).handshakes},
 		deflate(false, "without context takeover", canDeflate),
 		deflate(true, "with context takeover", canTakeOver),
@@ -141,7 +141,7 @@ func measureAll(args []string) error {
 	rounds := flags.Int("rounds", 5, "how often each measurement is made")
 	length := flags.Duration("time", 300*time.Millisecond, "how long each is")
 	full := flags.Bool("full", false, "all combinations of the echo, and more idle connections")
-	dir := flags.String("o", "", "where RESULTS.md and plot.svg go (default: here, or nowhere if -only or -peers are given)")
+	dir := flags.String("o", "", "`directory` for RESULTS.md and plot.svg (default: here, or nowhere if -only or -peers are given)")
 	flags.Parse(args)
 	if flags.NArg() > 0 {
 		return fmt.Errorf("unknown command %q", flags.Arg(0))
@@ -168,8 +168,7 @@ func measureAll(args []string) error {
 	return errors.Join(r.write(*dir), err)
 }
 
-// selectKinds returns the measurements that a comma-separated list names; ""
-// names all.
+// selectKinds returns the measurements that a comma-separated list names. "" names all.
 func selectKinds(all []*measurement, list string) (chosen []*measurement, unknown []string) {
 	if list == "" {
 		return all, nil
@@ -183,8 +182,7 @@ func selectKinds(all []*measurement, list string) (chosen []*measurement, unknow
 	return slices.DeleteFunc(all, func(m *measurement) bool { return !slices.Contains(names, m.kind) }), unknown
 }
 
-// runRounds makes all measurements. What fails is in the tables, and an error
-// at the end.
+// runRounds makes all measurements. A failure is in the tables, and an error at the end.
 func runRounds(chosen []*measurement, selected []*server, rounds int, length time.Duration) error {
 	failures := 0
 	for round := range rounds {

@@ -1,6 +1,7 @@
 package main
 
-// Many connections, of which few say anything: what the others cost.
+// This file measures many connections, of which only a few are active, to find the cost of the
+// others.
 
 import "time"
 
@@ -9,7 +10,7 @@ const (
 	activePace  = 10  // messages a second that an active one sends
 )
 
-// scaleColumns: the first is per message, with all connections open. The second
+// scaleColumns has two CPU columns first. One is per message, with all connections open. The other
 // is the same before the silent ones were opened.
 var scaleColumns = []string{"CPU, ns", "CPU without the silent ones, ns", "% of a CPU", "RSS of a silent one"}
 

@@ -1,6 +1,7 @@
 package main
 
-// What a connection of the load generator sends, composed before the clock runs.
+// This file has the bytes that a connection of the load generator sends. They are composed before
+// the clock runs.
 
 import (
 	"bytes"
@@ -16,8 +17,8 @@ import (
 // A script is a cycle of frames, sent again and again.
 type script struct {
 	wire     []byte
-	ends     []int // where the frames end in wire
-	cycle    int   // frames in the cycle; those behind repeat its beginning
+	ends     []int // the offsets in wire at which the frames end
+	cycle    int   // number of frames in the cycle (the frames behind them repeat its beginning)
 	inFlight int   // how many successive frames are always one slice of wire
 	first    []byte
 }
@@ -52,7 +53,7 @@ func (s *script) frames(i, k int) []byte {
 	return s.wire[start:s.ends[i+k-1]]
 }
 
-// agreement is what a server's answer says about permessage-deflate.
+// agreement holds the parameters in a server's answer about permessage-deflate.
 type agreement struct {
 	compressed     bool
 	serverTakeover bool
@@ -60,8 +61,8 @@ type agreement struct {
 	clientBits     int // the window that this side may use
 }
 
-// parseAgreement reads Sec-WebSocket-Extensions of a response. The servers are
-// known ones: what they may not answer is an error, and not more.
+// parseAgreement reads Sec-WebSocket-Extensions of a response. The servers are known ones, so a
+// forbidden answer is just an error.
 func parseAgreement(header string) (a agreement, err error) {
 	if header == "" {
 		return a, nil
@@ -89,10 +90,9 @@ func parseAgreement(header string) (a agreement, err error) {
 	return a, nil
 }
 
-// deflateScript is a cycle of compressed messages, as the agreement allows.
-// The cycle is longer than any window, so that no message is found whole in
-// what was sent before; its beginning refers to nothing, so that it can follow
-// its end.
+// deflateScript is a cycle of compressed messages, as the agreement allows. The cycle is longer
+// than any window, so that no message can be found whole among the earlier ones. Its beginning
+// refers to nothing, so that it can follow its end.
 func deflateScript(messages [][]byte, a agreement) (*script, error) {
 	var out bytes.Buffer
 	w, err := kflate.NewWriterWindow(&out, 1<<a.clientBits)
@@ -114,8 +114,8 @@ func deflateScript(messages [][]byte, a agreement) (*script, error) {
 	return newScript(messages, frames, 1), nil
 }
 
-// deflateCycle is how many different messages are compressed in turn: 64 KiB,
-// twice the largest window.
+// deflateCycle is the number of different messages that are compressed in turn: 64 KiB, twice the
+// largest window.
 const deflateCycle = 64
 
 // inflate is the content of a message that refers to none before it.

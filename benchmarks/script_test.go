@@ -13,7 +13,7 @@ func TestPlainScript(t *testing.T) {
 	frame := appendClientFrame(nil, finBinary, s.first)
 	for k := 1; k <= 32; k++ {
 		if got := s.frames(0, k); !bytes.Equal(got, bytes.Repeat(frame, k)) {
-			t.Fatalf("%d frames are %d octets that are not %d times the same frame", k, len(got), k)
+			t.Fatalf("%d frames are %d bytes that are not %d times the same frame", k, len(got), k)
 		}
 	}
 }
@@ -57,7 +57,7 @@ func TestJSONMessages(t *testing.T) {
 	messages := jsonMessages(deflateCycle)
 	for i, m := range messages {
 		if len(m) != 1024 || !json.Valid(m) {
-			t.Errorf("message %d has %d octets, valid %v", i, len(m), json.Valid(m))
+			t.Errorf("message %d has %d bytes, valid %v", i, len(m), json.Valid(m))
 		}
 		if i > 0 && bytes.Equal(m, messages[i-1]) {
 			t.Errorf("message %d is the one before", i)

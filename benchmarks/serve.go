@@ -1,6 +1,6 @@
 package main
 
-// The servers that are measured: which there are, and what they have in common.
+// This file has the list of servers that are measured, and the parts that they share.
 
 import (
 	"crypto/tls"
@@ -23,11 +23,11 @@ type server struct {
 	// their messages.
 	serve func(ln net.Listener, j *job) error
 
-	raw      bool // answers every handshake alike and echoes octets: no WebSocket
+	raw      bool // answers every handshake alike and echoes bytes without WebSocket
 	deflate  bool // can compress
 	takeover bool // can refer to earlier messages when it does
 
-	holdsMany bool // measured where there are as many connections as can be, which takes its time
+	holdsMany bool // measured with as many connections as possible, which takes time
 
 	noTLS         bool // not measured over TLS
 	quietOnly     bool // measured only where memory and handshakes are
@@ -60,11 +60,11 @@ var servers = []*server{
 	{name: "coder", module: "github.com/coder/websocket", how: "net/http, `Reader` into a pooled buffer, `Write`, in a goroutine outside the handler",
 		serve: overHTTP(coderHandler), deflate: true, takeover: true},
 	{name: "gobwas", module: "github.com/gobwas/ws",
-		how:   "its own upgrade on net.Conn, `ReadHeader` and `Cipher` on a bufio.Reader; this program gathers answers while whole frames are buffered",
+		how:   "its own upgrade on net.Conn, `ReadHeader` and `Cipher` on a bufio.Reader, and answers that this program gathers while whole frames are buffered",
 		serve: serveGobwas, deflate: true, holdsMany: true},
 	{name: "gobwas-http", module: "github.com/gobwas/ws", how: "the same upgraded from net/http",
 		serve: overHTTP(gobwasHandler), quietOnly: true},
-	{name: "gws", module: "github.com/lxzan/gws", how: "its own server, `OnMessage`; broadcast by its `Broadcaster`, which returns before anything is written: one broadcast overlaps the next",
+	{name: "gws", module: "github.com/lxzan/gws", how: "its own server, `OnMessage`, and a broadcast by its `Broadcaster`, which returns before anything is written, so one broadcast overlaps the next",
 		serve: serveGWS, deflate: true, takeover: true, holdsMany: true},
 	{name: "gws-http", module: "github.com/lxzan/gws", how: "the same behind net/http",
 		serve: overHTTP(gwsHandler), deflate: true, takeover: true, quietOnly: true},
@@ -76,22 +76,22 @@ var servers = []*server{
 		serve: overHTTP(xnetHandler)},
 }
 
-// A job is what a server's process is started for.
+// A job is the task of a server's process.
 type job struct {
 	TLS     bool
 	Deflate bool
 	// Takeover lets compressed messages refer to earlier ones.
 	Takeover bool
-	// Quiet tells that the connections will hardly say anything: servers that
-	// have a buffer's size to choose choose quietBuffer.
+	// Quiet means that the connections will hardly say anything. A server that can choose a
+	// buffer's size chooses quietBuffer.
 	Quiet bool
-	// Broadcast tells that the connections are to be joined to hub.
+	// Broadcast means that the connections are to be joined to hub.
 	Broadcast bool
 
 	hub *hub
 }
 
-// quietBuffer holds a message of 125 octets.
+// quietBuffer holds a message of 125 bytes.
 const quietBuffer = 256
 
 // bufferSize chooses a buffer's size for a job.
@@ -102,7 +102,7 @@ func (j *job) bufferSize(usual int) int {
 	return usual
 }
 
-// broadcastPayload is what is broadcast.
+// broadcastPayload is the message of a broadcast.
 var broadcastPayload = []byte(strings.Repeat("broadcast", 14)[:125])
 
 // A hub has the connections of a server, to broadcast to all of them.
@@ -111,7 +111,7 @@ type hub struct {
 	sends []func() error
 }
 
-// join adds a connection, by what sends it the prepared message.
+// join adds a connection, by the function that sends it the prepared message.
 func (h *hub) join(send func() error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -146,8 +146,8 @@ func overHTTP(handler func(j *job) http.HandlerFunc) func(net.Listener, *job) er
 	}
 }
 
-// accept calls serve in a goroutine for each connection: after TLS's handshake
-// in a new one, since that makes a stack grow to 8 KiB.
+// accept calls serve in a goroutine for each connection. Over TLS it is a new goroutine after the
+// handshake, because that makes a stack grow to 8 KiB.
 func accept(ln net.Listener, serve func(nc net.Conn)) error {
 	for {
 		nc, err := ln.Accept()

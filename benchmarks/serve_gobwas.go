@@ -1,8 +1,8 @@
 package main
 
-// gobwas/ws, by its low-level functions, whose user decides about buffers and
-// writes: answers are gathered here as long as a whole further frame is
-// buffered, and go out in one write.
+// This file serves with gobwas/ws, by its low-level functions, whose user decides about buffers and
+// writes. Answers are gathered here as long as a whole further frame is buffered, and go out in one
+// write.
 
 import (
 	"bufio"
@@ -53,7 +53,7 @@ func gobwasServe(nc net.Conn, j *job) {
 	}
 }
 
-// gatherLimit is how much is gathered for one write.
+// gatherLimit is the number of bytes that are gathered for one write.
 const gatherLimit = 16 << 10
 
 func gobwasLoop(nc net.Conn, br *bufio.Reader) {

@@ -15,7 +15,7 @@ import (
 	"github.com/gobwas/ws/wsflate"
 )
 
-// A gobwasCodec has what one message needs to be inflated and deflated again.
+// A gobwasCodec has the parts that are needed to inflate one message and deflate it again.
 type gobwasCodec struct {
 	plain, deflated, out bytes.Buffer
 	reader               *wsflate.Reader
@@ -32,8 +32,8 @@ var gobwasCodecs = sync.Pool{New: func() any {
 	}
 }}
 
-// A gobwasInflater is compress/flate's reader with the method by which wsflate
-// uses a decompressor again; without it there would be a new one per message.
+// A gobwasInflater is compress/flate's reader with the method by which wsflate uses a decompressor
+// again. Without it there would be a new one per message.
 type gobwasInflater struct{ io.Reader }
 
 func (f gobwasInflater) Reset(src io.Reader) { f.Reader.(flate.Resetter).Reset(src, nil) }

@@ -58,8 +58,8 @@ func gorillaTuned(c *gorilla.Conn) {
 	}
 }
 
-// messageBuffers have messages while they are answered, for the servers whose
-// library gives them a reader.
+// messageBuffers hold messages while they are answered, for the servers whose library gives them a
+// reader.
 var messageBuffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
 var gorillaPrepared, _ = gorilla.NewPreparedMessage(gorilla.BinaryMessage, broadcastPayload)

@@ -1,6 +1,6 @@
 package main
 
-// lxzan/gws, whose API calls a handler for each message.
+// This file serves with lxzan/gws, whose API calls a handler for each message.
 
 import (
 	"net"

@@ -1,6 +1,6 @@
 package main
 
-// This library: its keepalive is on, as it is by default in a Server.
+// This file serves with this library. Its keepalive is on, as it is by default in a Server.
 
 import (
 	"net"

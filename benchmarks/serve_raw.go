@@ -28,8 +28,8 @@ func serveRaw(ln net.Listener, j *job) error {
 	})
 }
 
-// rawLoop echoes. A buffer that reads fill grows, so that a large message does
-// not take more system calls here than anywhere else.
+// rawLoop echoes. If a read fills the buffer, the buffer grows, so that a large message does not
+// take more system calls here than anywhere else.
 func rawLoop(nc net.Conn, buf []byte) {
 	for {
 		n, err := nc.Read(buf)

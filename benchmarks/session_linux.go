@@ -1,7 +1,7 @@
 package main
 
-// A server's process with connections to it, whose first message has come back
-// as it should.
+// This file has a server's process with connections to it, whose first message has come back as it
+// should.
 
 import (
 	"fmt"
@@ -32,7 +32,7 @@ func start(s *server, j job, n int, script scriptMaker) (*session, error) {
 	return ss, nil
 }
 
-// A scriptMaker makes a script for what client and server agreed on.
+// A scriptMaker makes a script for the parameters that client and server agreed on.
 type scriptMaker func(a agreement) (*script, error)
 
 func plain(size, inFlight int) scriptMaker {
@@ -85,8 +85,8 @@ func (ss *session) agree(header http.Header, script scriptMaker) error {
 	return err
 }
 
-// accepts reports, as an error, that something else was agreed on than what is
-// to be measured.
+// accepts returns an error if the two sides agreed on other parameters than the ones to be
+// measured.
 func (j *job) accepts(a agreement) error {
 	if a.compressed != j.Deflate || a.compressed && (a.serverTakeover != j.Takeover || a.clientTakeover != j.Takeover) {
 		return fmt.Errorf("the server agreed to something else: %+v", a)
@@ -94,15 +94,15 @@ func (j *job) accepts(a agreement) error {
 	return nil
 }
 
-// check is what the answer to the script's first message has to pass.
+// check returns the check for the answer to the script's first message.
 func (ss *session) check() answerCheck {
 	switch {
 	case ss.server.raw:
-		return sameOctets(ss.script.frames(0, 1))
+		return sameBytes(ss.script.frames(0, 1))
 	case ss.job.Deflate:
 		return sameContent(ss.script.first)
 	default:
-		return sameOctets(appendServerFrame(nil, finBinary, ss.script.first))
+		return sameBytes(appendServerFrame(nil, finBinary, ss.script.first))
 	}
 }
 
@@ -120,8 +120,8 @@ func (ss *session) stop() {
 	ss.child.stop()
 }
 
-// checkOctets compares what came back with what should have, where that is known.
-func (ss *session) checkOctets(got int64) error {
+// checkBytes compares the number of bytes that came back with the right number, if that is known.
+func (ss *session) checkBytes(got int64) error {
 	size := len(ss.script.first)
 	if ss.job.Broadcast {
 		size = len(broadcastPayload)
@@ -131,7 +131,7 @@ func (ss *session) checkOctets(got int64) error {
 		frame += len(loadKey)
 	}
 	if want := int64(frame) * int64(ss.load.messages); !ss.job.Deflate && got != want {
-		return fmt.Errorf("%d octets came back for %d messages, not %d", got, ss.load.messages, want)
+		return fmt.Errorf("%d bytes came back for %d messages, not %d", got, ss.load.messages, want)
 	}
 	return nil
 }

@@ -7,8 +7,8 @@ import (
 	"slices"
 )
 
-// A sample is what one measurement gave, a value for each column of its table;
-// NaN where there is none.
+// A sample is the result of one measurement, a value for each column of its table, or NaN for a
+// missing value.
 type sample []float64
 
 // column returns the values of a column, of all samples that have it, sorted.
@@ -22,7 +22,7 @@ func column(samples []sample, i int) (values []float64) {
 	return values
 }
 
-// median of sorted values; NaN if there are none.
+// median returns the median of sorted values, or NaN if there are none.
 func median(sorted []float64) float64 {
 	n := len(sorted)
 	if n == 0 {
@@ -31,9 +31,8 @@ func median(sorted []float64) float64 {
 	return (sorted[(n-1)/2] + sorted[n/2]) / 2
 }
 
-// ratio is the median over the rounds of a's first column divided by b's. What
-// disturbs the machine for longer than a round disturbs both, so that this is
-// steadier than dividing the medians.
+// ratio returns the median over the rounds of a's first column divided by b's. A disturbance of the
+// machine that is longer than a round affects both, so this is steadier than dividing the medians.
 func ratio(a, b []sample) float64 {
 	var ratios []float64
 	for i := range min(len(a), len(b)) {
@@ -45,7 +44,7 @@ func ratio(a, b []sample) float64 {
 	return median(ratios)
 }
 
-// percentile of sorted values, p between 0 and 1: the nearest rank.
+// percentile returns a percentile of sorted values, p between 0 and 1, by the nearest rank.
 func percentile(sorted []int64, p float64) float64 {
 	if len(sorted) == 0 {
 		return math.NaN()

@@ -1,7 +1,7 @@
 package main
 
-// What is asked of the operating system: CPU time, memory, pinning, and how
-// many system calls a process made.
+// This file asks the operating system for CPU time, memory, pinning, and the number of system calls
+// of a process.
 
 import (
 	"bytes"
@@ -27,8 +27,8 @@ func processCPU() time.Duration {
 	return time.Duration(t.Nano())
 }
 
-// residentMemory is the part of this process's memory that is in RAM and its
-// own: not the program's code, of which more is loaded as more of it runs.
+// residentMemory returns the part of this process's memory that is in RAM and its own. The
+// program's code does not count, because more of it is loaded as more of it runs.
 func residentMemory() uint64 {
 	status, _ := os.ReadFile("/proc/self/status")
 	for line := range bytes.Lines(status) {
@@ -81,9 +81,8 @@ func pinSelf(cpu int) error {
 	return nil
 }
 
-// startOn starts a command on a CPU. Its runtime then finds one CPU only, from
-// its first instruction on: a process inherits the pinning of the thread that
-// starts it.
+// startOn starts a command on a CPU. Its runtime then finds one CPU only, from its first
+// instruction on, because a process inherits the pinning of the thread that starts it.
 func startOn(cpu int, cmd *exec.Cmd) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -113,8 +112,8 @@ func threadsOf(pid int) (threads []int, err error) {
 	return threads, nil
 }
 
-// descriptors is how many files this process may have open. (Go's runtime has
-// raised the soft limit to the hard one.)
+// descriptors returns the number of files that this process may have open. (Go's runtime has raised
+// the soft limit to the hard one.)
 func descriptors() int {
 	var limit unix.Rlimit
 	if unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) != nil {
@@ -149,7 +148,7 @@ func countSyscalls(pid int) (syscallCounter, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Inherit: threads that start later are counted too.
+	// The counter is inherited, so threads that start later are counted too.
 	attr := &unix.PerfEventAttr{Type: unix.PERF_TYPE_TRACEPOINT, Config: id, Bits: unix.PerfBitInherit}
 	attr.Size = unix.PERF_ATTR_SIZE_VER5
 	var c syscallCounter

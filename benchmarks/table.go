@@ -10,16 +10,16 @@ import (
 	"strings"
 )
 
-// A table is what one measurement gave for each server, round by round.
+// A table has the results of one measurement for each server, round by round.
 type table struct {
 	kind, title string
-	columns     []string // what a sample's values are; spread and ratios are of the first
+	columns     []string // the names of a sample's values (spread and ratios are of the first)
 	rows        []*row
 }
 
 type row struct {
 	server  *server
-	samples []sample // one for each round, nil where it failed
+	samples []sample // one for each round, or nil for a round that failed
 	err     error    // the last failure
 }
 
@@ -59,8 +59,8 @@ func (t *table) sorted() []*row {
 	})
 }
 
-// floor is the raw TCP server's row, best that of the best other library; nil
-// if there is none.
+// floor returns the raw TCP server's row, and best the row of the best other library, or nil if
+// there is none.
 func (t *table) floor() *row { return t.row(func(r *row) bool { return r.server.raw }) }
 
 func (t *table) best() *row {
@@ -110,7 +110,7 @@ func (t *table) line(r *row, more []int) string {
 	return "| " + strings.Join(cells, " | ") + " |\n"
 }
 
-// times is how many times another row's value a row's is.
+// times returns the ratio of a row's value to another row's.
 func (t *table) times(r, other *row) string {
 	if other == nil {
 		return missing
@@ -154,8 +154,8 @@ func count(n int) string {
 	return s
 }
 
-// octets is a size in words.
-func octets(n int) string {
+// byteSize returns a size in words.
+func byteSize(n int) string {
 	switch {
 	case n >= 1<<20 && n%(1<<20) == 0:
 		return fmt.Sprintf("%d MiB", n>>20)
@@ -165,8 +165,8 @@ func octets(n int) string {
 	return fmt.Sprintf("%d B", n)
 }
 
-// An echoCase is a number of connections, a size, and how many messages each
-// connection has under way.
+// An echoCase is a number of connections, a size, and the number of messages that each connection
+// has under way.
 type echoCase struct{ conns, size, inFlight int }
 
 func (e echoCase) String() string {
@@ -174,5 +174,5 @@ func (e echoCase) String() string {
 	if e.conns == 1 {
 		plural = ""
 	}
-	return fmt.Sprintf("Echo: %s connection%s, %s, %d in flight", count(e.conns), plural, octets(e.size), e.inFlight)
+	return fmt.Sprintf("Echo: %s connection%s, %s, %d in flight", count(e.conns), plural, byteSize(e.size), e.inFlight)
 }

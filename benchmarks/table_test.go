@@ -39,7 +39,7 @@ broken failed: wrong answer
 	}
 }
 
-// Without a raw TCP server and without others there is nothing to compare with.
+// Without a raw TCP server and without others there is no row to compare with.
 func TestTableAlone(t *testing.T) {
 	table := &table{title: "Idle", columns: []string{"RSS"}}
 	table.add(&server{name: "mine", module: ours}, sample{3712}, nil)

@@ -1,6 +1,7 @@
 package conformance
 
-// The client under test, and the peer as its server: what the tests of both roles need, and what only clients can get wrong.
+// This file has the client under test, with the peer as its server. It has the helpers that tests
+// of both roles need, and the tests of rules that only a client can break.
 
 import (
 	"bytes"
@@ -19,14 +20,14 @@ import (
 	"github.com/plainsocket/websocket"
 )
 
-// A client dials whenever a peer is wanted.
+// A client dials each time that a test asks for a peer.
 type client struct {
 	t       testing.TB
 	l       net.Listener
 	dialer  websocket.Dialer
 	echo    func(*websocket.Conn) error // one message
 	running sync.WaitGroup
-	keys    sync.Map // of all handshakes
+	keys    sync.Map // the keys of all handshakes
 }
 
 // startClient has d ready until t ends. All that it has dialed must have come to an end by then.
@@ -50,7 +51,8 @@ func startClient(t testing.TB, d websocket.Dialer) *client {
 	return c
 }
 
-// open has the client dial, and then echo until the connection ends. The handshake is left to the test.
+// open lets the client dial, and then echo until the connection ends. The handshake is left to the
+// test.
 func (c *client) open() (*peer, error) {
 	return c.openTo(func(conn *websocket.Conn, err error) {
 		if err != nil {
@@ -63,7 +65,7 @@ func (c *client) open() (*peer, error) {
 	})
 }
 
-// openTo has the client dial, and give what comes of it to handle.
+// openTo lets the client dial, and hands the result of Dial to handle.
 func (c *client) openTo(handle func(*websocket.Conn, error)) (*peer, error) {
 	c.running.Go(func() {
 		conn, _, err := c.dialer.Dial("ws://"+c.l.Addr().String()+"/chat?x=1", nil)
@@ -76,7 +78,8 @@ func (c *client) openTo(handle func(*websocket.Conn, error)) (*peer, error) {
 	return newPeer(nc, true), nil
 }
 
-// openResult is openTo for tests of the handshake: what comes of it is told, and closed.
+// openResult is openTo for tests of the handshake. It sends the result of Dial to result, and
+// closes the connection.
 func (c *client) openResult(t *testing.T) (p *peer, result <-chan error) {
 	t.Helper()
 	failed := make(chan error, 1)
@@ -115,7 +118,7 @@ func (c *client) connect(t testing.TB) *peer {
 	return connected(t, c.tryConnect)
 }
 
-// readRequest reads the client's opening handshake, which must be as RFC 6455 §4.1 has it.
+// readRequest reads the client's opening handshake, which must follow RFC 6455 §4.1.
 func (c *client) readRequest(p *peer) (*http.Request, error) {
 	r, err := http.ReadRequest(p.br)
 	if err != nil {
@@ -134,18 +137,20 @@ func (c *client) readRequest(p *peer) (*http.Request, error) {
 	case err != nil || len(key) != 16 || again:
 		return nil, fmt.Errorf("request with key %q, used before %v: %v", h["Sec-Websocket-Key"], again, err)
 	case h["Origin"] != nil || h["Sec-Websocket-Protocol"] != nil || r.ContentLength != 0 || p.br.Buffered() > 0:
-		return nil, fmt.Errorf("request with something that nobody asked for: %v, %d octets behind it", h, p.br.Buffered())
+		return nil, fmt.Errorf("request with data that no test asked for: %v, %d bytes behind it", h, p.br.Buffered())
 	}
 	return r, nil
 }
 
-// acceptance is the good answer to r, the way the suite writes it, with more fields, each ending with CR LF.
+// acceptance returns the good answer to r, written as the suite writes it, with the fields in more,
+// each ending with CR LF.
 func acceptance(r *http.Request, more string) string {
 	return "HTTP/1.1 101 Switching Protocols\r\nServer: conformance\r\nUpgrade: WebSocket\r\nConnection: Upgrade\r\n" +
 		"Sec-WebSocket-Accept: " + acceptKey(r.Header.Get("Sec-WebSocket-Key")) + "\r\n" + more + "\r\n"
 }
 
-// connectDeflate takes the client's first offer, with demands of the server's own, such as client_max_window_bits=9.
+// connectDeflate takes the client's first offer, with demands of the server's own, such as
+// client_max_window_bits=9.
 func (c *client) connectDeflate(t testing.TB, demand string) *deflatePeer {
 	t.Helper()
 	p := &deflatePeer{peer: connected(t, c.open), sendBits: 15, receiveBits: 15, context: true}
@@ -184,12 +189,13 @@ func scan(s, format string, n *int) bool {
 	return err == nil
 }
 
-// TestConformanceMaskingKeys: "The masking key needs to be unpredictable" (RFC 6455 §5.3). This sees that they are all
-// different and that no bit of them stands still, on frames of every kind and size.
+// TestConformanceMaskingKeys: "The masking key needs to be unpredictable" (RFC 6455 §5.3). The test
+// checks that all keys differ and that no bit of them stands still, on frames of every kind and
+// size.
 func TestConformanceMaskingKeys(t *testing.T) {
 	t.Parallel()
 	c := startClient(t, websocket.Dialer{})
-	c.echo = func(conn *websocket.Conn) error { // as several frames, where the message is large
+	c.echo = func(conn *websocket.Conn) error { // sent as several frames if the message is large
 		messageType, r, err := conn.NextReader()
 		if err != nil {
 			return err
@@ -217,7 +223,7 @@ func TestConformanceMaskingKeys(t *testing.T) {
 			got, more = append(got, f.payload...), f.more
 		}
 		if !bytes.Equal(got, want) {
-			t.Fatalf("%d octets come back, and not the %d that were sent", len(got), len(want))
+			t.Fatalf("%d bytes come back, and not the %d that were sent", len(got), len(want))
 		}
 	}
 	for i := range 1000 {
@@ -240,7 +246,8 @@ func TestConformanceMaskingKeys(t *testing.T) {
 		}
 	}
 	slices.Sort(keys)
-	if different := len(slices.Compact(keys)); different < total-1 { // one pair may be chance: 1 in 2,000 runs has it
+	// A pair may be chance: 1 run in 2,000 has one.
+	if different := len(slices.Compact(keys)); different < total-1 {
 		t.Errorf("%d masking keys in %d frames", different, total)
 	}
 	for bit, n := range set {
@@ -250,8 +257,8 @@ func TestConformanceMaskingKeys(t *testing.T) {
 	}
 }
 
-// TestConformanceClientGlued sends frames in the same segment as the response, as fast servers do, and cuts the whole at every
-// octet.
+// TestConformanceClientGlued sends frames in the same segment as the response, as fast servers do,
+// and cuts the bytes at every place.
 func TestConformanceClientGlued(t *testing.T) {
 	t.Parallel()
 	c := startClient(t, websocket.Dialer{})
@@ -276,8 +283,8 @@ func TestConformanceClientGlued(t *testing.T) {
 	}
 }
 
-// TestConformanceClientDeflate: what the suite's server demands in 13.1 to 13.7, of clients with every kind of setting. The
-// client obeys, and does compress.
+// TestConformanceClientDeflate makes the demands that the suite's server makes in 13.1 to 13.7, to
+// clients with every kind of setting. The client obeys, and does compress.
 func TestConformanceClientDeflate(t *testing.T) {
 	t.Parallel()
 	demands := []string{"", "client_no_context_takeover", "client_max_window_bits=9", "client_max_window_bits=15",

@@ -1,6 +1,7 @@
 package conformance
 
-// Close frames: every code there is, and payloads that are none (RFC 6455 §5.5.1, §7.4).
+// This file tests close frames: every code there is, and payloads that are none (RFC 6455 §5.5.1,
+// §7.4).
 
 import (
 	"bufio"
@@ -16,7 +17,8 @@ import (
 	"time"
 )
 
-// TestConformanceClosePayload: the payload of a close frame is empty, or a code and a reason in UTF-8.
+// TestConformanceClosePayload: the payload of a close frame is empty, or a code and a reason in
+// UTF-8.
 func TestConformanceClosePayload(t *testing.T) {
 	var vs []violation
 	add := func(name string, code int, payload []byte) {
@@ -24,7 +26,7 @@ func TestConformanceClosePayload(t *testing.T) {
 			violate(name+", within a message", code, started, frame{op: opClose, payload: payload}))
 	}
 	for b := range 256 {
-		add(fmt.Sprintf("one octet %#x", b), 1002, []byte{byte(b)})
+		add(fmt.Sprintf("one byte %#x", b), 1002, []byte{byte(b)})
 	}
 	for _, reason := range []string{"\xff", "\x80", "\xc0\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "fine until \xfe", "\xf8\x88\x80\x80\x80"} {
 		add(fmt.Sprintf("reason %q", reason), 1007, closePayload(1000, reason))
@@ -38,7 +40,7 @@ func TestConformanceClosePayload(t *testing.T) {
 	refuse(t, vs)
 }
 
-// TestConformanceCloseReason: a good reason is no obstacle, up to 123 octets.
+// TestConformanceCloseReason sends good reasons, up to 123 bytes, and expects them to do no harm.
 func TestConformanceCloseReason(t *testing.T) {
 	forEachTarget(t, nil, func(t *testing.T, s *server) {
 		for _, payload := range [][]byte{nil, closePayload(1000, ""), closePayload(1000, strings.Repeat("\u00df", 61)+"."), closePayload(4999, "\x00")} {
@@ -50,7 +52,8 @@ func TestConformanceCloseReason(t *testing.T) {
 	})
 }
 
-// TestConformanceCloseLast: after a close frame nothing of the client's counts, not even a mistake (RFC 6455 §5.5.1).
+// TestConformanceCloseLast: after a close frame nothing that the client sends counts, not even a
+// mistake (RFC 6455 §5.5.1).
 func TestConformanceCloseLast(t *testing.T) {
 	closing := frame{op: opClose, payload: closePayload(1001, "")}
 	forEachTarget(t, nil, func(t *testing.T, s *server) {
@@ -63,19 +66,23 @@ func TestConformanceCloseLast(t *testing.T) {
 	})
 }
 
-// closeAnswer is the code that a close frame with code must be answered with: the same where the code may be on the wire
-// (RFC 6455 §7.4.1, §7.4.2, and 1012 to 1014 of the IANA registry, http://www.iana.org/assignments/websocket), else 1002.
+// closeAnswer returns the code that must answer a close frame with code. It is the same code if
+// that may be on the wire (RFC 6455 §7.4.1, §7.4.2, and 1012 to 1014 of the IANA registry,
+// http://www.iana.org/assignments/websocket), and 1002 otherwise.
 func closeAnswer(code int) int {
 	switch {
 	case code >= 1000 && code <= 1003, code >= 1007 && code <= 1014, code >= 3000 && code <= 4999:
 		return code
 	}
-	return 1002 // unassigned, or 1004, 1005, 1006, 1015: reserved, or what an endpoint says to itself
+	// The code is unassigned or reserved (1004), or an endpoint says it only to itself (1005, 1006,
+	// 1015).
+	return 1002
 }
 
-// TestConformanceCloseCodes tries every one of the 65,536 codes, each on a connection of its own. The connections are pipes in
-// memory: as many TCP ports do not exist. The race detector has nothing to find in so many equal sessions and makes each cost
-// ten; with it, as with -short, the codes beyond all assigned ranges are sampled.
+// TestConformanceCloseCodes tries every one of the 65,536 codes, each on a connection of its own.
+// The connections are pipes in memory, because there are not as many TCP ports. The race detector
+// has nothing to find in so many equal sessions and makes each cost ten times as much. With it, as
+// with -short, the codes beyond all assigned ranges are sampled.
 func TestConformanceCloseCodes(t *testing.T) {
 	t.Parallel()
 	sample := testing.Short() || raceDetector()
@@ -109,14 +116,15 @@ func raceDetector() bool {
 	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
 }
 
-// tryClose sends a close frame with code and returns the code of the answer. It does without what is slow and shown elsewhere.
+// tryClose sends a close frame with code and returns the code of the answer. It leaves out the slow
+// parts that other tests cover.
 func (s *server) tryClose(code int) (int, error) {
 	nc, err := s.dial()
 	if err != nil {
 		return 0, err
 	}
 	defer nc.Close()
-	// A deadline would outlive the pipe, whose timer cannot be stopped once its other end is closed.
+	// A deadline would outlive the pipe: its timer cannot be stopped once the other end is closed.
 	defer time.AfterFunc(2*patience, func() { nc.Close() }).Stop()
 	if _, err := io.WriteString(nc, s.request(sampleKey)); err != nil {
 		return 0, err

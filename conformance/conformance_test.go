@@ -1,12 +1,13 @@
 package conformance
 
-// The conformance test: what the package does on the wire, seen from outside. The peer is written here by hand and shares
-// nothing with the library, neither its frame codec nor its handshake, so that a mistake cannot cancel itself out. It is a
-// client to the servers under test, and in client_test.go the server to the client under test.
+// The conformance test shows the package's behavior on the wire, seen from outside. The peer is
+// written here by hand and shares nothing with the library, neither its frame codec nor its
+// handshake, so that a mistake cannot cancel itself out. It is a client to the servers under test,
+// and in client_test.go the server to the client under test.
 //
-// Part one runs the cases of the Autobahn test suite from testdata/autobahn.tsv: table_test.go reads the table,
-// fuzzer_test.go takes a case's steps, verdict_test.go judges what came back. Part two
-// (strict_test.go and the files after it) goes on where the suite stops.
+// Part one runs the cases of the Autobahn test suite from testdata/autobahn.tsv. table_test.go
+// reads the table, fuzzer_test.go takes a case's steps, and verdict_test.go judges the answers.
+// Part two (strict_test.go and the files after it) goes on where the suite stops.
 
 import (
 	"io"
@@ -18,8 +19,8 @@ import (
 	"github.com/plainsocket/websocket"
 )
 
-// TestConformance runs every case of the table against both ways of serving, and against a client. NON-STRICT, which the
-// suite lets pass, is a failure here.
+// TestConformance runs every case of the table against both ways of serving, and against a client.
+// NON-STRICT, which the suite lets pass, is a failure here.
 func TestConformance(t *testing.T) {
 	t.Parallel()
 	for _, tg := range targets[:4] { // the others share their code with these
@@ -57,7 +58,7 @@ func judge(t *testing.T, c autobahnCase, o outcome) {
 	}
 }
 
-// TestConformanceTable keeps the table whole: a case that is missing is a case that nobody runs.
+// TestConformanceTable keeps the table whole. A case that is missing from it would never be run.
 func TestConformanceTable(t *testing.T) {
 	want := map[string]int{"1": 16, "2": 11, "3": 7, "4": 10, "5": 20, "6": 145, "7": 37, "9": 54, "10": 1}
 	got, seen := make(map[string]int), make(map[string]bool)
@@ -79,7 +80,8 @@ func TestConformanceTable(t *testing.T) {
 	}
 }
 
-// A target is one way in which the package serves connections, and one in which a handler may read from them.
+// A target is one way in which the package serves connections, and one way in which a handler may
+// read from them.
 type target struct {
 	name  string
 	serve func(l net.Listener, configure func(*websocket.Upgrader), handle func(*websocket.Conn)) (stop func() error)
@@ -159,10 +161,11 @@ func echoOnMessage(c *websocket.Conn, messageType int, data []byte) {
 // A server is a running target.
 type server struct {
 	dial func() (net.Conn, error)
-	addr string // what a client puts into Host
+	addr string // the value of a client's Host field
 }
 
-// start serves tg on a loopback port until t ends. A nil configure leaves every option at its default.
+// start serves tg on a loopback port until t ends. A nil configure leaves every option at its
+// default.
 func (tg target) start(t testing.TB, configure func(*websocket.Upgrader)) *server {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -189,8 +192,8 @@ func forEachTarget(t *testing.T, configure func(*websocket.Upgrader), f func(*te
 	}
 }
 
-// echoAll sends every message back until the connection ends. A panic must not hide behind the recover of net/http, where it
-// would look like a dropped connection, which many cases accept.
+// echoAll sends every message back until the connection ends. It does not let a panic hide behind
+// the recover of net/http. There it would look like a dropped connection, which many cases accept.
 func (tg target) echoAll(t testing.TB, c *websocket.Conn) {
 	defer func() {
 		if v := recover(); v != nil {

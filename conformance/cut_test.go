@@ -1,6 +1,7 @@
 package conformance
 
-// One session, cut in every way TCP can cut it: a server must not depend on what comes together, nor fall over what does not come.
+// This file cuts one session in every way TCP can cut it. A server must not depend on bytes that
+// come together, nor fail if some do not come.
 
 import (
 	"bytes"
@@ -13,11 +14,12 @@ import (
 	"time"
 )
 
-// pause lets the server read what was written before the next write.
+// pause gives the server time to read the bytes written so far before the next write.
 func pause() { time.Sleep(200 * time.Microsecond) }
 
-// TestConformanceGlued sends frames in the same segment as the request. RFC 6455 §4.1 lets a client send only after the
-// response, but proxies and impatient clients do otherwise, and what came in must not be lost.
+// TestConformanceGlued sends frames in the same segment as the request. RFC 6455 §4.1 lets a client
+// send only after the response, but proxies and impatient clients do otherwise, and the frames must
+// not be lost.
 func TestConformanceGlued(t *testing.T) {
 	t.Parallel()
 	forEachTarget(t, nil, func(t *testing.T, s *server) {
@@ -49,7 +51,7 @@ func TestConformanceGluedLong(t *testing.T) {
 	})
 }
 
-// TestConformanceCutInTwo cuts the session at every octet of the request too.
+// TestConformanceCutInTwo cuts the session at every byte, those of the request included.
 func TestConformanceCutInTwo(t *testing.T) {
 	t.Parallel()
 	forEachTarget(t, nil, func(t *testing.T, s *server) {
@@ -66,8 +68,8 @@ func TestConformanceCutInTwo(t *testing.T) {
 	})
 }
 
-// TestConformanceOctetByOctet writes a whole session one octet at a time.
-func TestConformanceOctetByOctet(t *testing.T) {
+// TestConformanceByteByByte writes a whole session one byte at a time.
+func TestConformanceByteByByte(t *testing.T) {
 	t.Parallel()
 	forEachTarget(t, nil, func(t *testing.T, s *server) {
 		p := s.connectRaw(t)
@@ -81,8 +83,9 @@ func TestConformanceOctetByOctet(t *testing.T) {
 	})
 }
 
-// TestConformanceCutOff ends the session after every octet, in each way a connection can end. The server must end it too,
-// without waiting for a timeout, keep no goroutine, and serve the next client as if nothing had been.
+// TestConformanceCutOff ends the session after every byte, in each way a connection can end. The
+// server must end it too, without waiting for a timeout. It must keep no goroutine, and serve the
+// next client as if nothing had happened.
 func TestConformanceCutOff(t *testing.T) {
 	for _, way := range []struct {
 		name string
@@ -108,7 +111,8 @@ func TestConformanceCutOff(t *testing.T) {
 	}
 }
 
-// cutEverywhere sends n octets of the session, for every n, reads the answers that are due, and ends the connection.
+// cutEverywhere sends n bytes of the session, for every n, reads the answers that are due, and ends
+// the connection.
 func (s *server) cutEverywhere(t *testing.T, end func(*peer) error) {
 	ss := newSession(s)
 	whole := ss.bytes()
@@ -129,14 +133,15 @@ func (s *server) cutEverywhere(t *testing.T, end func(*peer) error) {
 				ss.drain(p, n)
 			}
 			if err := end(p); err != nil {
-				t.Errorf("after %d octets: %v", n, err)
+				t.Errorf("after %d bytes: %v", n, err)
 			}
 		})
 	}
 	wg.Wait()
 }
 
-// drain reads what is due after n octets, as expect does; tests that run elsewhere look at what it is.
+// drain reads the answers that are due after n bytes, as expect does, but does not check them.
+// Other tests do that.
 func (ss session) drain(p *peer, n int) {
 	if n < len(ss.request) || readHandshake(p.br, ss.key) != nil {
 		return
@@ -148,7 +153,8 @@ func (ss session) drain(p *peer, n int) {
 	}
 }
 
-// halfClose sends FIN and waits for the server's: to wait for the client's next octet is to wait for ever.
+// halfClose sends FIN and waits for the server's. The server has to notice the FIN, because it
+// would wait without end for the client's next byte.
 func halfClose(p *peer) error {
 	p.nc.(*net.TCPConn).CloseWrite()
 	p.nc.SetReadDeadline(time.Now().Add(patience))
@@ -163,7 +169,8 @@ func halfClose(p *peer) error {
 	}
 }
 
-// settle waits until no more than limit goroutines are left, or their number has been the same for a while.
+// settle waits until no more than limit goroutines are left, or their number has been the same for
+// a while.
 func settle(limit int) int {
 	n, same := runtime.NumGoroutine(), 0
 	for deadline := time.Now().Add(patience); n > limit && time.Now().Before(deadline); {

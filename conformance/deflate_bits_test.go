@@ -1,13 +1,13 @@
 package conformance
 
-// Compressed messages made by hand, bit by bit (RFC 1951): what no compressor makes.
+// This file has compressed messages made by hand, bit by bit (RFC 1951), that no compressor makes.
 
 import "bytes"
 
 // A bitWriter writes the blocks of a message.
 type bitWriter struct {
 	b    []byte
-	free int // bits in the last octet
+	free int // free bits in the last byte
 }
 
 // put writes the n lowest bits of v, the least first (RFC 1951 §3.1.1).
@@ -35,7 +35,7 @@ func (w *bitWriter) align() *bitWriter {
 	return w
 }
 
-// stored writes a block of octets as they are (§3.2.4).
+// stored writes a block of uncompressed bytes (§3.2.4).
 func (w *bitWriter) stored(p []byte) *bitWriter {
 	w.put(0, 3).align().put(len(p), 16).put(^len(p), 16)
 	w.b = append(w.b, p...)
@@ -61,11 +61,11 @@ func (w *bitWriter) three(distance int) *bitWriter {
 // reference is a block of a single one.
 func (w *bitWriter) reference(distance int) *bitWriter { return w.fixed().three(distance).end() }
 
-// message ends the message as a sync flush does, whose last four octets are not sent (RFC 7692 §7.2.1).
+// message ends the message with a sync flush, whose last four bytes are not sent (RFC 7692 §7.2.1).
 func (w *bitWriter) message() []byte { return w.put(0, 3).b }
 
-// lengths starts a block with codes of its own: so many symbols, and the lengths of the codes that the lengths are written with
-// (§3.2.7), of the symbols 16, 17, 18, 0, 8, 7, ...
+// lengths starts a block with codes of its own: so many symbols, and the lengths of the codes that
+// the lengths are written with (§3.2.7), of the symbols 16, 17, 18, 0, 8, 7, ...
 func (w *bitWriter) lengths(literals, distances int, codeLengths ...int) *bitWriter {
 	w.put(4, 3).put(literals-257, 5).put(distances-1, 5).put(len(codeLengths)-4, 4)
 	for _, n := range codeLengths {
@@ -108,7 +108,8 @@ func literals256(literals, distances int) *bitWriter {
 	return new(bitWriter).lengths(literals, distances, zerosOrOne...).zeros(138).zeros(118)
 }
 
-// codesUpTo is an empty message with codes for so many symbols, of which the last of either has one.
+// codesUpTo is an empty message with codes for so many symbols, of which the last of either has
+// one.
 func codesUpTo(literals, distances int) []byte {
 	return literals256(literals, distances).ones(1).zeros(literals-258).ones(1).zeros(distances-1).ones(1).code(0, 1).message()
 }
@@ -124,17 +125,17 @@ func corruptMessages() []corruptMessage {
 		{"last block of type 3", w().put(7, 3).message()},
 		{"plain text", []byte("Hello, plain text")},
 		{"0xff", bytes.Repeat([]byte{0xff}, 100)},
-		{"cut after one octet", hello[:1]},
-		{"cut after two octets", hello[:2]},
+		{"cut after one byte", hello[:1]},
+		{"cut after two bytes", hello[:2]},
 		{"cut in its last block", hello[:5]},
 		{"cut before its last block", a().b},
-		{"the flush's last octets in part", append(bytes.Clone(hello), 0, 0)},
+		{"the flush's last bytes in part", append(bytes.Clone(hello), 0, 0)},
 		{"stored, and the complement is wrong", []byte("\x00\x05\x00\xfa\xfeHello\x00")},
 		{"stored, and the length instead of its complement", []byte("\x00\x05\x00\x05\x00Hello\x00")},
 		{"stored, and shorter than it says", []byte("\x00\x16\x00\xe9\xffHel")},
 		{"stored, and longer than it says", []byte("\x00\x04\x00\xfb\xffHello\x00")},
-		{"distance before the first octet", a().three(100).end().message()},
-		{"distance of 32768 octets", a().three(32768).end().message()},
+		{"distance before the first byte", a().three(100).end().message()},
+		{"distance of 32768 bytes", a().three(32768).end().message()},
 		{"length symbol 286", a().code(0xc6, 8).code(0, 5).end().message()},
 		{"length symbol 287", a().code(0xc7, 8).code(0, 5).end().message()},
 		{"distance symbol 30", a().code(1, 7).code(30, 5).end().message()},

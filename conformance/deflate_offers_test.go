@@ -8,17 +8,17 @@ import (
 	"github.com/plainsocket/websocket"
 )
 
-// An offerTest is a request's Sec-WebSocket-Extensions and the response's, for
-// settings of 9, 12 and 15 bits and for 12 without takeover. "" declines: the
-// handshake succeeds without compression. Names are short, see longNames.
+// An offerTest has a request's Sec-WebSocket-Extensions and the responses to it, for settings of 9,
+// 12 and 15 bits and for 12 without takeover. A response of "" declines: the handshake succeeds
+// without compression. Names are short, see longNames.
 type offerTest struct{ offer, with9, with12, with15, without string }
 
 var longNames = strings.NewReplacer("pmd", "permessage-deflate", "snct", "server_no_context_takeover",
 	"cnct", "client_no_context_takeover", "smwb", "server_max_window_bits", "cmwb", "client_max_window_bits")
 
-// RFC 7692 section 7.1. A window that is not 15 is always said; a client that
-// cannot limit its own is forbidden takeover instead, as its window would not
-// fit; the client's window MUST NOT be named to one that did not offer it.
+// offerTests follow RFC 7692 section 7.1. A window that is not 15 is always named. A client that
+// cannot limit its own window is forbidden takeover instead, because its window would not fit. The
+// response MUST NOT name the client's window if the client did not offer that.
 var offerTests = []offerTest{
 	{"pmd", "pmd; cnct; smwb=9", "pmd; cnct; smwb=12", "pmd", "pmd; snct; cnct; smwb=12"},
 	{"pmd; cmwb", "pmd; smwb=9; cmwb=9", "pmd; smwb=12; cmwb=12", "pmd", "pmd; snct; cnct; smwb=12; cmwb=12"},
@@ -33,22 +33,24 @@ var offerTests = []offerTest{
 	{"pmd; snct; cnct", "pmd; snct; cnct; smwb=9", "pmd; snct; cnct; smwb=12", "pmd; snct; cnct", "pmd; snct; cnct; smwb=12"},
 	{"pmd; cmwb; smwb=10; cnct; snct", "pmd; snct; cnct; smwb=9; cmwb=9", "pmd; snct; cnct; smwb=10; cmwb=12", "pmd; snct; cnct; smwb=10", "pmd; snct; cnct; smwb=10; cmwb=12"},
 
-	// The grammar of RFC 6455 section 9.1: white space, quoted values, several fields (a line break stands for the next).
+	// The grammar of RFC 6455 section 9.1: white space, quoted values, several fields (a line break
+	// stands for the next).
 	{`pmd; cmwb="10"`, "pmd; smwb=9; cmwb=9", "pmd; smwb=12; cmwb=10", "pmd; cmwb=10", "pmd; snct; cnct; smwb=12; cmwb=10"},
 	{`pmd; smwb="1\0"`, "pmd; cnct; smwb=9", "pmd; cnct; smwb=10", "pmd; smwb=10", "pmd; snct; cnct; smwb=10"},
 	{"\tpmd ;cmwb ; snct", "pmd; snct; smwb=9; cmwb=9", "pmd; snct; smwb=12; cmwb=12", "pmd; snct", "pmd; snct; cnct; smwb=12; cmwb=12"},
 	{",, pmd ,", "pmd; cnct; smwb=9", "pmd; cnct; smwb=12", "pmd", "pmd; snct; cnct; smwb=12"},
 	{"foo\npmd; cmwb", "pmd; smwb=9; cmwb=9", "pmd; smwb=12; cmwb=12", "pmd", "pmd; snct; cnct; smwb=12; cmwb=12"},
 
-	// The first offer that can be met, and what other extensions are there does not matter.
+	// The first offer that can be met is taken. The other extensions in the list do not matter.
 	{"pmd; foo, pmd", "pmd; cnct; smwb=9", "pmd; cnct; smwb=12", "pmd", "pmd; snct; cnct; smwb=12"},
 	{"pmd; smwb=7, pmd; smwb=10", "pmd; cnct; smwb=9", "pmd; cnct; smwb=10", "pmd; smwb=10", "pmd; snct; cnct; smwb=10"},
 	{"pmd; snct, pmd", "pmd; snct; cnct; smwb=9", "pmd; snct; cnct; smwb=12", "pmd; snct", "pmd; snct; cnct; smwb=12"},
 	{`foo; bar="a\b", pmd`, "pmd; cnct; smwb=9", "pmd; cnct; smwb=12", "pmd", "pmd; snct; cnct; smwb=12"},
 	{"x-webkit-deflate-frame, pmd; cmwb", "pmd; smwb=9; cmwb=9", "pmd; smwb=12; cmwb=12", "pmd", "pmd; snct; cnct; smwb=12; cmwb=12"},
 
-	// "A server MUST decline an extension negotiation offer for this extension if" a parameter is not defined, has an
-	// invalid value, or comes twice (section 7.1). Values are 8 to 15 "without leading zeroes".
+	// "A server MUST decline an extension negotiation offer for this extension if" a parameter is
+	// not defined, has an invalid value, or comes twice (section 7.1). Values are 8 to 15 "without
+	// leading zeroes".
 	{offer: "pmd; cmwb=7"}, {offer: "pmd; cmwb=16"}, {offer: "pmd; cmwb=010"}, {offer: "pmd; cmwb=08"}, {offer: "pmd; cmwb=+10"},
 	{offer: "pmd; cmwb=-10"}, {offer: "pmd; cmwb=10.0"}, {offer: "pmd; cmwb=0xA"}, {offer: "pmd; cmwb=abc"}, {offer: "pmd; cmwb="}, {offer: `pmd; cmwb=""`},
 	{offer: `pmd; cmwb=" 10"`}, {offer: "pmd; cmwb=4294967306"}, {offer: "pmd; smwb"}, {offer: "pmd; smwb="}, {offer: "pmd; smwb=7"}, {offer: "pmd; smwb=16"},
@@ -59,11 +61,11 @@ var offerTests = []offerTest{
 	// No list of extensions at all: no agreement, and no reason to refuse the connection.
 	{offer: "pmd;;"}, {offer: "pmd;"}, {offer: ";pmd"}, {offer: "pmd; =10"}, {offer: `pmd; cmwb="10`}, {offer: "pmd pmd"}, {offer: "pmd; cmwb 10"},
 	{offer: "pmd; cmwb = 10 10"}, {offer: "pmd/"}, {offer: "pmd, ("}, {offer: "(\npmd"},
-	{offer: `foo; bar="a,b", pmd`}, // what is quoted must be a token too
+	{offer: `foo; bar="a,b", pmd`}, // a quoted value must be a token too
 }
 
-// contextless is the answer of EnableCompression by itself: gorilla/websocket's,
-// and the windows that the client named itself.
+// contextless returns the answer of EnableCompression alone: gorilla/websocket's answer, and the
+// windows that the client named itself.
 func (o offerTest) contextless() string {
 	if o.with15 == "" {
 		return ""
@@ -100,8 +102,7 @@ func TestConformanceDeflateOffers(t *testing.T) {
 	}
 }
 
-// tryOffer makes an offer, compares the answer, and sees that both sides mean
-// the same by it.
+// tryOffer makes an offer, compares the answer, and checks that both sides understand it alike.
 func (s *server) tryOffer(t *testing.T, offer, want string) {
 	t.Helper()
 	p := s.connectRaw(t)

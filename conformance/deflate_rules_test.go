@@ -12,10 +12,10 @@ import (
 	"github.com/plainsocket/websocket"
 )
 
-// The rules of RFC 7692 on a connection that agreed on it: what a peer may not
-// do, and what it may although it looks odd.
+// This file tests the rules of RFC 7692 on a connection that agreed on it: the frames that a peer
+// may not send, and odd ones that it may.
 
-// takeoverOffer leaves the client its context, which none of the suite's offers does.
+// takeoverOffer leaves the client its context, as none of the suite's offers does.
 const takeoverOffer = "permessage-deflate; client_max_window_bits"
 
 func compression(c websocket.Compression) func(*websocket.Upgrader) {
@@ -35,8 +35,8 @@ func refuseDeflated(t *testing.T, vs []violation) {
 	})
 }
 
-// RSV1 is for the first frames of data messages (section 6.1); RSV2 and RSV3 are
-// still for nobody.
+// TestConformanceDeflateRSV: RSV1 is allowed on the first frames of data messages only (section
+// 6.1). RSV2 and RSV3 are still never allowed.
 func TestConformanceDeflateRSV(t *testing.T) {
 	var vs []violation
 	for rsv := byte(1); rsv < 8; rsv++ {
@@ -56,8 +56,8 @@ func TestConformanceDeflateRSV(t *testing.T) {
 	refuseDeflated(t, vs)
 }
 
-// What is not DEFLATE is refused with 1007, also in two frames, and also if good
-// messages came before it.
+// TestConformanceDeflateCorrupt sends data that is not DEFLATE. It is refused with 1007, also in
+// two frames, and also if good messages came before it.
 func TestConformanceDeflateCorrupt(t *testing.T) {
 	var vs []violation
 	for _, m := range corruptMessages() {
@@ -69,9 +69,9 @@ func TestConformanceDeflateCorrupt(t *testing.T) {
 	refuseDeflated(t, vs)
 }
 
-// The judge knows the odd messages, and most of the corrupt ones, as what they
-// are. It does not care for codes that are larger or smaller than they should be,
-// nor for symbols that there should not be.
+// TestConformanceDeflateJudge shows that the judge accepts the odd messages and refuses most of the
+// corrupt ones. The judge does not notice sets of codes that are larger or smaller than they should
+// be, nor symbols that must not be there.
 func TestConformanceDeflateJudge(t *testing.T) {
 	lenient := []string{"too many", "too few", "no codes", "no end", "more lengths", "287", "288", "31", "32", "nothing to repeat", "distance symbol", "length symbol"}
 	for _, m := range corruptMessages() {
@@ -100,9 +100,9 @@ func TestConformanceDeflateJudge(t *testing.T) {
 	}
 }
 
-// Messages that are odd and right, each after all the others, and after each the
-// RFC's "Hello" that refers five octets back: BFINAL ends a block, not the
-// context (section 7.2.3.4).
+// TestConformanceDeflateOdd sends messages that are odd and right, each after all the others. After
+// each comes the RFC's "Hello" that refers five bytes back: BFINAL ends a block, not the context
+// (section 7.2.3.4).
 func TestConformanceDeflateOdd(t *testing.T) {
 	t.Parallel()
 	forEachTarget(t, compression(websocket.Compression{}), func(t *testing.T, s *server) {
@@ -121,8 +121,8 @@ func TestConformanceDeflateOdd(t *testing.T) {
 	})
 }
 
-// Text is checked after inflating, as soon as it is there: a wrong octet fails
-// the connection although the message goes on.
+// TestConformanceDeflateUTF8: text is checked after inflating, as soon as it is there. A wrong byte
+// fails the connection although the message goes on.
 func TestConformanceDeflateUTF8(t *testing.T) {
 	block := func(s string) []byte { return new(bitWriter).stored([]byte(s)).message() }
 	part := func(s string) []byte { return new(bitWriter).stored([]byte(s)).b }
@@ -154,8 +154,9 @@ func TestConformanceDeflateUTF8(t *testing.T) {
 	})
 }
 
-// The read limit is for what comes out. Bombs of 1 GiB, in 1.1 MB: in one frame,
-// and in a thousand, of which each is a good start; and what is just too large.
+// TestConformanceDeflateBomb: the read limit applies to the inflated size. The test sends bombs of
+// 1 GiB in 1.1 MB, in one frame and in a thousand frames that each begin well, and messages that
+// are just too large.
 func TestConformanceDeflateBomb(t *testing.T) {
 	t.Parallel()
 	var b bytes.Buffer
@@ -199,7 +200,8 @@ func TestConformanceDeflateBomb(t *testing.T) {
 	})
 }
 
-// A message in frames of an octet each, with a ping after every one.
+// TestConformanceDeflatePings sends a message in frames of one byte each, with a ping after every
+// one.
 func TestConformanceDeflatePings(t *testing.T) {
 	t.Parallel()
 	forEachTarget(t, compression(websocket.Compression{}), func(t *testing.T, s *server) {

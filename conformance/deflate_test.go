@@ -15,15 +15,14 @@ import (
 	"github.com/plainsocket/websocket"
 )
 
-// Sections 12 and 13 of the suite: permessage-deflate. The suite sends a
-// thousand messages a case, from files of its own; here it is a few, of stand-ins
-// for those files. What more messages would show, a message that refers to an
-// earlier one, the second shows as well. On the other hand the suite looks
-// neither at the answer to its offers nor at the windows that are used, and this
-// does.
+// Sections 12 and 13 of the suite are about permessage-deflate. The suite sends a thousand messages
+// a case, from files of its own. This test sends a few, made of stand-ins for those files. More
+// messages would show nothing new, because the second already refers to an earlier one. On the
+// other hand, the suite checks neither the answer to its offers nor the windows that are used, and
+// this test does.
 
-// deflateSizes are, for case N of every subsection, a message's length and the
-// size of its fragments, in compressed octets.
+// deflateSizes has, for case N of every subsection, a message's length and the size of its
+// fragments, in compressed bytes.
 var deflateSizes = [18][2]int{
 	{16, 0}, {64, 0}, {256, 0}, {1 << 10, 0}, {4 << 10, 0}, {8 << 10, 0}, {16 << 10, 0}, {32 << 10, 0}, {64 << 10, 0}, {128 << 10, 0},
 	{8 << 10, 256}, {16 << 10, 256}, {32 << 10, 256}, {64 << 10, 256}, {128 << 10, 256},
@@ -137,8 +136,8 @@ func (s *server) connectDeflate(t testing.TB, offer string) *deflatePeer {
 		}
 		seen[name] = true
 	}
-	// "A server accepts an extension negotiation offer with this parameter by
-	// including the parameter in the response" (7.1.1.1); likewise 7.1.2.1.
+	// "A server accepts an extension negotiation offer with this parameter by including the
+	// parameter in the response" (7.1.1.1). The same holds in 7.1.2.1.
 	if strings.Contains(first, "server_no_context_takeover") && p.context {
 		t.Errorf("offer %q: answer %q keeps the server's context", offer, answers[0])
 	}
@@ -148,9 +147,9 @@ func (s *server) connectDeflate(t testing.TB, offer string) *deflatePeer {
 	return p
 }
 
-// sendDeflated sends a message in fragments. compress/flate's window is 32 KiB,
-// so for a smaller one the message is compressed in pieces as large as that, of
-// which each refers to nothing but itself.
+// sendDeflated sends a message in fragments. compress/flate's window is 32 KiB. For a smaller
+// window the message is compressed in pieces of that size, and each piece refers to nothing but
+// itself.
 func (p *deflatePeer) sendDeflated(t testing.TB, op byte, message []byte, fragment int) {
 	t.Helper()
 	var z bytes.Buffer
@@ -209,18 +208,18 @@ func (p *deflatePeer) expectInflated(t testing.TB, op byte, want []byte) {
 		p.history = append(p.history, got...)
 	}
 	if !bytes.Equal(got, want) {
-		t.Errorf("echo of %d octets differs from the %d sent", len(got), len(want))
+		t.Errorf("echo of %d bytes differs from the %d sent", len(got), len(want))
 	}
 }
 
-// readExtended is readFrame where RSV1 may be set.
+// readExtended is readFrame for frames on which RSV1 may be set.
 func (p *deflatePeer) readExtended() (f frame, err error) {
 	b, err := p.br.Peek(1)
 	if err != nil {
 		return f, err
 	}
 	rsv := b[0] >> 4 & 7
-	b[0] &^= 0x70 // readFrame is strict; Peek's octet is the one that it will read
+	b[0] &^= 0x70 // readFrame is strict, and reads the byte that Peek returned
 	f, err = p.readFrame()
 	f.rsv = rsv
 	return f, err
@@ -241,7 +240,7 @@ type deflateCorpus struct {
 	text   []byte
 }
 
-// message is the i-th message of n octets; in text, cut between characters.
+// message returns the i-th message of n bytes. Text is cut between characters.
 func (c deflateCorpus) message(n, i int) []byte {
 	from := i * n % len(c.text)
 	m := append(slices.Clone(c.text[from:]), bytes.Repeat(c.text, n/len(c.text)+1)...)[:n]
@@ -275,7 +274,8 @@ var deflateCorpora = sync.OnceValue(func() []deflateCorpus {
 	return []deflateCorpus{{1, []byte(jsons.String())}, {2, bitmap}, {2, []byte(prose.String())}, {1, []byte(html.String())}, {2, pdf}}
 })
 
-// What a client may break once compression was agreed on.
+// TestConformanceDeflateStrict tries the rules that a client may break after it agreed on
+// compression.
 func TestConformanceDeflateStrict(t *testing.T) {
 	t.Parallel()
 	configure := func(u *websocket.Upgrader) {
@@ -313,7 +313,8 @@ func TestConformanceDeflateStrict(t *testing.T) {
 			}
 		})
 	}
-	// Things that look odd and are right: blocks with BFINAL, empty messages, pings between compressed fragments.
+	// Things that look odd and are right: blocks with BFINAL, empty messages, pings between
+	// compressed fragments.
 	forEachTarget(t, configure, func(t *testing.T, s *server) {
 		p := s.connectDeflate(t, plainOffer)
 		hello := []byte("Hello")

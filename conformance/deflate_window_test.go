@@ -11,10 +11,11 @@ import (
 	"github.com/plainsocket/websocket"
 )
 
-// Windows and contexts, of both sides in both roles: each is what was agreed on, to the octet.
+// This file tests windows and contexts, of both sides in both roles. Each is as agreed, to the
+// byte.
 
-// The window for what the peer sends is what was agreed on, to the octet, across
-// messages; without takeover it ends where the message starts.
+// TestConformancePeersWindow: the window for the peer's messages is as agreed, to the byte, across
+// messages. Without takeover it ends at the start of the message.
 func TestConformancePeersWindow(t *testing.T) {
 	t.Parallel()
 	for bits := 8; bits <= 15; bits++ {
@@ -32,7 +33,7 @@ func TestConformancePeersWindow(t *testing.T) {
 	}
 }
 
-// windowNoise is as much as the largest window holds, and a bit more.
+// windowNoise returns as many bytes as the largest window holds, and some more.
 var windowNoise = sync.OnceValue(func() []byte {
 	r := rand.New(rand.NewPCG(8, 15))
 	noise := make([]byte, 1<<15+10)
@@ -44,7 +45,7 @@ var windowNoise = sync.OnceValue(func() []byte {
 
 func compressed(w *bitWriter) frame { return frame{op: opBin, rsv: 4, payload: w.message()} }
 
-// useWindow refers back to the first octet of the window, and then to one before it.
+// useWindow refers back to the first byte of the window, and then to the byte before it.
 func (p *deflatePeer) useWindow(t *testing.T, bits int) {
 	t.Helper()
 	noise, size := windowNoise(), 1<<bits
@@ -58,7 +59,8 @@ func (p *deflatePeer) useWindow(t *testing.T, bits int) {
 	}
 }
 
-// useNoContext refers to all of the window within a message, and then to the last octet of the message before.
+// useNoContext refers to all of the window within a message, and then to the last byte of the
+// message before.
 func (p *deflatePeer) useNoContext(t *testing.T, bits int) {
 	t.Helper()
 	noise, size := windowNoise(), 1<<bits
@@ -69,8 +71,9 @@ func (p *deflatePeer) useNoContext(t *testing.T, bits int) {
 	p.expectFail(t, 1007)
 }
 
-// The library's own window is what was agreed on, and it is used: octets that
-// come again within it are referred to, and nothing outside it is. Takeover likewise.
+// TestConformanceOwnWindow: the library's own window is as agreed, and it is used. Bytes that come
+// again within the window are referred to, and no reference reaches beyond it. The same holds for
+// takeover.
 func TestConformanceOwnWindow(t *testing.T) {
 	t.Parallel()
 	most := websocket.Compression{WindowBits: 15}
@@ -95,23 +98,22 @@ func TestConformanceOwnWindow(t *testing.T) {
 	}
 }
 
-// judgeWindow has noise come again after periods around size.
+// judgeWindow repeats noise after periods around size.
 func judgeWindow(t *testing.T, size int, context bool, connect func() *deflatePeer) {
 	t.Helper()
 	for _, period := range []int{size / 2, size * 3 / 4, size, size + 1, size + size/4} {
 		far, back := connect().repeatNoise(t, period, size)
 		switch inside := period <= size*3/4; {
 		case far > size || back && !context:
-			t.Errorf("octets that come again after %d: a distance of %d, into earlier messages %v", period, far, back)
+			t.Errorf("bytes that come again after %d: a distance of %d, into earlier messages %v", period, far, back)
 		case inside && (far < period || back != context):
-			t.Errorf("octets that come again after %d: the farthest distance is %d, into earlier messages %v", period, far, back)
+			t.Errorf("bytes that come again after %d: the farthest distance is %d, into earlier messages %v", period, far, back)
 		}
 	}
 }
 
-// repeatNoise sends noise that comes again after period octets, in a message of
-// a few windows and then in several small ones, and returns how far the
-// echoes reached.
+// repeatNoise sends noise that comes again after period bytes, in a message of a few windows and
+// then in several small ones, and returns how far the echoes reached.
 func (p *deflatePeer) repeatNoise(t *testing.T, period, size int) (far int, back bool) {
 	t.Helper()
 	r := rand.New(rand.NewPCG(uint64(period), uint64(size)))
@@ -137,7 +139,7 @@ func (p *deflatePeer) repeatNoise(t *testing.T, period, size int) (far int, back
 			far, back = max(far, z.far), back || z.back
 		}
 		if !bytes.Equal(got, noise[:n]) {
-			t.Fatalf("message %d: %d octets that differ from the %d sent", i, len(got), n)
+			t.Fatalf("message %d: %d bytes that differ from the %d sent", i, len(got), n)
 		}
 		noise = noise[n:]
 	}

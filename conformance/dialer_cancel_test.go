@@ -1,8 +1,9 @@
 package conformance
 
-// A Dialer whose time is over: at every step it returns at once, says why, and leaves nothing behind. A bubble of
-// testing/synctest ends only when all its goroutines have: a transport that the Dialer forgot to close leaves the one at its
-// other end waiting.
+// This file tests a Dialer that is interrupted. At every step it returns at once, gives the reason,
+// and leaves nothing behind. A bubble of testing/synctest ends only when all its goroutines have
+// ended. A transport that the Dialer forgot to close would leave the goroutine at its other end
+// waiting.
 
 import (
 	"bufio"
@@ -78,7 +79,8 @@ func (s dialStep) dialer(config *tls.Config) *websocket.Dialer {
 	return d
 }
 
-// checkTimeout says what is wrong with err for a HandshakeTimeout or a context's deadline.
+// checkTimeout returns a fault that it finds in err, the error of a HandshakeTimeout or of a
+// context's deadline, or "".
 func checkTimeout(err error) string {
 	nerr, ok := errors.AsType[net.Error](err)
 	switch {
@@ -129,7 +131,8 @@ func TestDialInterrupted(t *testing.T) {
 	}
 }
 
-// A server that sends an octet a second has HandshakeTimeout, like any other; without one it is waited for.
+// A server that sends a byte a second has as long as HandshakeTimeout, like any other. Without one,
+// Dial waits for it.
 func TestDialTrickle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		trickle := overPipe(func(nc net.Conn) {
@@ -157,14 +160,14 @@ func TestDialTrickle(t *testing.T) {
 	})
 }
 
-// A peer that stops reading cannot even hold up the goodbye that TLS says when it closes: the time is over, or the server has
-// refused.
+// A peer that stops reading cannot even delay the close alert that TLS sends. Here the time is
+// over, or the server has refused.
 func TestDialNoGoodbye(t *testing.T) {
 	server, client := testTLS(t, "example.com")
 	sleeps := func(net.Conn) net.Conn { time.Sleep(time.Hour); return nil }
 	tunnel, refusal := answers("HTTP/1.1 200 OK\r\n\r\n"), answers("HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n")
 	takesHello := func(nc net.Conn) net.Conn {
-		_, err := io.CopyN(io.Discard, nc, 1400) // most of it: it has some 1,500 octets
+		_, err := io.CopyN(io.Discard, nc, 1400) // most of the request, which has some 1,500 bytes
 		if err != nil {
 			return nil
 		}
@@ -195,7 +198,8 @@ func TestDialNoGoodbye(t *testing.T) {
 	}
 }
 
-// What fails is closed: only then do these servers, who wait for it, end, and their bubbles with them.
+// A transport that failed is closed. Only then do these servers end, because they wait for it, and
+// their bubbles with them.
 func TestDialClosesWhatFailed(t *testing.T) {
 	server, client := testTLS(t, "other.example")
 	for _, step := range []dialStep{
@@ -237,7 +241,8 @@ func TestDialInterruptedInLookup(t *testing.T) {
 	}
 }
 
-// A NetDial that knows no context is left to itself; what it brings too late is closed.
+// A NetDial function without a context cannot be interrupted. A connection that it returns too late
+// is closed.
 func TestDialNetDialIsLate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ended := make(chan time.Time, 1)
@@ -250,7 +255,7 @@ func TestDialNetDialIsLate(t *testing.T) {
 			t.Errorf("Dial: %v after %v", err, time.Since(start))
 		}
 		if end := <-ended; end.Sub(start) != time.Hour {
-			t.Errorf("what NetDial brought was closed after %v", end.Sub(start))
+			t.Errorf("the connection of NetDial was closed after %v", end.Sub(start))
 		}
 		d.NetDial = func(string, string) (net.Conn, error) { time.Sleep(time.Hour); return nil, io.EOF } // brings nothing
 		if _, _, err := d.Dial("ws://example.com/", nil); checkTimeout(err) != "" {
@@ -260,7 +265,7 @@ func TestDialNetDialIsLate(t *testing.T) {
 	})
 }
 
-// The answer of who refused is worth more than the end of the time in which its body came.
+// A server's refusal is a better error than the end of the time in which its body came.
 func TestDialInterruptedInBody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := &websocket.Dialer{HandshakeTimeout: 500 * time.Millisecond}
@@ -276,7 +281,8 @@ func TestDialInterruptedInBody(t *testing.T) {
 	})
 }
 
-// A context that has ended before opens nothing that stays; one that ends after Dial does the connection no harm.
+// A context that ended before Dial opens nothing that stays. A context that ends after Dial does
+// the connection no harm.
 func TestDialContextBeforeAndAfter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := &websocket.Dialer{NetDialContext: overPipe(func(nc net.Conn) {
@@ -291,7 +297,7 @@ func TestDialContextBeforeAndAfter(t *testing.T) {
 		cancel()
 		time.Sleep(time.Hour) // HandshakeTimeout, too, is over
 		go c.WriteMessage(websocket.TextMessage, []byte("back, please"))
-		// An echo of octets is a masked frame, which no client takes.
+		// ^An echo of the client's bytes is a masked frame, which no client takes.
 		if _, _, err := c.ReadMessage(); err == nil || !strings.Contains(err.Error(), "mask") {
 			t.Errorf("read: %v", err)
 		}

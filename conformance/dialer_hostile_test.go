@@ -60,7 +60,8 @@ func eachTransport(t *testing.T, f func(t *testing.T, over func(func(net.Conn)) 
 	t.Run("tcp", func(t *testing.T) { f(t, overTCP) })
 }
 
-// answering reads a request and writes an answer, in which ACCEPT stands for the right accept value, a line break for CR LF.
+// answering reads a request and writes an answer, in which ACCEPT stands for the right accept
+// value, a line break for CR LF.
 func answering(answer string) func(nc net.Conn) {
 	return func(nc net.Conn) {
 		r, err := http.ReadRequest(bufio.NewReader(nc))
@@ -75,18 +76,19 @@ func fillIn(answer string, r *http.Request) string {
 	return strings.NewReplacer("\n", "\r\n", "ACCEPT", acceptKey(r.Header.Get("Sec-WebSocket-Key"))).Replace(answer)
 }
 
-// A good answer, but for its end, and such a one.
+// agree is a good answer without its end, and agreed is a whole one.
 const (
 	agree  = "HTTP/1.1 101 Switching Protocols\nUpgrade: websocket\nConnection: Upgrade\nSec-WebSocket-Accept: ACCEPT\n"
 	agreed = agree + "\n"
 )
 
-// dialResponses are answers, and what Dial makes of them beyond client_test.go's list of yes and no.
+// dialResponses are answers, and the results of Dial for them. client_test.go has a list of answers
+// that only says yes or no.
 var dialResponses = []struct {
 	name, answer string
 	dialer       websocket.Dialer
-	err          string // a part of the error; "" for a connection
-	status       int    // of the response that comes along; 0 for none
+	err          string // a part of the error, or "" for a connection
+	status       int    // the status of the response that Dial returns, or 0 for no response
 }{
 	{"Connection twice", strings.Replace(agreed, "Connection:", "Connection: keep-alive\nConnection:", 1), websocket.Dialer{}, "", 101},
 	{"odd case", strings.Replace(strings.ToLower(agree), "accept: accept", "ACCEPT: ACCEPT", 1) + "\n", websocket.Dialer{}, "HTTP", 0},
@@ -142,7 +144,7 @@ var dialResponses = []struct {
 	{"NUL in a value", agree + "X: \x00\n\n", websocket.Dialer{}, "malformed", 0},
 	{"a length that is no number", "HTTP/1.1 403 Forbidden\nContent-Length: many\n\n", websocket.Dialer{}, "Content-Length", 0},
 	{"an unknown coding", "HTTP/1.1 403 Forbidden\nTransfer-Encoding: x\n\n", websocket.Dialer{}, "transfer encoding", 0},
-	{"TLS where plain text was expected", "\x15\x03\x01\x00\x02\x02\x46", websocket.Dialer{}, "use wss://", 0},
+	{"TLS instead of plain text", "\x15\x03\x01\x00\x02\x02\x46", websocket.Dialer{}, "use wss://", 0},
 }
 
 func TestDialResponses(t *testing.T) {
@@ -188,7 +190,7 @@ func TestDialRefusalBody(t *testing.T) {
 		{"up to the end", "X: y", "busy", nil, "busy", 0},
 		{"in chunks", "Transfer-Encoding: chunked", "2\r\nbu\r\n2\r\nsy\r\n0\r\n\r\n", silent, "busy", 0},
 		{"of 1 KiB", "Content-Length: 1024", strings.Repeat("x", kib), silent, strings.Repeat("x", kib), 0},
-		{"of 1 KiB and an octet", "Content-Length: 1025", strings.Repeat("x", kib+1), silent, strings.Repeat("x", kib), 0},
+		{"of 1 KiB and a byte", "Content-Length: 1025", strings.Repeat("x", kib+1), silent, strings.Repeat("x", kib), 0},
 		{"endless", "X: y", "", func(nc net.Conn) { forever(nc, "spam", 0) }, strings.Repeat("spam", kib/4), 0},
 		{"endless in chunks", "Transfer-Encoding: chunked", "", func(nc net.Conn) { forever(nc, "4\r\nspam\r\n", 0) }, strings.Repeat("spam", kib/4), 0},
 		{"shorter than announced", "Content-Length: 9", "busy", nil, "busy", 0},
@@ -228,7 +230,8 @@ func TestDialRefusalBody(t *testing.T) {
 	}
 }
 
-// A response may have 16 KiB of header, the responses before it included, and one that goes on is given up soon.
+// A response may have 16 KiB of header, the responses before it included, and one that goes on is
+// given up soon.
 func TestDialHeaderLimit(t *testing.T) {
 	const limit, hints = 16 << 10, "HTTP/1.1 103 Early Hints\n\n"
 	size := func(s string) int { return len(fillIn(s, &http.Request{})) }
@@ -245,11 +248,11 @@ func TestDialHeaderLimit(t *testing.T) {
 			d := websocket.Dialer{NetDialContext: over(answering(tt.answer + "\x81\x05hello"))}
 			c, _, err := d.Dial("ws://example.com/", nil)
 			if (err == nil) != tt.ok || err != nil && !strings.Contains(err.Error(), "too large") {
-				t.Errorf("a header of %d octets, %.40q…: %v", size(tt.answer), tt.answer, err)
+				t.Errorf("a header of %d bytes, %.40q…: %v", size(tt.answer), tt.answer, err)
 			}
 			if err == nil {
 				if _, p, err := c.ReadMessage(); string(p) != "hello" || err != nil {
-					t.Errorf("the message behind %d octets: %q, %v", size(tt.answer), p, err)
+					t.Errorf("the message behind %d bytes: %q, %v", size(tt.answer), p, err)
 				}
 				c.Close()
 			}
@@ -266,15 +269,15 @@ func TestDialHeaderLimit(t *testing.T) {
 			written <- total
 		})}
 		if _, _, err := d.Dial("ws://example.com/", nil); err == nil || !strings.Contains(err.Error(), "too large") && !strings.Contains(err.Error(), "malformed") {
-			t.Errorf("%.20q for ever: %v", unit, err)
+			t.Errorf("%.20q without end: %v", unit, err)
 		}
 		if n := <-written; n > 3*limit {
-			t.Errorf("%.20q for ever: %d octets were read", unit, n)
+			t.Errorf("%.20q without end: %d bytes were read", unit, n)
 		}
 	}
 }
 
-// A response that is cut off at any octet is an unexpected end, by a goodbye or, over TCP, a reset.
+// A response that is cut off at any byte is an unexpected end, by a FIN or, over TCP, a reset.
 func TestDialCutResponse(t *testing.T) {
 	for n, whole := 0, strings.ReplaceAll(agreed, "ACCEPT", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="); n < len(whole); n++ {
 		d := websocket.Dialer{NetDialContext: overPipe(answering(whole[:n]))}
@@ -319,7 +322,8 @@ func TestDialGluedFrames(t *testing.T) {
 	})
 }
 
-// "A recipient MAY recognize a single LF as a line terminator" (RFC 9112 section 2.2). One that does must do so everywhere.
+// "A recipient MAY recognize a single LF as a line terminator" (RFC 9112 section 2.2). One that
+// does must do so everywhere.
 func TestDialBareLF(t *testing.T) {
 	for name, breaks := range map[string][2]string{"LF, LF": {"\n", "\n"}, "CR LF, LF": {"\r\n", "\n"}, "LF, CR LF": {"\n", "\r\n"}} {
 		t.Run(name, func(t *testing.T) {

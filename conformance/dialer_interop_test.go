@@ -1,6 +1,7 @@
 package conformance
 
-// A Dialer and servers that do as they should: TLS, names, cookies, passwords, transports of other kinds.
+// This file tests a Dialer with good servers: TLS, names, cookies, passwords, transports of other
+// kinds.
 
 import (
 	"context"
@@ -30,7 +31,8 @@ import (
 	"github.com/plainsocket/websocket"
 )
 
-// testTLS are the settings of a server that has a certificate for names and addresses, and of a client that trusts it.
+// testTLS returns the settings of a server that has a certificate for names and addresses, and of a
+// client that trusts it.
 func testTLS(t testing.TB, names ...string) (server, client *tls.Config) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -61,7 +63,8 @@ func testTLS(t testing.TB, names ...string) (server, client *tls.Config) {
 	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}, &tls.Config{RootCAs: roots}
 }
 
-// serve runs a server on l, over TLS if it has a config, until t ends. It tells a client its request's header.
+// serve runs a server on l, over TLS if it has a config, until t ends. It tells a client its
+// request's header.
 func serve(t *testing.T, l net.Listener, config *tls.Config) {
 	t.Helper()
 	srv := &websocket.Server{TLSConfig: config, Handler: func(c *websocket.Conn, r *http.Request) {
@@ -76,7 +79,7 @@ func serve(t *testing.T, l net.Listener, config *tls.Config) {
 	t.Cleanup(func() { srv.Close() })
 }
 
-// listen is serve on a port of 127.0.0.1, whose address it returns.
+// listen runs serve on a port of 127.0.0.1, and returns its address.
 func listen(t *testing.T, config *tls.Config) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -101,7 +104,8 @@ func told(t *testing.T, d *websocket.Dialer, url string, extra http.Header) (h h
 	return h
 }
 
-// Certificates are checked against the URL's host or ServerName, and HTTP/1.1 is all that is asked for.
+// Certificates are checked against the URL's host or ServerName, and HTTP/1.1 is all that is asked
+// for.
 func TestDialTLS(t *testing.T) {
 	server, client := testTLS(t, "127.0.0.1", "other.example")
 	var protos []string
@@ -160,7 +164,7 @@ func TestDialTLS(t *testing.T) {
 	}
 }
 
-// NetDialTLSContext has wss URLs for its own, and nobody speaks TLS on top of it.
+// NetDialTLSContext is used for all wss URLs, and Dial adds no TLS of its own to it.
 func TestDialNetDialTLSContext(t *testing.T) {
 	server, client := testTLS(t, "127.0.0.1")
 	secure, plain := listen(t, server), listen(t, nil)
@@ -193,7 +197,8 @@ func TestDialNetDialTLSContext(t *testing.T) {
 	}
 }
 
-// What the request says of who asks: cookies of the jar and the caller's, the URL's password, Host.
+// The request carries the client's data: cookies of the jar and the caller's, the URL's password,
+// Host.
 func TestDialRequestFields(t *testing.T) {
 	addr := listen(t, nil)
 	jar, _ := cookiejar.New(nil)
@@ -236,7 +241,7 @@ func TestDialRequestFields(t *testing.T) {
 	}
 }
 
-// The request line has a method, a target and a version, whatever the URL is like.
+// The request line has a method, a target and a version, for any URL.
 func TestDialRequestLine(t *testing.T) {
 	for url, want := range map[string]string{
 		"ws://example.com": "/", "ws://example.com?a=b": "/?a=b", "ws://example.com/?": "/?", "ws://example.com//a/../b": "//a/../b",
@@ -294,7 +299,8 @@ func TestDialTransports(t *testing.T) {
 	}
 }
 
-// What cannot be asked for is refused before anything is dialed, and no error tells a password.
+// A URL that cannot be asked for is refused before anything is dialed, and no error contains a
+// password.
 func TestDialRefusesToAsk(t *testing.T) {
 	d := &websocket.Dialer{NetDial: func(_, addr string) (net.Conn, error) { t.Errorf("%s was dialed", addr); return nil, io.EOF }}
 	for _, url := range []string{

@@ -22,7 +22,7 @@ import (
 	"github.com/plainsocket/websocket"
 )
 
-// What a server does at one step. The last step is to wait for the end.
+// A serveStep is one step of a server. The last step waits for the end.
 type serveStep = func(nc net.Conn) net.Conn
 
 func serveSteps(steps ...serveStep) func(nc net.Conn) {
@@ -36,13 +36,13 @@ func serveSteps(steps ...serveStep) func(nc net.Conn) {
 	}
 }
 
-// deaf reads nothing, and so holds up who writes over net.Pipe.
+// deaf reads nothing, so a writer over net.Pipe has to wait.
 func deaf(nc net.Conn) net.Conn {
-	nc.Write([]byte("x")) // until the client, who does not read just now, closes
+	nc.Write([]byte("x")) // blocks until the client closes, because it does not read now
 	return nil
 }
 
-// says takes n octets from the client, and answers.
+// says takes n bytes from the client, and answers.
 func says(n int, answer string) serveStep {
 	return func(nc net.Conn) net.Conn {
 		if _, err := io.CopyN(io.Discard, nc, int64(n)); err != nil {
@@ -82,13 +82,14 @@ func through(proxy string) func(*http.Request) (*url.URL, error) {
 	return func(*http.Request) (*url.URL, error) { return url.Parse(proxy) }
 }
 
-// What an HTTP proxy is asked, and what its answers come to. Behind it there is a server that agrees.
+// An HTTP proxy gets a request, and its answers lead to a connection or an error. Behind the proxy
+// is a server that agrees.
 func TestDialHTTPProxy(t *testing.T) {
 	const connect, ok = "CONNECT example.com:80 HTTP/1.1\nHost: example.com:80\n", "HTTP/1.1 200 OK\n\n"
 	for _, tt := range []struct {
 		name, url, proxy string
-		request, answer  string // a line break for CR LF; no request: as above
-		err              string // a part of the error; "" for a connection
+		request, answer  string // a line break stands for CR LF, and no request means the one above
+		err              string // a part of the error, or "" for a connection
 	}{
 		{"without a password", "ws://example.com/x", "http://proxy.example", connect, ok, ""},
 		{"with a password", "ws://example.com/x", "http://user:p%40ss%0a@proxy.example:3128", connect + "Proxy-Authorization: Basic dXNlcjpwQHNzCg==\n", ok, ""},
@@ -102,13 +103,14 @@ func TestDialHTTPProxy(t *testing.T) {
 		{"HTTP/1.0", "ws://example.com/", "http://proxy.example", "", "HTTP/1.0 200 Connection established\n\n", ""},
 		{"another 2xx", "ws://example.com/", "http://proxy.example", "", "HTTP/1.1 204 No Content\n\n", ""},
 		{"no reason", "ws://example.com/", "http://proxy.example", "", "HTTP/1.1 200\nVia: proxy\n\n", ""},
-		// "A client MUST ignore any Content-Length or Transfer-Encoding header fields received in a successful response to
-		// CONNECT" (RFC 9110 section 9.3.6).
+		// "A client MUST ignore any Content-Length or Transfer-Encoding header fields received in a
+		// successful response to CONNECT" (RFC 9110 section 9.3.6).
 		{"a length", "ws://example.com/", "http://proxy.example", "", "HTTP/1.1 200 OK\nContent-Length: 10\n\n", ""},
 		{"lengths that differ", "ws://example.com/", "http://proxy.example", "", "HTTP/1.1 200 OK\nContent-Length: 10\nContent-Length: 11\n\n", ""},
 		{"chunks", "ws://example.com/", "http://proxy.example", "", "HTTP/1.1 200 OK\nTransfer-Encoding: chunked\n\n", ""},
 		{"an unknown coding", "ws://example.com/", "http://proxy.example", "", "HTTP/1.1 200 OK\nTransfer-Encoding: x\n\n", ""},
-		// "A client MUST be able to parse one or more 1xx responses received prior to a final response" (section 15.2).
+		// "A client MUST be able to parse one or more 1xx responses received prior to a final
+		// response" (section 15.2).
 		{"a response before the response", "ws://example.com/", "http://proxy.example", "", "HTTP/1.1 103 Early Hints\n\n" + ok, ""},
 
 		{"password wanted", "ws://example.com/", "http://proxy.example", "", "HTTP/1.1 407 Proxy Authentication Required\nContent-Length: 5\n\nlogin", "407 Proxy Authentication Required"},
@@ -162,7 +164,7 @@ func readHeader(r io.Reader) string {
 	return string(b)
 }
 
-// Octets right behind the proxy's answer are the server's.
+// Bytes right behind the proxy's answer are the server's.
 func TestDialProxyGlued(t *testing.T) {
 	for proxy, answers := range map[string][]serveStep{
 		"http://proxy.example":   {answers("HTTP/1.1 200 OK\r\n\r\nHTTP/1.1 503 Full\r\nContent-Length: 4\r\n\r\nlate")},
@@ -179,7 +181,8 @@ func TestDialProxyGlued(t *testing.T) {
 	}
 }
 
-// SOCKS5, octet by octet: "client > proxy" pairs in hexadecimal, after which there is a server that agrees, or the end.
+// These are SOCKS5 dialogues, byte by byte: "client > proxy" pairs in hexadecimal, and after them a
+// server that agrees, or the end.
 func TestDialSOCKS(t *testing.T) {
 	const (
 		name  = "0501000 30b 6578616d706c652e636f6d 0050" // example.com:80
@@ -190,7 +193,7 @@ func TestDialSOCKS(t *testing.T) {
 	for _, tt := range []struct {
 		name, url, proxy string
 		script           string
-		err              string // a part of the error; "" for a connection
+		err              string // a part of the error, or "" for a connection
 	}{
 		{"a name", "ws://example.com/", "socks5://p.example", hello + ";" + name + done, ""},
 		{"a name, with socks5h", "ws://example.com/", "socks5h://p.example", hello + ";" + name + done, ""},
@@ -200,9 +203,9 @@ func TestDialSOCKS(t *testing.T) {
 		{"bound to an IPv6 address", "ws://example.com/", "socks5://p.example", hello + ";" + name + ">05000004 20010db8000000000000000000000001 0050", ""},
 		{"bound to a name", "ws://example.com/", "socks5://p.example", hello + ";" + name + ">05000003 03616263 0050", ""},
 		{"bound to an empty name", "ws://example.com/", "socks5://p.example", hello + ";" + name + ">05000003 00 0050", ""},
-		{"a reserved octet", "ws://example.com/", "socks5://p.example", hello + ";" + name + ">0500ff01 00000000 0000", ""},
+		{"a reserved byte", "ws://example.com/", "socks5://p.example", hello + ";" + name + ">0500ff01 00000000 0000", ""},
 		{"a password", "ws://example.com/", "socks5://me:pw@p.example", "05020002>0502;01 026d65 027077>0100;" + name + done, ""},
-		{"a password that nobody wants", "ws://example.com/", "socks5://me:pw@p.example", "05020002>0500;" + name + done, ""},
+		{"a password that the proxy does not ask for", "ws://example.com/", "socks5://me:pw@p.example", "05020002>0500;" + name + done, ""},
 		{"a user name only", "ws://example.com/", "socks5://me@p.example", "05020002>0502;01 026d65 00>0100;" + name + done, ""},
 
 		{"password refused", "ws://example.com/", "socks5://me:pw@p.example", "05020002>0502;01 026d65 027077>01ff", "user name and password"},
@@ -211,9 +214,9 @@ func TestDialSOCKS(t *testing.T) {
 		{"another method", "ws://example.com/", "socks5://me:pw@p.example", "05020002>0501", "authentication"},
 		{"no method", "ws://example.com/", "socks5://me:pw@p.example", "05020002>05ff", "authentication"},
 		{"no user name", "ws://example.com/", "socks5://:pw@p.example", "05020002>0502", "255"},
-		{"a user name of 256 octets", "ws://example.com/", "socks5://" + long + ":pw@p.example", "05020002>0502", "255"},
-		{"a password of 256 octets", "ws://example.com/", "socks5://me:" + long + "@p.example", "05020002>0502", "255"},
-		{"a name of 256 octets", "ws://" + long + "/", "socks5://p.example", "", "255"},
+		{"a user name of 256 bytes", "ws://example.com/", "socks5://" + long + ":pw@p.example", "05020002>0502", "255"},
+		{"a password of 256 bytes", "ws://example.com/", "socks5://me:" + long + "@p.example", "05020002>0502", "255"},
+		{"a name of 256 bytes", "ws://" + long + "/", "socks5://p.example", "", "255"},
 		{"SOCKS4", "ws://example.com/", "socks5://p.example", "050100>005b", "no SOCKS5 proxy"},
 		{"HTTP", "ws://example.com/", "socks5://p.example", "050100>48545450", "no SOCKS5 proxy"},
 		{"another version in the reply", "ws://example.com/", "socks5://p.example", hello + ";" + name + ">04000001 00000000 0000", "malformed"},
@@ -238,20 +241,21 @@ func TestDialSOCKS(t *testing.T) {
 			}
 		})
 	}
-	// A proxy that ends its side at any octet.
-	for script, octets := range map[string]int{
+	// A proxy may end its side at any byte.
+	for script, size := range map[string]int{
 		"05020002>0500;" + name + done: 12, "05020002>0502;01 026d65 027077>0100;" + name + ">05000003 03616263 0050": 14,
 	} {
-		for n := range octets {
+		for n := range size {
 			d := &websocket.Dialer{Proxy: through("socks5://me:pw@p.example"), NetDialContext: overPipe(func(nc net.Conn) { playSOCKS(t, nc, script, n) })}
 			if c, _, err := d.Dial("ws://example.com/", nil); c != nil || !errors.Is(err, io.ErrUnexpectedEOF) {
-				t.Errorf("%d octets of %s: %v, %v", n, script, c, err)
+				t.Errorf("%d bytes of %s: %v, %v", n, script, c, err)
 			}
 		}
 	}
 }
 
-// playSOCKS is the proxy's part of script, of which it sends up to most octets. It reports whether it came to the end.
+// playSOCKS plays the proxy's part of script, and sends up to most bytes of it. It reports whether
+// it came to the end.
 func playSOCKS(t *testing.T, nc net.Conn, script string, most int) bool {
 	for line := range strings.SplitSeq(strings.ReplaceAll(script, " ", ""), ";") {
 		asked, answer, _ := strings.Cut(line, ">")
@@ -273,7 +277,8 @@ func playSOCKS(t *testing.T, nc net.Conn, script string, most int) bool {
 	return true
 }
 
-// Every kind of proxy on the way to every kind of server, over real sockets. TLS is spoken with who was meant, for HTTP/1.1.
+// Every kind of proxy leads to every kind of server, over real sockets. TLS is spoken with the
+// server of the URL, for HTTP/1.1.
 func TestDialProxyEndToEnd(t *testing.T) {
 	serverTLS, client := testTLS(t, "proxy.example", "server.example")
 	var mu sync.Mutex
@@ -323,7 +328,7 @@ func TestDialProxyEndToEnd(t *testing.T) {
 			message := strings.Repeat("there and back ", 10_000)
 			c.WriteMessage(websocket.TextMessage, []byte(message))
 			if _, p, err := c.ReadMessage(); string(p) != message || err != nil {
-				t.Errorf("%s through %s: an echo of %d octets, %v", scheme, proxy, len(p), err)
+				t.Errorf("%s through %s: an echo of %d bytes, %v", scheme, proxy, len(p), err)
 			}
 			if err := c.Shutdown(t.Context(), 1000, ""); err != nil {
 				t.Errorf("%s through %s: Shutdown: %v", scheme, proxy, err)
@@ -367,14 +372,15 @@ func forwardTo(nc net.Conn, addr net.Addr) bool {
 	}
 	defer server.Close()
 	go func() {
-		io.Copy(struct{ io.Writer }{server}, nc) // not by splice: net keeps its pipes, which look like a leak
+		// The wrapper keeps net from using splice. net keeps its pipes, which look like a leak.
+		io.Copy(struct{ io.Writer }{server}, nc)
 		server.(*net.TCPConn).CloseWrite()
 	}()
 	io.Copy(struct{ io.Writer }{nc}, server)
 	return true
 }
 
-// What the environment says is asked by way of http and https URLs.
+// ProxyFromEnvironment is asked with http and https URLs in the place of ws and wss.
 func TestDialProxyFromEnvironment(t *testing.T) {
 	if os.Getenv("PLAINSOCKET_DIALED") == "" { // net/http reads the environment once
 		cmd := exec.Command(os.Args[0], "-test.run=^TestDialProxyFromEnvironment$", "-test.v")

@@ -1,6 +1,7 @@
 package conformance
 
-// The fuzzing peer, client or server: it takes the steps of one case, in order, and notes what comes back.
+// The fuzzing peer, client or server, takes the steps of one case, in order, and records the
+// answers.
 
 import (
 	"errors"
@@ -12,15 +13,16 @@ import (
 	"time"
 )
 
-// A fuzzer runs one case on one connection. The goroutine of the case owns every field; what the other side, the one under
-// test, sends comes to it from a goroutine of its own, because that side must be able to write while the fuzzer does.
+// A fuzzer runs one case on one connection. The goroutine of the case owns every field. Another
+// goroutine reads the frames of the side under test, because that side must be able to write while
+// the fuzzer does.
 type fuzzer struct {
 	c        autobahnCase
 	p        *peer
 	inbound  chan inbound
 	out      []byte // frames that go out back to back with the next one
 	key      [4]byte
-	masked   int // octets of D steps masked with key so far
+	masked   int // number of bytes of D steps masked with key so far
 	patience time.Duration
 	ended    bool // the other side dropped TCP, or the fuzzer did
 	o        outcome
@@ -69,7 +71,8 @@ func (p *peer) listen(in chan<- inbound) {
 			in <- inbound{event: event{"pong", literal(f.payload)}}
 		case f.op == opClose:
 			in <- inbound{close: f.payload}
-		case f.op == opPing: // the server's keepalive; no case waits for that long
+		// This is the keepalive of the server under test. No case waits as long as that.
+		case f.op == opPing:
 		case (f.op == opCont) != (kind != ""):
 			in <- inbound{end: fmt.Errorf("opcode %d out of order", f.op)}
 			return
@@ -116,7 +119,7 @@ func (f *fuzzer) take(s step) {
 	}
 }
 
-// add appends the octets of s to those that wait to be written.
+// add appends the bytes of s to the pending bytes.
 func (f *fuzzer) add(s step) {
 	switch s.verb {
 	case "F":
@@ -137,7 +140,8 @@ func (f *fuzzer) add(s step) {
 	}
 }
 
-// addMessage cuts a message into frames. Where the size divides the length, the last one is empty: the suite's way.
+// addMessage cuts a message into frames. If the size divides the length, the last frame is empty,
+// which is the suite's way.
 func (f *fuzzer) addMessage(s step) {
 	data, op := s.data.bytes(), s.op
 	if s.frag > 0 {
@@ -171,7 +175,7 @@ func (f *fuzzer) repeat(s step) {
 	}
 }
 
-// flush writes what waits. An error needs no care: the reading side sees the end.
+// flush writes the pending bytes. It ignores errors, because the reading side sees the end.
 func (f *fuzzer) flush() {
 	if len(f.out) > 0 {
 		f.p.nc.Write(f.out)
@@ -179,8 +183,9 @@ func (f *fuzzer) flush() {
 	}
 }
 
-// chop writes what waits in parts of n octets, each in a segment of its own (Go sets TCP_NODELAY). It naps between writes as
-// the suite does, so that the other side meets every cut; in the 1 MiB messages of section 9 it only yields, and some are met.
+// chop writes the pending bytes in parts of n bytes, each in a segment of its own (Go sets
+// TCP_NODELAY). It sleeps between writes as the suite does, so that the other side meets every cut.
+// In the 1 MiB messages of section 9 it only yields, and the other side meets some.
 func (f *fuzzer) chop(n int) {
 	nap := len(f.out)/n < 1000
 	parts := slices.Chunk(f.out, n)
@@ -197,9 +202,9 @@ func (f *fuzzer) chop(n int) {
 	}
 }
 
-// wait lets time pass, until the other side ends the connection. A wait that every good side sits through proves after 100 ms
-// what it proves after a second: that nothing was failed, or answered, too early. A wait in which the other side must act is
-// not cut, and no good one lets it pass.
+// wait lets time pass, until the other side ends the connection. Some waits only prove that nothing
+// was failed, or answered, too early. Those prove after 100 ms the same as after a second. A wait
+// in which the other side must act is not cut, and a good one never lets it pass.
 func (f *fuzzer) wait(s step) {
 	passed := event{"wait", literal(s.tag)}
 	nap := f.patience
@@ -219,8 +224,9 @@ func (f *fuzzer) wait(s step) {
 	}
 }
 
-// finish waits for the end: for the other side's close or the events that let the fuzzer close, then for TCP to be dropped. The
-// limits are met by bad sides only, so raising the short ones changes no verdict on a good one.
+// finish waits for the end. It waits first for the other side's close or the events that let the
+// fuzzer close, and then for TCP to be dropped. Only bad sides reach the limits, so raising the
+// short ones changes no verdict on a good one.
 func (f *fuzzer) finish(last step) {
 	deadline := time.Now().Add(min(max(last.wait, f.patience), 10*f.patience))
 	for f.maybeClose(); !f.ended; f.maybeClose() {
@@ -274,7 +280,7 @@ func (f *fuzzer) drain() {
 	}
 }
 
-// next returns what the other side did within d, if anything.
+// next returns the next inbound of the other side, if one comes within d.
 func (f *fuzzer) next(d time.Duration) (in inbound, ok bool) {
 	select {
 	case in, ok = <-f.inbound:
@@ -292,8 +298,8 @@ func (f *fuzzer) next(d time.Duration) (in inbound, ok bool) {
 	}
 }
 
-// note takes in what the other side did. After both close frames a server ends TCP, and still hears whatever a client might
-// send that it must not, up to the client's own end.
+// note takes in an inbound of the other side. After both close frames a server ends TCP. It still
+// hears anything that a client might send against the rules, up to the client's own end.
 func (f *fuzzer) note(in inbound) {
 	switch {
 	case in.end != nil:
@@ -317,7 +323,8 @@ func (f *fuzzer) note(in inbound) {
 	}
 }
 
-// dropped says that err is the other side's end of the connection. Who closes TCP with octets unread resets it.
+// dropped reports whether err is the other side's end of the connection. A side that closes TCP
+// with unread bytes resets it.
 func dropped(err error) bool {
 	op, ok := errors.AsType[*net.OpError](err)
 	return err == io.EOF || err == io.ErrClosedPipe || ok && !op.Timeout()

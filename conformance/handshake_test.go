@@ -1,6 +1,7 @@
 package conformance
 
-// The opening handshake over raw TCP (RFC 6455 §4.2): one request a row, and what must come back.
+// This file tests the opening handshake over raw TCP (RFC 6455 §4.2). Each row is a request and the
+// answer that must come back.
 
 import (
 	"fmt"
@@ -18,14 +19,14 @@ import (
 
 // A handshakeTest is a good request with edits, and the response due.
 //
-// An edit "Name: value" replaces a header field, "+Name: value" adds one, "-Name" takes one away, "=line" is another request
-// line. HOST in a value is the server's own address.
+// An edit "Name: value" replaces a header field, "+Name: value" adds one, "-Name" takes one away,
+// "=line" is another request line. HOST in a value is the server's own address.
 type handshakeTest struct {
 	name   string
 	edits  []string
-	status []int    // any of these; where several are given the RFCs leave the choice
-	header []string // "Name: value" that the response must have; "-Name" that it must not have
-	body   []string // what the response's text must contain
+	status []int    // any of these, if the RFCs leave the choice
+	header []string // "Name: value" that the response must have, "-Name" for one that it must not have
+	body   []string // substrings of the response's text
 }
 
 func edit(lines ...string) []string { return lines }
@@ -36,7 +37,7 @@ var handshakeTests = []handshakeTest{
 	{"as the suite sends it", nil, []int{101}, []string{"Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", "-Sec-WebSocket-Protocol", "-Sec-WebSocket-Extensions", "-Content-Length", "-Transfer-Encoding"}, nil},
 	{"another key", edit("Sec-WebSocket-Key: w4v7O6xFTi36lq3RNcgctw=="), []int{101}, []string{"Sec-WebSocket-Accept: Oy4NRAQ13jhfONC7bP8dTKb4PTU="}, nil},
 
-	// §4.2.1 item 3 and RFC 9110 §15.5.22: a 426 names what to upgrade to.
+	// §4.2.1 item 3 and RFC 9110 §15.5.22: a 426 names the protocol to upgrade to.
 	{"no Upgrade", edit("-Upgrade"), []int{426}, refused426, []string{"Upgrade"}},
 	{"other Upgrade", edit("Upgrade: h2c"), []int{426}, refused426, []string{"Upgrade"}},
 	{"Upgrade to something longer", edit("Upgrade: websocket2"), []int{426}, refused426, nil},
@@ -45,7 +46,8 @@ var handshakeTests = []handshakeTest{
 	{"other Connection", edit("Connection: keep-alive"), []int{400, 426}, nil, []string{"Connection"}},
 	{"Connection with something longer", edit("Connection: upgrade-insecure"), []int{400, 426}, nil, []string{"Connection"}},
 
-	// Both are lists of tokens in any case, over any number of fields (RFC 9110 §5.6.1, §7.6.1, §7.8).
+	// Both are lists of tokens in any case, over any number of fields (RFC 9110 §5.6.1, §7.6.1,
+	// §7.8).
 	{"lower case", edit("Upgrade: websocket", "Connection: upgrade"), []int{101}, nil, nil},
 	{"upper case", edit("Upgrade: WEBSOCKET", "Connection: UPGRADE"), []int{101}, nil, nil},
 	{"Connection as a list", edit("Connection: keep-alive, Upgrade"), []int{101}, nil, nil},
@@ -66,13 +68,13 @@ var handshakeTests = []handshakeTest{
 	{"version twice", edit("+Sec-WebSocket-Version: 13"), []int{400, 426}, nil, nil},
 	{"version 8 and 13", edit("Sec-WebSocket-Version: 8", "+Sec-WebSocket-Version: 13"), []int{400, 426}, nil, nil},
 
-	// §4.2.1 item 5: 16 octets in base64, once.
+	// §4.2.1 item 5: 16 bytes in base64, once.
 	{"no key", edit("-Sec-WebSocket-Key"), []int{400}, []string{"-Sec-WebSocket-Accept"}, []string{"Sec-WebSocket-Key"}},
 	{"key empty", edit("Sec-WebSocket-Key:"), []int{400}, nil, []string{"Sec-WebSocket-Key"}},
-	{"key of 15 octets", edit("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25j"), []int{400}, nil, []string{"Sec-WebSocket-Key"}},
-	{"key of 17 octets", edit("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZTE="), []int{400}, nil, []string{"Sec-WebSocket-Key"}},
-	{"key of 18 octets", edit("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZTEy"), []int{400}, nil, nil},
-	{"key of 32 octets", edit("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZXRoZSBzYW1wbGUgbm9uY2U="), []int{400}, nil, nil},
+	{"key of 15 bytes", edit("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25j"), []int{400}, nil, []string{"Sec-WebSocket-Key"}},
+	{"key of 17 bytes", edit("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZTE="), []int{400}, nil, []string{"Sec-WebSocket-Key"}},
+	{"key of 18 bytes", edit("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZTEy"), []int{400}, nil, nil},
+	{"key of 32 bytes", edit("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZXRoZSBzYW1wbGUgbm9uY2U="), []int{400}, nil, nil},
 	{"key without padding", edit("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ"), []int{400}, nil, nil},
 	{"key with half its padding", edit("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ="), []int{400}, nil, nil},
 	{"key and more", edit("Sec-WebSocket-Key: " + sampleKey + "a"), []int{400}, nil, nil},
@@ -97,7 +99,7 @@ var handshakeTests = []handshakeTest{
 	{"absolute form", edit("=GET http://HOST/chat HTTP/1.1"), []int{101}, nil, nil},
 	{"space in the target", edit("=GET /a b HTTP/1.1"), []int{400}, nil, nil},
 
-	// RFC 9112 §3.2, §5: what a request header may look like.
+	// RFC 9112 §3.2, §5: the grammar of a request header.
 	{"no Host", edit("-Host"), []int{400}, nil, nil},
 	{"two Hosts", edit("+Host: b.example"), []int{400}, nil, nil},
 	{"space before the colon", edit("+X-A : b"), []int{400}, nil, nil},
@@ -107,7 +109,7 @@ var handshakeTests = []handshakeTest{
 	{"CR in a value", edit("+X-A: a\rb"), []int{400}, nil, nil},
 	{"name that is no token", edit("+X(A): b"), []int{400}, nil, nil},
 
-	// §4.2.2 with §10.2: who may connect. Programs send no Origin; pages do.
+	// §4.2.2 with §10.2: the clients that may connect. Programs send no Origin, and pages do.
 	{"no Origin", edit("-Origin"), []int{101}, nil, nil},
 	{"same origin", edit("+Origin: http://HOST"), []int{101}, nil, nil},
 	{"same origin, browser's word", edit("+Origin: http://HOST", "+Sec-Fetch-Site: same-origin"), []int{101}, nil, nil},
@@ -133,7 +135,8 @@ var handshakeTests = []handshakeTest{
 
 func TestConformanceHandshake(t *testing.T) { runHandshakes(t, nil, handshakeTests) }
 
-// TestConformanceHandshakeSubprotocol: the server's first that the client offers too, compared with its case.
+// TestConformanceHandshakeSubprotocol: the server's first that the client offers too, compared with
+// its case.
 func TestConformanceHandshakeSubprotocol(t *testing.T) {
 	runHandshakes(t, func(u *websocket.Upgrader) { u.Subprotocols = []string{"superchat", "chat", "v2.soap"} }, []handshakeTest{
 		{"server's order", edit("+Sec-WebSocket-Protocol: chat, superchat"), []int{101}, []string{"Sec-WebSocket-Protocol: superchat"}, nil},
@@ -145,7 +148,8 @@ func TestConformanceHandshakeSubprotocol(t *testing.T) {
 	})
 }
 
-// TestConformanceHandshakeAllowedOrigins: the list comes before everything else that is said about origins.
+// TestConformanceHandshakeAllowedOrigins: the list comes before everything else that is said about
+// origins.
 func TestConformanceHandshakeAllowedOrigins(t *testing.T) {
 	origin := func(o string, more ...string) []string { return append(more, "Host: ws.example", "+Origin: "+o) }
 	runHandshakes(t, func(u *websocket.Upgrader) {
@@ -169,7 +173,8 @@ func TestConformanceHandshakeAllowedOrigins(t *testing.T) {
 	})
 }
 
-// TestConformanceHandshakeCheckOrigin: the program's own rule decides about what the list does not hold.
+// TestConformanceHandshakeCheckOrigin: the program's own rule decides about origins that are not in
+// the list.
 func TestConformanceHandshakeCheckOrigin(t *testing.T) {
 	runHandshakes(t, func(u *websocket.Upgrader) {
 		u.AllowedOrigins = []string{"https://app.example"}
@@ -209,7 +214,7 @@ func (s *server) tryHandshake(t *testing.T, tt handshakeTest) {
 		return
 	}
 	if resp.body == "" && method != http.MethodHead {
-		t.Errorf("no body: want text that says what was wrong")
+		t.Errorf("no body: want text that explains the refusal")
 	}
 	for _, word := range tt.body {
 		if word = strings.ReplaceAll(word, "HOST", s.addr); !strings.Contains(resp.body, word) {

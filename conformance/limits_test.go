@@ -1,7 +1,7 @@
 package conformance
 
-// What a client can make a server spend: memory for octets that never come, work for frames that say nothing, time for headers
-// that never end.
+// This file limits the costs that a client can cause a server: memory for bytes that never come,
+// work for frames that say nothing, time for headers that never end.
 
 import (
 	"bytes"
@@ -17,8 +17,8 @@ import (
 	"github.com/plainsocket/websocket"
 )
 
-// TestConformanceMemory announces huge frames on many connections and sends next to nothing of them: memory must follow the
-// octets that arrived, not the length that was announced.
+// TestConformanceMemory announces huge frames on many connections and sends next to nothing of
+// them. Memory must follow the bytes that arrived, not the length that was announced.
 func TestConformanceMemory(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
@@ -62,7 +62,8 @@ func TestConformanceMemoryRefused(t *testing.T) {
 	})
 }
 
-// checkHeap runs f, which is about n connections, and allows 64 KiB for each: a buffer for what came in the same segment.
+// checkHeap runs f, which is about n connections, and allows 64 KiB for each: a buffer for the
+// bytes that came in the same segment.
 func checkHeap(t *testing.T, n int, f func()) {
 	t.Helper()
 	heap := func() uint64 {
@@ -86,8 +87,8 @@ func (s *server) connectMany(t *testing.T, n int) (peers []*peer) {
 	return peers
 }
 
-// TestConformanceFragments: a message may have 64 Ki frames before its last, empty or not. Their payload never reaches the
-// read limit, so their number is limited.
+// TestConformanceFragments: a message may have 64 Ki frames before its last, empty or not. Their
+// payload never reaches the read limit, so their number is limited.
 func TestConformanceFragments(t *testing.T) {
 	const most = 64 << 10
 	forEachTarget(t, nil, func(t *testing.T, s *server) {
@@ -105,7 +106,8 @@ func TestConformanceFragments(t *testing.T) {
 	})
 }
 
-// TestConformanceMillionFragments does not stop at the limit. The server must, although octets keep coming.
+// TestConformanceMillionFragments does not stop at the limit. The server must, although bytes keep
+// coming.
 func TestConformanceMillionFragments(t *testing.T) {
 	forEachTarget(t, nil, func(t *testing.T, s *server) {
 		p := s.connect(t)
@@ -123,7 +125,8 @@ func TestConformanceMillionFragments(t *testing.T) {
 	})
 }
 
-// TestConformanceHeaderFlood sends requests whose header does not end within any reasonable size.
+// TestConformanceHeaderFlood sends requests with a header that does not end within any reasonable
+// size.
 func TestConformanceHeaderFlood(t *testing.T) {
 	t.Parallel()
 	const start = "GET / HTTP/1.1\r\nHost: a\r\n"
@@ -156,7 +159,8 @@ func TestConformanceHeaderFlood(t *testing.T) {
 	}
 }
 
-// TestConformanceHeaderSize: a Server reads its own requests, of up to 16 KiB. (In net/http the limit is http.Server's.)
+// TestConformanceHeaderSize: a Server reads its own requests, of up to 16 KiB. (In net/http the
+// limit is http.Server's.)
 func TestConformanceHeaderSize(t *testing.T) {
 	s := targets[0].start(t, nil)
 	for _, tt := range []struct{ size, status int }{{16 << 10, 101}, {16<<10 + 1, 431}} {
@@ -167,12 +171,13 @@ func TestConformanceHeaderSize(t *testing.T) {
 		p.send(t, []byte(request))
 		resp, err := http.ReadResponse(p.br, nil)
 		if err != nil || resp.StatusCode != tt.status {
-			t.Errorf("header of %d octets: %v, %v, want status %d", len(request), resp, err, tt.status)
+			t.Errorf("header of %d bytes: %v, %v, want status %d", len(request), resp, err, tt.status)
 		}
 	}
 }
 
-// expectRefusal expects one of those statuses, or the end: a client that floods may not get to read why.
+// expectRefusal expects one of those statuses, or the end. A client that floods may not get to read
+// the reason.
 func (p *peer) expectRefusal(t *testing.T, statuses ...int) {
 	t.Helper()
 	p.nc.SetReadDeadline(time.Now().Add(patience))
@@ -190,8 +195,8 @@ func isTimeout(err error) bool {
 	return ok && e.Timeout()
 }
 
-// TestConformanceSlowHandshake: a request that takes its time is cut off when HandshakeTimeout ends, however steadily it comes.
-// (In net/http that is http.Server's ReadHeaderTimeout.)
+// TestConformanceSlowHandshake: a request that takes its time is cut off when HandshakeTimeout
+// ends, however steadily it comes. (In net/http that is http.Server's ReadHeaderTimeout.)
 func TestConformanceSlowHandshake(t *testing.T) {
 	t.Parallel()
 	const timeout = 200 * time.Millisecond
@@ -209,7 +214,7 @@ func TestConformanceSlowHandshake(t *testing.T) {
 			p.expectRefusal(t, 400, 408)
 		})
 	}
-	t.Run("octet by octet", func(t *testing.T) {
+	t.Run("byte by byte", func(t *testing.T) {
 		p := s.connectRaw(t)
 		go func() {
 			for i := 0; ; i++ {

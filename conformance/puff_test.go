@@ -6,16 +6,15 @@ import (
 	"slices"
 )
 
-// A puff inflates DEFLATE (RFC 1951) bit by bit, slowly and by the book, and
-// notes how far back the data reached: it is the judge of what the library
-// sends, and shares nothing with it.
+// A puff inflates DEFLATE (RFC 1951) bit by bit, slowly and by the book, and notes how far back the
+// data reached. It judges the messages that the library sends, and shares nothing with it.
 type puff struct {
 	in   []byte
 	pos  int // in bits
 	out  []byte
 	far  int  // the largest distance
-	past int  // octets at the front of out from earlier messages
-	back bool // a distance reached into them
+	past int  // number of bytes at the front of out from earlier messages
+	back bool // a distance reached into the past bytes
 }
 
 var errPuff = errors.New("invalid DEFLATE data")
@@ -31,8 +30,8 @@ func (p *puff) bits(n int) (v int) {
 	return v
 }
 
-// A puffCode is a canonical Huffman code: how many words of each length, and
-// the symbols in their order.
+// A puffCode is a canonical Huffman code: the number of words of each length, and the symbols in
+// their order.
 type puffCode struct {
 	count   [16]int
 	symbols []int
@@ -64,12 +63,12 @@ func (p *puff) symbol(c puffCode) int {
 	panic(errPuff)
 }
 
-// inflate returns what a message of permessage-deflate, its tail put back, says
-// after the octets in history.
+// inflate puts the tail of a permessage-deflate message back and returns its content. history holds
+// the bytes that came before it.
 func (p *puff) inflate(history, message []byte) (out []byte, err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			err = fmt.Errorf("%v after %d octets", v, len(p.out)-p.past)
+			err = fmt.Errorf("%v after %d bytes", v, len(p.out)-p.past)
 		}
 	}()
 	p.in, p.pos, p.out, p.past = append(append([]byte{}, message...), 0, 0, 0xff, 0xff), 0, append([]byte{}, history...), len(history)

@@ -1,6 +1,7 @@
 package conformance
 
-// The opening handshake as a client sees it: one response a row, and what it must make of it (RFC 6455 §4.1).
+// This file tests the opening handshake as a client sees it. Each row is a response and the result
+// that it must have (RFC 6455 §4.1).
 
 import (
 	"net"
@@ -10,8 +11,8 @@ import (
 	"github.com/plainsocket/websocket"
 )
 
-// responseTests are responses, ACCEPT standing for the right accept value and a line break for CR LF, and whether they
-// establish a connection (RFC 6455 §4.1).
+// responseTests are responses, ACCEPT standing for the right accept value and a line break for CR
+// LF, and whether they establish a connection (RFC 6455 §4.1).
 var responseTests = []struct {
 	name, response string
 	ok             bool
@@ -40,7 +41,8 @@ var responseTests = []struct {
 	{"half a response", "HTTP/1.1 101 OK\nUpgrade: websocket\nConn", false},
 }
 
-// TestConformanceResponse sends each and ends the server's side of TCP. A client that refuses sends nothing but its own end.
+// TestConformanceResponse sends each and ends the server's side of TCP. A client that refuses sends
+// nothing but its own end.
 func TestConformanceResponse(t *testing.T) {
 	t.Parallel()
 	for _, tt := range responseTests {
@@ -62,7 +64,7 @@ func TestConformanceResponse(t *testing.T) {
 	}
 }
 
-// TestConformanceResponseFlood: a response's header does not go on for ever.
+// TestConformanceResponseFlood: a client gives up a response whose header does not end.
 func TestConformanceResponseFlood(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ start, unit string }{
@@ -78,7 +80,7 @@ func TestConformanceResponseFlood(t *testing.T) {
 			_, err = p.nc.Write(b)
 		}
 		if err := <-result; err == nil || isTimeout(err) {
-			t.Errorf("%q, then %.30q for ever: %v", tt.start, tt.unit, err)
+			t.Errorf("%q, then %.30q without end: %v", tt.start, tt.unit, err)
 		}
 	}
 }

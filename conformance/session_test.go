@@ -1,6 +1,7 @@
 package conformance
 
-// What the tests after the suite's share: a peer that expects, and a whole session in octets.
+// This file has the helpers that the tests after the suite's share: a peer that expects, and the
+// bytes of a whole session.
 
 import (
 	"bytes"
@@ -28,7 +29,7 @@ func (p *peer) expect(t testing.TB, frames ...frame) {
 			t.Fatalf("frame %d: %v, want opcode %d with %.60q", i, err, want.op, want.payload)
 		}
 		if got.op != want.op || got.more || !bytes.Equal(got.payload, want.payload) {
-			t.Fatalf("frame %d: opcode %d, more %v, %d octets %.60q, want opcode %d, %d octets %.60q", i,
+			t.Fatalf("frame %d: opcode %d, more %v, %d bytes %.60q, want opcode %d, %d bytes %.60q", i,
 				got.op, got.more, len(got.payload), got.payload, want.op, len(want.payload), want.payload)
 		}
 	}
@@ -39,8 +40,8 @@ func (p *peer) read() (frame, error) {
 	return p.readFrame()
 }
 
-// expectClose reads a close frame with code, and returns its reason. Pongs may come before it, and nothing else: what was
-// failed must not reach the application.
+// expectClose reads a close frame with code, and returns its reason. Pongs may come before it, and
+// nothing else. A message that failed must not reach the application.
 func (p *peer) expectClose(t testing.TB, code int) (reason string) {
 	t.Helper()
 	f, err := p.read()
@@ -60,7 +61,7 @@ func (p *peer) expectClose(t testing.TB, code int) (reason string) {
 	return string(f.payload[min(2, len(f.payload)):])
 }
 
-// expectEnd expects the other side to drop TCP, without another octet.
+// expectEnd expects the other side to drop TCP, without another byte.
 func (p *peer) expectEnd(t testing.TB) {
 	t.Helper()
 	if f, err := p.read(); !dropped(err) {
@@ -76,7 +77,7 @@ func (p *peer) expectFail(t testing.TB, code int) (reason string) {
 	return reason
 }
 
-// A session is what a client sends from the handshake to the close, and the answers due.
+// A session is all bytes that a client sends from the handshake to the close, and the answers due.
 type session struct {
 	key     string
 	request []byte
@@ -90,7 +91,8 @@ type answer struct {
 	frame frame
 }
 
-// newSession has a bit of everything: text, a fragmented message, a ping in its middle, binary with a 16-bit length, close.
+// newSession has a bit of everything: text, a fragmented message, a ping in its middle, binary with
+// a 16-bit length, close.
 func newSession(s *server) session {
 	ss := session{key: sampleKey, request: []byte(s.request(sampleKey))}
 	add := func(f frame, answers ...frame) {
@@ -111,7 +113,7 @@ func newSession(s *server) session {
 
 func (ss session) bytes() []byte { return slices.Concat(ss.request, ss.frames) }
 
-// expect reads the answers that are due once n octets of the session have been sent.
+// expect reads the answers that are due once n bytes of the session have been sent.
 func (ss session) expect(t testing.TB, p *peer, n int) {
 	t.Helper()
 	if n < len(ss.request) {

@@ -1,6 +1,7 @@
 package conformance
 
-// The small language of the table's columns: steps, octets and events. What it cannot read is an error, never skipped.
+// This file parses the small language of the table's columns: steps, bytes and events. Text that it
+// cannot read is an error, never skipped.
 
 import (
 	"encoding/binary"
@@ -82,7 +83,7 @@ func (s *step) set(key, value string) error {
 	return nil
 }
 
-// setPositional takes the arguments that have no name; their meaning is the verb's.
+// setPositional takes the arguments that have no name. The verb gives them their meaning.
 func (s *step) setPositional(args []string) (err error) {
 	switch {
 	case s.verb == "H" && len(args) == 0:
@@ -102,20 +103,20 @@ func (s *step) setPositional(args []string) (err error) {
 	return err
 }
 
-// parseClose makes the payload of a close frame from its code and reason; either may be missing.
-func parseClose(args []string) (octets, error) {
+// parseClose makes the payload of a close frame from its code and reason. Either may be missing.
+func parseClose(args []string) (patternBytes, error) {
 	var payload []byte
 	if args[0] != "-" {
 		code, err := strconv.ParseUint(args[0], 10, 16)
 		if err != nil {
-			return octets{}, err
+			return patternBytes{}, err
 		}
 		payload = binary.BigEndian.AppendUint16(nil, uint16(code))
 	}
 	if len(args) > 1 {
 		reason, err := parseData(args[1])
 		if err != nil {
-			return octets{}, err
+			return patternBytes{}, err
 		}
 		payload = append(payload, reason.bytes()...)
 	}
@@ -123,9 +124,9 @@ func parseClose(args []string) (octets, error) {
 }
 
 // parseData reads DATA: "-", hex, HH*N or rep(HEX,N).
-func parseData(s string) (o octets, err error) {
+func parseData(s string) (o patternBytes, err error) {
 	if s == "-" {
-		return octets{}, nil
+		return patternBytes{}, nil
 	}
 	pattern, count, repeated := strings.Cut(s, "*")
 	if verb, args, err := parseCall(s); err == nil && verb == "rep" && len(args) == 2 {
@@ -165,13 +166,14 @@ func parseCall(s string) (verb string, args []string, err error) {
 	return verb, append(args, inner[from:]), nil
 }
 
-// parseEvents reads a list of events. Section 9 states only how many messages of which length come back, as the suite looks
-// at no more; here every one must be equal to what was sent.
+// parseEvents reads a list of events. Section 9 states only the number and the length of the
+// messages that come back, because the suite looks at no more. Here every message must be equal to
+// the one that was sent.
 func parseEvents(s string, steps []step) ([]event, error) {
 	events := []event{} // not nil: "none" is a list too
 	var kind string
 	var n int
-	if _, err := fmt.Sscanf(s, "one %s message of %d octets", &kind, &n); err == nil {
+	if _, err := fmt.Sscanf(s, "one %s message of %d bytes", &kind, &n); err == nil {
 		events = sentMessages(steps)
 		if len(events) != 1 || events[0].data.n != n || !strings.HasPrefix(kind, events[0].kind) {
 			return nil, fmt.Errorf("%q does not describe the steps", s)
@@ -225,11 +227,12 @@ func sentMessages(steps []step) (events []event) {
 	return events
 }
 
-// TestConformanceTableEqual: comparing by pieces must find what comparing in one piece does.
+// TestConformanceTableEqual: comparing by pieces must give the same result as comparing in one
+// piece.
 func TestConformanceTableEqual(t *testing.T) {
 	for _, pattern := range []string{"a", "ab", "abcdefghij", strings.Repeat("0123456789", 1000)} {
 		for _, n := range []int{1, 2, 9, 4095, 4096, 4097, 8192, 10_000, 100_001} {
-			o := octets{[]byte(pattern), n}
+			o := patternBytes{[]byte(pattern), n}
 			spelled := []byte(strings.Repeat(pattern, n/len(pattern)+1)[:n])
 			if !o.equal(literal(spelled)) || !literal(spelled).equal(o) {
 				t.Errorf("%v is not equal to itself", o)
@@ -257,12 +260,12 @@ func TestConformanceTableLanguage(t *testing.T) {
 		}
 	}
 	one := []step{{verb: "F", times: 1, op: opText, data: literal("abc")}}
-	for _, bad := range []string{"text", "text(2)", "ping(-)", "one text message of 4 octets", "one binary message of 3 octets", "2 echoes of the same type and length"} {
+	for _, bad := range []string{"text", "text(2)", "ping(-)", "one text message of 4 bytes", "one binary message of 3 bytes", "2 echoes of the same type and length"} {
 		if e, err := parseEvents(bad, one); err == nil {
 			t.Errorf("events %q are read as %v", bad, e)
 		}
 	}
-	for _, good := range []string{"text(616263)", "one text message of 3 octets", "1 echoes of the same type and length"} {
+	for _, good := range []string{"text(616263)", "one text message of 3 bytes", "1 echoes of the same type and length"} {
 		if e, err := parseEvents(good, one); err != nil || len(e) != 1 || !e[0].equal(event{"text", literal("abc")}) {
 			t.Errorf("events %q are read as %v, %v", good, e, err)
 		}

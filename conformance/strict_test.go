@@ -1,7 +1,8 @@
 package conformance
 
-// Strictness on the level of frames, where the suite stops: a handful of its cases show that RSV bits, opcodes and lengths are
-// looked at; these show that they are looked at everywhere.
+// This file tests strictness on the level of frames, beyond the suite's cases. A handful of its
+// cases show that RSV bits, opcodes and lengths are checked. These show that they are checked
+// everywhere.
 
 import (
 	"bytes"
@@ -13,7 +14,8 @@ import (
 	"github.com/plainsocket/websocket"
 )
 
-// A violation is what nobody must send, and the code that the other side must fail the connection with.
+// A violation is a sequence of frames that no endpoint may send, and the code with which the other
+// side must fail the connection.
 type violation struct {
 	name   string
 	code   int
@@ -25,7 +27,8 @@ func violate(name string, code int, frames ...frame) violation { return violatio
 // started opens a fragmented message, so that a continuation frame is in order.
 var started = frame{op: opText, more: true, payload: []byte("a")}
 
-// onEveryOpcode builds one violation per opcode. A continuation comes both out of order and in order.
+// onEveryOpcode builds one violation per opcode. A continuation comes both out of order and in
+// order.
 func onEveryOpcode(name string, build func(op byte) frame, code func(op byte, inMessage bool) int) (vs []violation) {
 	for op := range byte(16) {
 		vs = append(vs, violate(fmt.Sprintf("%s opcode %d", name, op), code(op, false), build(op)))
@@ -43,8 +46,9 @@ func samplePayload(op byte) []byte {
 	return []byte("Hi")
 }
 
-// TestConformanceRSV: no extension is negotiated, so no reserved bit means anything on any frame (RFC 6455 §5.2). RSV1 in
-// particular belongs to the first frame of a message alone (RFC 7692 §6.1).
+// TestConformanceRSV: no extension is negotiated, so no reserved bit means anything on any frame
+// (RFC 6455 §5.2). RSV1 in particular belongs to the first frame of a message alone (RFC 7692
+// §6.1).
 func TestConformanceRSV(t *testing.T) {
 	var vs []violation
 	for rsv := byte(1); rsv < 8; rsv++ {
@@ -55,7 +59,8 @@ func TestConformanceRSV(t *testing.T) {
 	refuse(t, vs)
 }
 
-// TestConformanceMisMasked: every frame of a client is masked, and none of a server (RFC 6455 §5.1).
+// TestConformanceMisMasked: every frame of a client is masked, and none of a server (RFC 6455
+// §5.1).
 func TestConformanceMisMasked(t *testing.T) {
 	vs := onEveryOpcode("mis-masked", func(op byte) frame {
 		return frame{op: op, misMasked: true, payload: samplePayload(op)}
@@ -66,19 +71,21 @@ func TestConformanceMisMasked(t *testing.T) {
 	refuse(t, vs)
 }
 
-// TestConformanceLengthForm: "the minimal number of bytes MUST be used to encode the length" (RFC 6455 §5.2).
+// TestConformanceLengthForm: "the minimal number of bytes MUST be used to encode the length" (RFC
+// 6455 §5.2).
 func TestConformanceLengthForm(t *testing.T) {
 	var vs []violation
 	for _, tt := range []struct{ bits, size int }{{16, 0}, {16, 2}, {16, 125}, {64, 0}, {64, 2}, {64, 125}, {64, 126}, {64, 65535}} {
-		vs = append(vs, onEveryOpcode(fmt.Sprintf("%d octets in %d bits", tt.size, tt.bits), func(op byte) frame {
+		vs = append(vs, onEveryOpcode(fmt.Sprintf("%d bytes in %d bits", tt.size, tt.bits), func(op byte) frame {
 			return frame{op: op, bits: tt.bits, payload: bytes.Repeat([]byte("a"), tt.size)}
 		}, always1002)...)
 	}
 	refuse(t, vs)
 }
 
-// TestConformanceHugeLength announces lengths that nobody will send. Data beyond the limit is too big (1009). A length with
-// the top bit set is no length (§5.2), and no control frame is longer than 125 octets (§5.5).
+// TestConformanceHugeLength announces lengths that are never sent. Data beyond the limit is too big
+// (1009). A length with the top bit set is no length (§5.2), and no control frame is longer than
+// 125 bytes (§5.5).
 func TestConformanceHugeLength(t *testing.T) {
 	var vs []violation
 	for _, length := range []uint64{32<<20 + 1, 1 << 31, 1 << 32, 1 << 62, 1<<63 - 1, 1 << 63, 1<<64 - 1} {
@@ -97,7 +104,8 @@ func TestConformanceHugeLength(t *testing.T) {
 	refuse(t, vs)
 }
 
-// TestConformanceControl: a control frame is whole and short (RFC 6455 §5.5), also between the frames of a message.
+// TestConformanceControl: a control frame is whole and short (RFC 6455 §5.5), also between the
+// frames of a message.
 func TestConformanceControl(t *testing.T) {
 	var vs []violation
 	for _, op := range []byte{opClose, opPing, opPong} {
@@ -109,7 +117,7 @@ func TestConformanceControl(t *testing.T) {
 			add("no FIN", frame{op: op, more: true, payload: samplePayload(op)})
 			add("no FIN, empty", frame{op: op, more: true})
 			for _, size := range []int{126, 127, 65535, 65536} {
-				add(fmt.Sprint(size, " octets"), frame{op: op, payload: append(closePayload(1000, ""), make([]byte, size-2)...)})
+				add(fmt.Sprint(size, " bytes"), frame{op: op, payload: append(closePayload(1000, ""), make([]byte, size-2)...)})
 			}
 		}
 	}
@@ -138,7 +146,8 @@ func TestConformanceOrder(t *testing.T) {
 	refuse(t, vs)
 }
 
-// TestConformanceReadLimit: the limit is a message's, over all its frames; the answer names it.
+// TestConformanceReadLimit: the limit applies to a message, over all its frames, and the answer
+// names it.
 func TestConformanceReadLimit(t *testing.T) {
 	forEachTarget(t, limitTo(4096), func(t *testing.T, s *server) {
 		part := func(op byte, more bool, n int) frame {
@@ -166,8 +175,8 @@ func TestConformanceReadLimit(t *testing.T) {
 	})
 }
 
-// refuse runs every violation on a connection of its own, on every target, and then finds the server in good health; and on
-// every connection of a client.
+// refuse runs every violation on a connection of its own, on every target, and then finds the
+// server in good health. It also runs it on every connection of a client.
 func refuse(t *testing.T, vs []violation) {
 	t.Parallel()
 	forEachTarget(t, nil, func(t *testing.T, s *server) {

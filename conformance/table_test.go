@@ -1,7 +1,7 @@
 package conformance
 
-// The case table, testdata/autobahn.tsv, turned into values. The file's head explains every column; what is not a fact about
-// a case is not in it, and no case is written down anywhere else.
+// This file turns the case table, testdata/autobahn.tsv, into values. The file's head explains
+// every column. It contains only facts about cases, and no other file repeats them.
 
 import (
 	"bufio"
@@ -19,7 +19,7 @@ import (
 // An autobahnCase is one row of the table.
 type autobahnCase struct {
 	id        string
-	expected  string // in words, for whoever reads a failure
+	expected  string // in words, for the reader of a failure
 	steps     []step
 	ok        []event
 	nonStrict []event // nil when the suite lists no second choice
@@ -28,17 +28,19 @@ type autobahnCase struct {
 	clean     bool
 }
 
-// informational says that the suite records the outcome of c without judging it: the RFC leaves it open.
+// informational reports whether the suite records the outcome of c without judging it, because the
+// RFC leaves it open.
 func (c autobahnCase) informational() bool {
 	return slices.Contains([]string{"7.1.6", "7.13.1", "7.13.2"}, c.id)
 }
 
-// closesItself says that a step of c sends a close frame, so that the fuzzer does not add its own.
+// closesItself reports whether a step of c sends a close frame, so that the fuzzer does not add its
+// own.
 func (c autobahnCase) closesItself() bool {
 	return slices.ContainsFunc(c.steps, func(s step) bool { return s.verb == "C" })
 }
 
-// size is the number of payload octets that c sends.
+// size returns the number of payload bytes that c sends.
 func (c autobahnCase) size() (n int) {
 	for _, s := range c.steps {
 		n += s.times * s.data.n
@@ -46,15 +48,15 @@ func (c autobahnCase) size() (n int) {
 	return n
 }
 
-// A step is one thing the fuzzer does. Which fields count depends on the verb.
+// A step is one action of the fuzzer. The verb decides which fields count.
 type step struct {
 	verb    string // F M H D C wait kill close, as in the table
 	times   int
 	op, rsv byte
 	fin     bool
-	data    octets
-	chop    int // F: octets per write, 0 for all in one
-	frag    int // M: octets per frame, 0 for all in one
+	data    patternBytes
+	chop    int // F: bytes per write, 0 for all in one
+	frag    int // M: bytes per frame, 0 for all in one
 	length  int // H: the length announced
 	sync    bool
 	wait    time.Duration
@@ -64,22 +66,23 @@ type step struct {
 // An event is something the fuzzer saw: a message, a pong, a wait that passed.
 type event struct {
 	kind string // text bin pong wait
-	data octets
+	data patternBytes
 }
 
 func (e event) equal(f event) bool { return e.kind == f.kind && e.data.equal(f.data) }
 
 func (e event) String() string { return fmt.Sprintf("%s(%v)", e.kind, e.data) }
 
-// octets is n octets of a repeated pattern. The table's 16 MiB messages stay as short as they are written there.
-type octets struct {
+// patternBytes is n bytes of a repeated pattern. The table's 16 MiB messages stay as short as they
+// are written there.
+type patternBytes struct {
 	pattern []byte
 	n       int
 }
 
-func literal[T string | []byte](b T) octets { return octets{[]byte(b), len(b)} }
+func literal[T string | []byte](b T) patternBytes { return patternBytes{[]byte(b), len(b)} }
 
-func (o octets) bytes() []byte {
+func (o patternBytes) bytes() []byte {
 	if o.n == len(o.pattern) {
 		return o.pattern
 	}
@@ -87,14 +90,14 @@ func (o octets) bytes() []byte {
 }
 
 // equal compares without spelling the pattern out: 16 MiB are compared by the kilobyte.
-func (o octets) equal(p octets) bool {
+func (o patternBytes) equal(p patternBytes) bool {
 	if o.n != p.n || o.n == 0 {
 		return o.n == p.n
 	}
 	if len(o.pattern) < o.n {
 		o, p = p, o
 	}
-	part := octets{p.pattern, min(o.n, (1+4096/len(p.pattern))*len(p.pattern))}.bytes()
+	part := patternBytes{p.pattern, min(o.n, (1+4096/len(p.pattern))*len(p.pattern))}.bytes()
 	for b := range slices.Chunk(o.bytes(), len(part)) {
 		if !bytes.Equal(b, part[:len(b)]) {
 			return false
@@ -103,11 +106,11 @@ func (o octets) equal(p octets) bool {
 	return true
 }
 
-func (o octets) String() string {
+func (o patternBytes) String() string {
 	if o.n <= 40 {
 		return hex.EncodeToString(o.bytes())
 	}
-	return fmt.Sprintf("%x... %d octets", o.bytes()[:16], o.n)
+	return fmt.Sprintf("%x... %d bytes", o.bytes()[:16], o.n)
 }
 
 func loadCases(t *testing.T) (cases []autobahnCase) {

@@ -1,7 +1,7 @@
 package conformance
 
-// Text messages octet by octet: invalid UTF-8 is noticed at the first wrong octet (RFC 6455 §8.1 with §5.6), and valid text
-// arrives however it is cut.
+// This file sends text messages byte by byte. Invalid UTF-8 is noticed at the first wrong byte (RFC
+// 6455 §8.1 with §5.6), and valid text arrives however it is cut.
 
 import (
 	"bytes"
@@ -11,13 +11,14 @@ import (
 	"testing"
 )
 
-// wrongAtLast are sequences whose last octet, and no earlier one, makes it certain that they are not UTF-8 (RFC 3629 §4).
+// wrongAtLast are sequences whose last byte, and no earlier one, makes it certain that they are not
+// UTF-8 (RFC 3629 §4).
 var wrongAtLast = []string{
 	"\x80", "\xbf", "\xc0", "\xc1", "\xf5", "\xf8", "\xfc", "\xfe", "\xff",
 	"\xc2A", "\xc2\xc2", "\xdf\x7f", "\xe1\x80A", "\xe1\x80\xc0", "\xf1\x80\x80A", "\xf1\x80A",
-	"\xe0\x80", "\xe0\x9f", // overlong, three octets
+	"\xe0\x80", "\xe0\x9f", // overlong, three bytes
 	"\xed\xa0", "\xed\xbf", // surrogates
-	"\xf0\x80", "\xf0\x8f", // overlong, four octets
+	"\xf0\x80", "\xf0\x8f", // overlong, four bytes
 	"\xf4\x90", "\xf4\xbf", // above U+10FFFF
 	"\xc3\xa4\x80", "\xe2\x82\xac\xac", "\xf0\x9f\x98\x80\x80", // one too many
 }
@@ -27,7 +28,7 @@ func TestConformanceTextFailsEarly(t *testing.T) {
 	var vs []violation
 	for _, seq := range wrongAtLast {
 		for _, length := range []uint64{100, 1000, 100_000, 10 << 20} {
-			vs = append(vs, violate(fmt.Sprintf("%q of %d octets", seq, length), 1007, announce(opText, length, seq)))
+			vs = append(vs, violate(fmt.Sprintf("%q of %d bytes", seq, length), 1007, announce(opText, length, seq)))
 		}
 		vs = append(vs,
 			violate(fmt.Sprintf("%q in a first frame", seq), 1007, frame{op: opText, more: true, payload: []byte(seq)}),
@@ -36,24 +37,25 @@ func TestConformanceTextFailsEarly(t *testing.T) {
 	refuse(t, vs)
 }
 
-// TestConformanceTextFailsAnywhere moves the wrong octet through a frame: fast paths go through text in larger steps.
+// TestConformanceTextFailsAnywhere moves the wrong byte through a frame. Fast paths go through text
+// in larger steps.
 func TestConformanceTextFailsAnywhere(t *testing.T) {
 	var vs []violation
 	for n := range 80 {
-		vs = append(vs, violate(fmt.Sprintf("after %d octets", n), 1007, announce(opText, 100, strings.Repeat("a", n)+"\xff")))
+		vs = append(vs, violate(fmt.Sprintf("after %d bytes", n), 1007, announce(opText, 100, strings.Repeat("a", n)+"\xff")))
 	}
 	for _, n := range []int{4 << 10, 16 << 10, 32 << 10, 64 << 10, 100_000, 1 << 20} {
 		for _, d := range []int{-9, -1, 0, 1} {
 			text := strings.Repeat("\u20ac", (n+d)/3) + strings.Repeat("a", (n+d)%3)
-			vs = append(vs, violate(fmt.Sprintf("after %d octets", n+d), 1007, announce(opText, 2<<20, text+"\xff")))
+			vs = append(vs, violate(fmt.Sprintf("after %d bytes", n+d), 1007, announce(opText, 2<<20, text+"\xff")))
 		}
 	}
 	refuse(t, vs)
 }
 
-// TestConformanceTextFailsOctetByOctet has the wrong octet come by itself, long after the frame's head: a server that waits for
-// the rest of the frame before it looks would wait here for ever.
-func TestConformanceTextFailsOctetByOctet(t *testing.T) {
+// TestConformanceTextFailsByteByByte sends the wrong byte by itself, long after the frame's header.
+// A server that looks only after it has the rest of the frame would wait here without end.
+func TestConformanceTextFailsByteByByte(t *testing.T) {
 	t.Parallel()
 	forEachTarget(t, nil, func(t *testing.T, s *server) {
 		for i, seq := range wrongAtLast {
@@ -71,7 +73,8 @@ func TestConformanceTextFailsOctetByOctet(t *testing.T) {
 	})
 }
 
-// TestConformanceTextCutByFrames cuts a sequence between two frames: its wrong octet opens the second.
+// TestConformanceTextCutByFrames cuts a sequence between two frames. Its wrong byte opens the
+// second.
 func TestConformanceTextCutByFrames(t *testing.T) {
 	var vs []violation
 	for _, seq := range wrongAtLast {
@@ -88,7 +91,7 @@ func TestConformanceTextCutByFrames(t *testing.T) {
 	refuse(t, vs)
 }
 
-// announce is the head of a frame of length octets, of which only text is there.
+// announce returns the header of a frame of length bytes, of which only text is sent.
 func announce(op byte, length uint64, text string) frame {
 	return frame{op: op, length: length, payload: []byte(text)}
 }
@@ -96,7 +99,8 @@ func announce(op byte, length uint64, text string) frame {
 // mixed has sequences of every length, first and last of each.
 const mixed = "a\u00df\u0080\u07ff\u0800\u20ac\ud7ff\ue000\uffff\U00010000\U0001f600\U0010ffff\x00z"
 
-// TestConformanceTextAnyCut cuts text at every place, also inside characters, and into single octets.
+// TestConformanceTextAnyCut cuts text at every place, also inside characters, and into single
+// bytes.
 func TestConformanceTextAnyCut(t *testing.T) {
 	echoed := frame{op: opText, payload: []byte(mixed)}
 	forEachTarget(t, nil, func(t *testing.T, s *server) {
@@ -109,17 +113,17 @@ func TestConformanceTextAnyCut(t *testing.T) {
 		}
 		p.send(t, fragments(strings.Split(mixed, "")...))
 		p.expect(t, echoed)
-		var octets []string
+		var singles []string
 		for i := range len(mixed) {
-			octets = append(octets, "", mixed[i:i+1])
+			singles = append(singles, "", mixed[i:i+1])
 		}
-		p.send(t, fragments(octets...))
+		p.send(t, fragments(singles...))
 		p.expect(t, echoed)
 	})
 }
 
-// TestConformanceTextAnyWrite sends one frame in two writes, cut at every place: unfinished characters are no mistake as long
-// as the frame is not finished either.
+// TestConformanceTextAnyWrite sends one frame in two writes, cut at every place. An unfinished
+// character is no mistake as long as the frame is not finished either.
 func TestConformanceTextAnyWrite(t *testing.T) {
 	t.Parallel()
 	forEachTarget(t, nil, func(t *testing.T, s *server) {
@@ -135,7 +139,8 @@ func TestConformanceTextAnyWrite(t *testing.T) {
 	})
 }
 
-// TestConformanceBinaryIsFree: only text is UTF-8; a binary message after a text message is not held against it.
+// TestConformanceBinaryIsFree: only text is UTF-8. A binary message after a text message may hold
+// any bytes.
 func TestConformanceBinaryIsFree(t *testing.T) {
 	forEachTarget(t, nil, func(t *testing.T, s *server) {
 		p := s.connect(t)
@@ -150,7 +155,8 @@ func TestConformanceBinaryIsFree(t *testing.T) {
 	})
 }
 
-// TestConformanceControlBetween puts control frames between all fragments of a message. Pings are answered at once, in order.
+// TestConformanceControlBetween puts control frames between all fragments of a message. Pings are
+// answered at once, in order.
 func TestConformanceControlBetween(t *testing.T) {
 	forEachTarget(t, nil, func(t *testing.T, s *server) {
 		p := s.connect(t)
@@ -169,7 +175,8 @@ func TestConformanceControlBetween(t *testing.T) {
 	})
 }
 
-// TestConformancePongsBeforeTheEnd: a ping inside a message is answered although the message never ends (RFC 6455 §5.5.2).
+// TestConformancePongsBeforeTheEnd: a ping inside a message is answered although the message never
+// ends (RFC 6455 §5.5.2).
 func TestConformancePongsBeforeTheEnd(t *testing.T) {
 	forEachTarget(t, nil, func(t *testing.T, s *server) {
 		p := s.connect(t)

@@ -1,6 +1,7 @@
 package conformance
 
-// The suite's two verdicts on an outcome, and proof that they can be bad: each kind of faulty server earns its own.
+// This file has the suite's two verdicts on an outcome, and proof that they can be bad: each kind
+// of faulty server earns its own.
 
 import (
 	"bufio"
@@ -13,16 +14,16 @@ import (
 	"time"
 )
 
-// An outcome is what the verdicts are about.
+// An outcome holds the facts that the verdicts are about.
 type outcome struct {
 	events      []event
 	opened      bool
 	closeSent   bool  // by the fuzzer
 	closedByMe  bool  // the fuzzer's close frame was sent before the other side's arrived
 	closeGot    bool  // the other side's close frame arrived
-	code        int   // in it; 1005 for none
+	code        int   // the code in that close frame, or 1005 for none
 	droppedByMe bool  // the other side left the TCP connection open too long
-	fault       error // what nobody may send, whatever the case
+	fault       error // an error that is never allowed, in any case
 }
 
 func (o outcome) String() string {
@@ -50,8 +51,8 @@ const (
 	verdictByClient  = "FAILED BY CLIENT"
 )
 
-// behavior judges what came back. The suite also turns it to FAILED in some cases where behaviorClose is bad; as a case must
-// earn both here, that changes nothing.
+// behavior judges the answers. The suite also turns it to FAILED in some cases in which
+// behaviorClose is bad. That changes nothing, because a case must earn both here.
 func (c autobahnCase) behavior(o outcome) string {
 	switch {
 	case !o.opened || o.fault != nil:
@@ -64,8 +65,8 @@ func (c autobahnCase) behavior(o outcome) string {
 	return verdictFailed
 }
 
-// behaviorClose judges how the connection ended; the first rule that applies decides. Where a clean close is not required, a
-// bare TCP drop passes, and so does a close frame without a code.
+// behaviorClose judges the end of the connection. The first rule that applies decides. If a clean
+// close is not required, a bare TCP drop passes, and so does a close frame without a code.
 func (c autobahnCase) behaviorClose(o outcome) string {
 	switch {
 	case !o.opened || o.fault != nil || o.closedByMe != (c.closer == "fuzzer"):
@@ -80,20 +81,22 @@ func (c autobahnCase) behaviorClose(o outcome) string {
 	return verdictOK
 }
 
-// A script is a server, or a client, that does what it is told: its n-th answer is written when the fuzzer's n-th frame has
-// been read. After the last it drops TCP, or keeps it open.
+// A script is a server, or a client, with fixed answers. It writes its n-th answer after it has
+// read the fuzzer's n-th frame. After the last it drops TCP, or keeps it open.
 type script struct {
 	answers []string
 	keep    bool
 	client  bool // the fuzzer is the server
 }
 
-// TestConformanceFindsFaults runs cases of the table against servers and clients that are wrong in one way each.
+// TestConformanceFindsFaults runs cases of the table against servers and clients that are wrong in
+// one way each.
 func TestConformanceFindsFaults(t *testing.T) {
 	t.Parallel()
 	const hello = "\x81\x0dHello, world!"
 	const close1000, close1002 = "\x88\x02\x03\xe8", "\x88\x02\x03\xea"
-	const masked, maskedClose = "\x81\x83\x01\x02\x03\x04\xee\xbd\xbd", "\x88\x82\x05\x06\x07\x08\x06\xee" // U+FFFE; 1000
+	// U+FFFE, and a close frame with 1000.
+	const masked, maskedClose = "\x81\x83\x01\x02\x03\x04\xee\xbd\xbd", "\x88\x82\x05\x06\x07\x08\x06\xee"
 	tests := []struct {
 		name, id        string
 		script          script
@@ -104,11 +107,11 @@ func TestConformanceFindsFaults(t *testing.T) {
 		{"bare drop", "3.1", script{answers: []string{""}}, verdictOK, verdictOK},
 		{"empty close", "3.1", script{answers: []string{"\x88\x00"}}, verdictOK, verdictOK},
 		{"silence", "6.22.1", script{answers: []string{"", close1000}}, verdictFailed, verdictOK},
-		{"silence where a close is due", "3.1", script{keep: true}, verdictOK, verdictFailed},
+		{"silence instead of a close", "3.1", script{keep: true}, verdictOK, verdictFailed},
 		{"other content", "6.22.1", script{answers: []string{"\x81\x03\xef\xbf\xbd", close1000}}, verdictFailed, verdictOK},
 		{"other type", "6.22.1", script{answers: []string{"\x82\x03\xef\xbf\xbe", close1000}}, verdictFailed, verdictOK},
 		{"echo twice", "6.22.1", script{answers: []string{"\x81\x03\xef\xbf\xbe\x81\x03\xef\xbf\xbe", close1000}}, verdictFailed, verdictOK},
-		{"echo of what must fail", "3.1", script{answers: []string{hello + close1002}}, verdictFailed, verdictOK},
+		{"echo of a message that must fail", "3.1", script{answers: []string{hello + close1002}}, verdictFailed, verdictOK},
 		{"failure before the echo", "3.2", script{answers: []string{close1002}}, verdictNonStrict, verdictOK},
 		{"late failure", "6.4.1", script{answers: []string{"", "", "\x88\x02\x03\xef"}}, verdictNonStrict, verdictOK},
 		{"early failure", "6.4.1", script{answers: []string{"\x88\x02\x03\xef"}}, verdictFailed, verdictOK},
@@ -147,7 +150,7 @@ func TestConformanceFindsFaults(t *testing.T) {
 	}
 }
 
-// TestConformanceNeverOpened shows what a case makes of a server that refuses the handshake.
+// TestConformanceNeverOpened shows the verdicts of a case for a server that refuses the handshake.
 func TestConformanceNeverOpened(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -1,7 +1,8 @@
 package conformance
 
-// The fuzzing peer's end of the wire: it writes octets, right or wrong, and reads the library's, which must be right. It is a
-// client or a server; what is masked, and who ends TCP, is all that the difference makes.
+// This file is the fuzzing peer's end of the wire. It writes bytes, right or wrong, and reads the
+// library's, which must be right. The peer is a client or a server. The only differences are the
+// masking and the side that ends TCP.
 
 import (
 	"bufio"
@@ -36,7 +37,7 @@ type frame struct {
 	more      bool // FIN is 0
 	payload   []byte
 	length    uint64 // announced instead of len(payload), unless 0
-	bits      int    // of the length: 16 or 64; 0 for the fewest that do
+	bits      int    // bits of the length field: 16 or 64, or 0 for the shortest form
 	server    bool   // a server sends it, so it is not masked
 	misMasked bool   // it is masked if it must not be, and not if it must
 }
@@ -104,7 +105,7 @@ func mask(b []byte, key [4]byte, pos int) {
 	}
 }
 
-// wire is the octets of a client's frames, one after the other.
+// wire returns the bytes of a client's frames, one after the other.
 func wire(frames ...frame) (b []byte) {
 	for _, f := range frames {
 		b = f.append(b)
@@ -112,7 +113,7 @@ func wire(frames ...frame) (b []byte) {
 	return b
 }
 
-// wire is the octets of frames as p has to send them.
+// wire returns the bytes of frames as p has to send them.
 func (p *peer) wire(frames ...frame) (b []byte) {
 	for _, f := range frames {
 		f.server = p.server
@@ -121,7 +122,8 @@ func (p *peer) wire(frames ...frame) (b []byte) {
 	return b
 }
 
-// readFrame reads a frame and refuses what the other side must not send. No extension is ever negotiated here.
+// readFrame reads a frame and returns an error for a frame that the other side must not send. No
+// extension is ever negotiated here.
 func (p *peer) readFrame() (f frame, err error) {
 	var h [2]byte
 	if _, err := io.ReadFull(p.br, h[:]); err != nil {
@@ -141,9 +143,9 @@ func (p *peer) readFrame() (f frame, err error) {
 	case f.op > opPong || f.op > opBin && !control:
 		return f, fmt.Errorf("opcode %d", f.op)
 	case control && (f.more || n > 125):
-		return f, fmt.Errorf("control frame of %d octets, fin %v", n, !f.more)
+		return f, fmt.Errorf("control frame of %d bytes, fin %v", n, !f.more)
 	case n > 64<<20:
-		return f, fmt.Errorf("frame of %d octets", n)
+		return f, fmt.Errorf("frame of %d bytes", n)
 	}
 	var key [4]byte
 	if masked {
@@ -157,7 +159,8 @@ func (p *peer) readFrame() (f frame, err error) {
 	return f, unexpected(err)
 }
 
-// readKey reads a masking key: "the client MUST pick a fresh masking key" for each frame (RFC 6455 §5.3).
+// readKey reads a masking key: "the client MUST pick a fresh masking key" for each frame (RFC 6455
+// §5.3).
 func (p *peer) readKey() (key [4]byte, err error) {
 	if _, err = io.ReadFull(p.br, key[:]); err != nil {
 		return key, unexpected(err)
@@ -188,7 +191,7 @@ func readLength(r *bufio.Reader, n byte) (uint64, error) {
 	return 0, errors.New("the length is not in its shortest form")
 }
 
-// unexpected marks an end inside a frame: EOF is fine between frames alone.
+// unexpected turns an EOF inside a frame into an error. EOF is fine only between frames.
 func unexpected(err error) error {
 	if err == io.EOF {
 		return io.ErrUnexpectedEOF
@@ -201,13 +204,13 @@ func closePayload(code int, reason string) []byte {
 	return append(binary.BigEndian.AppendUint16(nil, uint16(code)), reason...)
 }
 
-// closeCode checks the payload of a close frame and returns its code, or 1005 where it has none.
+// closeCode checks the payload of a close frame and returns its code, or 1005 if it has none.
 func closeCode(payload []byte) (int, error) {
 	switch {
 	case len(payload) == 0:
 		return 1005, nil
 	case len(payload) == 1:
-		return 0, errors.New("the close payload has one octet")
+		return 0, errors.New("the close payload has one byte")
 	case !utf8.Valid(payload[2:]):
 		return 0, fmt.Errorf("the close reason is not UTF-8: %q", payload[2:])
 	}
@@ -229,7 +232,7 @@ func (s *server) request(key string) string {
 		"Pragma: no-cache", "Cache-Control: no-cache", "Sec-WebSocket-Key: " + key, "Sec-WebSocket-Version: 13", "", ""}, "\r\n")
 }
 
-// readHandshake reads the server's response to a request with key; it must accept.
+// readHandshake reads the server's response to a request with key. The server must accept.
 func readHandshake(r *bufio.Reader, key string) error {
 	resp, err := http.ReadResponse(r, nil)
 	if err != nil {
@@ -248,12 +251,13 @@ func readHandshake(r *bufio.Reader, key string) error {
 	return nil
 }
 
-// patience bounds every wait for something that a good server or client does at once. It is longer than the suite's 1 s, because a
-// loaded machine is no fault of theirs, and shorter than the package's own closing handshake of 5 s, so that one
-// which meets that timer is found out.
+// patience bounds every wait for an action that a good server or client does at once. It is longer
+// than the suite's 1 s, because a loaded machine is no fault of theirs. It is shorter than the
+// package's own closing handshake of 5 s, so that an endpoint that runs into that timer is found
+// out.
 const patience = 3 * time.Second
 
-// A peer is one end of an open connection, whose other end is the library's.
+// A peer is one end of an open connection. The library is at the other end.
 type peer struct {
 	nc     net.Conn
 	br     *bufio.Reader
@@ -267,7 +271,7 @@ func newPeer(nc net.Conn, server bool) *peer {
 	return &peer{nc: nc, br: bufio.NewReader(nc), server: server}
 }
 
-// open connects a peer to s; the caller closes its nc.
+// open connects a peer to s. The caller closes its nc.
 func (s *server) open() (*peer, error) {
 	nc, err := s.dial()
 	if err != nil {
@@ -300,7 +304,7 @@ func (s *server) tryConnect() (*peer, error) {
 	return p, nil
 }
 
-// connect is tryConnect for tests that are about what follows.
+// connect is tryConnect for tests about the frames after the handshake.
 func (s *server) connect(t testing.TB) *peer {
 	t.Helper()
 	return connected(t, s.tryConnect)

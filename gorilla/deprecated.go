@@ -8,8 +8,8 @@ import (
 
 // Upgrade upgrades a request without looking at its origin.
 //
-// Deprecated: use [Upgrader.Upgrade], which refuses pages from other origins and answers the requests
-// that it refuses. Upgrade leaves both to its caller. The sizes have no effect.
+// Deprecated: use [Upgrader.Upgrade], which refuses pages from other origins and answers the
+// requests that it refuses. Upgrade leaves both to its caller. The sizes have no effect.
 func Upgrade(w http.ResponseWriter, r *http.Request, responseHeader http.Header, readBufSize, writeBufSize int) (*Conn, error) {
 	u := Upgrader{
 		CheckOrigin: func(*http.Request) bool { return true },
@@ -18,11 +18,11 @@ func Upgrade(w http.ResponseWriter, r *http.Request, responseHeader http.Header,
 	return u.Upgrade(w, r, responseHeader)
 }
 
-// NewClient does a client's opening handshake on netConn, and closes netConn if that fails. If
-// the URL is a wss URL, it does the TLS handshake first.
+// NewClient does a client's opening handshake on netConn, and closes netConn if that fails. If the
+// URL is a wss URL, it does the TLS handshake first.
 //
-// Deprecated: use [Dialer.DialContext], with NetDialContext to provide the transport. The sizes have
-// no effect.
+// Deprecated: use [Dialer.DialContext], with NetDialContext to provide the transport. The sizes
+// have no effect.
 func NewClient(netConn net.Conn, u *url.URL, requestHeader http.Header, readBufSize, writeBufSize int) (*Conn, *http.Response, error) {
 	d := Dialer{
 		NetDial:          func(string, string) (net.Conn, error) { return netConn, nil },

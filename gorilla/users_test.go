@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// program imports gorilla's package and Plainsocket's. Connections and errors go from the one to the
-// other.
+// program imports gorilla's package and Plainsocket's. Connections and errors go from the one to
+// the other.
 const program = `package main
 
 import (

@@ -8,14 +8,14 @@ import (
 	"time"
 )
 
-// A conn is one end of a connection in memory. It behaves as a TCP socket's on
-// one machine: writes go on while there is room, what was written before a
-// Close is still read, deadlines interrupt what waits.
+// A conn is one end of a connection in memory. It behaves like a TCP socket on the same machine. A
+// write succeeds while there is room. Bytes written before a Close can still be read. A deadline
+// interrupts a read or a write that waits.
 type conn struct {
 	in, out       *stream
 	local, remote net.Addr
 	once          sync.Once
-	closed        func() // called after the first Close; may be nil
+	closed        func() // called after the first Close, or nil
 }
 
 // newConnPair returns the ends of a connection between two addresses.
@@ -79,14 +79,14 @@ func (c *conn) SetDeadline(t time.Time) error {
 	return err
 }
 
-// streamSize is how many octets wait in a stream before its writer does. A
-// pair of TCP sockets on one machine holds about as many.
+// streamSize is the number of bytes that a stream holds before its writer has to wait. A pair of
+// TCP sockets on one machine holds about as many.
 const streamSize = 2 << 20
 
 // A stream is one direction of a connection.
 type stream struct {
 	mu      sync.Mutex // guards all below
-	changed sync.Cond  // whatever waits looks again
+	changed sync.Cond  // signalled when a waiting read or write has to look again
 	data    []byte     // written, not read yet
 	reader  side
 	writer  side
@@ -94,7 +94,7 @@ type stream struct {
 
 // side is one of the two that use a stream.
 type side struct {
-	err    error // why nothing more is read, or written; final
+	err    error // the final error of reads, or of writes
 	late   bool  // the deadline has passed
 	expiry *time.Timer
 }
@@ -105,7 +105,7 @@ func newStream() *stream {
 	return s
 }
 
-// read waits for octets, and takes as many as there are room for in p.
+// read waits for bytes, and takes as many as fit into p.
 func (s *stream) read(p []byte) (n int, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -154,10 +154,10 @@ func (s *stream) write(p []byte) (n int, err error) {
 	}
 }
 
-// end says that nothing more is written, and why.
+// end makes err the result of all later writes.
 func (s *stream) end(err error) { s.finish(&s.writer, err) }
 
-// abandon says that nothing more is read, and why.
+// abandon makes err the result of all later reads.
 func (s *stream) abandon(err error) {
 	s.finish(&s.reader, err)
 	s.mu.Lock()
@@ -168,7 +168,7 @@ func (s *stream) abandon(err error) {
 func (s *stream) finish(side *side, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if side.err == nil || err == net.ErrClosed { // its own Close is what an end wants to hear of
+	if side.err == nil || err == net.ErrClosed { // a side's own Close takes the place of the peer's
 		side.err = err
 	}
 	side.stopTimer()

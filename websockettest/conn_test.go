@@ -27,12 +27,12 @@ func TestConnHoldsWhatIsWritten(t *testing.T) {
 	}
 	got := make([]byte, len(sent))
 	if _, err := io.ReadFull(b, got); err != nil || !bytes.Equal(got, sent) {
-		t.Errorf("other octets than were sent, or %v", err)
+		t.Errorf("other bytes than were sent, or %v", err)
 	}
 }
 
-// A full stream makes the writer wait, and a reader lets it go on. What a write
-// that gave up had written is there to be read.
+// A full stream makes the writer wait, and a reader lets it go on. The bytes that an interrupted
+// write has already stored can be read.
 func TestConnFull(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := connPair(t)
@@ -40,7 +40,7 @@ func TestConnFull(t *testing.T) {
 		start := time.Now()
 		n, err := a.Write(make([]byte, streamSize+10))
 		if n != streamSize || !errors.Is(err, os.ErrDeadlineExceeded) || time.Since(start) != time.Minute {
-			t.Errorf("a write of 10 octets too many: %d, %v after %v", n, err, time.Since(start))
+			t.Errorf("a write of 10 bytes too many: %d, %v after %v", n, err, time.Since(start))
 		}
 		if nerr, ok := errors.AsType[net.Error](err); !ok || !nerr.Timeout() {
 			t.Errorf("%#v is no net.Error with Timeout", err)
@@ -56,8 +56,8 @@ func TestConnFull(t *testing.T) {
 	})
 }
 
-// What was written before Close is read; then comes the end. Writes to who
-// has closed fail, as does everything at one's own closed end.
+// Bytes written before Close are read, and then comes the end. A write to a closed peer fails, and
+// so does every call at an end that was closed itself.
 func TestConnClose(t *testing.T) {
 	a, b := connPair(t)
 	a.Write([]byte("last words"))
@@ -78,7 +78,7 @@ func TestConnClose(t *testing.T) {
 	}
 }
 
-// Close and cut interrupt whoever waits, at either end.
+// Close and cut interrupt a read and a write that wait, at either end.
 func TestConnCloseInterrupts(t *testing.T) {
 	for _, tt := range []struct {
 		name            string
@@ -119,8 +119,8 @@ func TestConnCloseInterrupts(t *testing.T) {
 	}
 }
 
-// A deadline interrupts a read that waits, one in the past at once; a later
-// one, or none, takes its place. Nothing is lost.
+// A deadline interrupts a read that waits. One in the past does so at once. A later deadline, or
+// none, replaces it. Nothing is lost.
 func TestConnDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := connPair(t)
@@ -133,7 +133,7 @@ func TestConnDeadline(t *testing.T) {
 		}
 		b.Write([]byte("x"))
 		if _, err := a.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
-			t.Errorf("Read after the deadline, with an octet there: %v", err)
+			t.Errorf("Read after the deadline, with a byte there: %v", err)
 		}
 		a.SetReadDeadline(time.Time{})
 		if n, err := a.Read(make([]byte, 9)); n != 1 || err != nil {

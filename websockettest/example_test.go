@@ -11,7 +11,7 @@ import (
 	"github.com/plainsocket/websocket/websockettest"
 )
 
-// What is written at one end can be read at the other, by the same goroutine.
+// The bytes that one end has written can be read at the other, by the same goroutine.
 func ExamplePipe() {
 	client, server := websockettest.Pipe()
 	defer client.Close()
@@ -23,8 +23,8 @@ func ExamplePipe() {
 	// Output: hello, <nil>
 }
 
-// A handler is tested as the Server that will run it, settings and all. In a
-// test, srv.Dial(t, "/") takes one line instead of five.
+// A handler is tested as the Server that will run it, with all settings. In a test, srv.Dial(t,
+// "/") takes one line instead of five.
 func ExampleNewServer() {
 	greet := func(c *websocket.Conn, r *http.Request) {
 		c.WriteMessage(websocket.TextMessage, []byte("hello, "+r.FormValue("name")))

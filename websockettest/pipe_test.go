@@ -26,7 +26,7 @@ func TestPipe(t *testing.T) {
 			}
 			messageType, p, err := to.ReadMessage()
 			if messageType != websocket.TextMessage || string(p) != text || err != nil {
-				t.Fatalf("read type %d, %d octets, %v; want text of %d", messageType, len(p), err, len(text))
+				t.Fatalf("read type %d, %d bytes, %v; want text of %d", messageType, len(p), err, len(text))
 			}
 		}
 	}
@@ -69,8 +69,8 @@ func TestPipeShutdown(t *testing.T) {
 	}
 }
 
-// Deadlines in fake time: nothing is lost to a read that gave up, and a peer
-// that does not read makes writes wait.
+// Deadlines work in fake time. A read that gave up loses nothing, and a peer that does not read
+// makes writes wait.
 func TestPipeDeadlines(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client, server := websockettest.Pipe()
@@ -90,7 +90,7 @@ func TestPipeDeadlines(t *testing.T) {
 		var err error
 		for messages := 0; err == nil; messages++ {
 			if err = client.WriteMessage(websocket.BinaryMessage, make([]byte, 64<<10)); messages > 100 {
-				t.Fatal("nobody reads, and the writer does not care")
+				t.Fatal("a write went on although the peer does not read")
 			}
 		}
 		if nerr, ok := errors.AsType[net.Error](err); !ok || !nerr.Timeout() {
@@ -106,7 +106,7 @@ func TestPipeAbruptEnd(t *testing.T) {
 	client.WriteMessage(websocket.TextMessage, []byte("bye"))
 	client.Close()
 	if _, p, err := server.ReadMessage(); string(p) != "bye" || err != nil {
-		t.Errorf("what was sent before the end: %q, %v", p, err)
+		t.Errorf("the bytes sent before the end: %q, %v", p, err)
 	}
 	if _, _, err := server.ReadMessage(); !websocket.IsCloseError(err, websocket.CloseAbnormalClosure) {
 		t.Errorf("the end: %v, want code 1006", err)

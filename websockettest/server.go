@@ -14,12 +14,12 @@ import (
 	"github.com/plainsocket/websocket"
 )
 
-// serverURL's host is a name that no resolver will ever know (RFC 6761 section 6.2):
-// a test that dials it by mistake, without the Server's Dialer, goes nowhere.
+// serverURL has a host name that no resolver will ever know (RFC 6761 section 6.2). A test that
+// dials it by mistake, without the Server's Dialer, reaches nothing.
 const serverURL = "ws://websocket.test"
 
-// The addresses are from a block for documentation (RFC 5737), and of the type
-// that handlers expect: they look at their port, or take r.RemoteAddr apart.
+// addrOfServer and addrOfClient are from a block for documentation (RFC 5737). They have the type
+// that handlers expect: a handler may look at the port, or take r.RemoteAddr apart.
 var addrOfServer = &net.TCPAddr{IP: net.IPv4(192, 0, 2, 80), Port: 80}
 
 func addrOfClient(n int) net.Addr {
@@ -31,14 +31,14 @@ type Server struct {
 	URL string // ws://websocket.test
 
 	http    http.Server
-	dialled chan net.Conn // to be accepted
+	dialled chan net.Conn // connections that wait for Accept
 	closing chan struct{} // closed by Close
 
 	mu      sync.Mutex         // guards all below
-	changed sync.Cond          // conns or running has
+	changed sync.Cond          // signalled when conns or running has changed
 	conns   map[*conn]struct{} // the server's ends, until they are closed
 	running int                // calls of the handler
-	count   int                // of connections so far
+	count   int                // number of connections so far
 	closed  bool
 }
 
@@ -88,10 +88,10 @@ func (s *Server) Dial(t testing.TB, path string) *websocket.Conn {
 // patience is how long Close waits for handlers.
 const patience = 5 * time.Second
 
-// Close cuts all connections, and waits until the handlers have closed theirs
-// and returned. If some did not after 5 s, it says so in the log.
+// Close cuts all connections, and waits until the handlers have closed theirs and returned. If some
+// have not after 5 s, it says so in the log.
 //
-// For a goodbye with a close frame, call Shutdown of the websocket.Server before.
+// To end connections with a close frame, call Shutdown of the websocket.Server first.
 func (s *Server) Close() {
 	s.http.Close()
 	s.mu.Lock()
@@ -112,7 +112,7 @@ func (s *Server) Close() {
 	}
 }
 
-// change changes what Close waits for.
+// change runs f, and wakes Close to look at the result.
 func (s *Server) change(f func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -137,7 +137,7 @@ func (s *Server) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	}
 }
 
-// newConn makes a connection that Close knows of.
+// newConn makes a connection and registers it for Close.
 func (s *Server) newConn() (client, server *conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

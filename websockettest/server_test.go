@@ -24,7 +24,7 @@ func echo(c *websocket.Conn, _ *http.Request) {
 	}
 }
 
-// TestMain looks for what the tests left behind.
+// TestMain checks that the tests left no goroutine and no connection behind.
 func TestMain(m *testing.M) {
 	before := runtime.NumGoroutine()
 	code := m.Run()
@@ -39,7 +39,7 @@ func TestMain(m *testing.M) {
 	os.Exit(1)
 }
 
-// upgrading is a handler of one's own, in a mux.
+// upgrading returns a mux with an Upgrader in one of its handlers.
 func upgrading(t *testing.T) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/echo", func(w http.ResponseWriter, r *http.Request) {
@@ -54,8 +54,8 @@ func upgrading(t *testing.T) http.Handler {
 	return mux
 }
 
-// Every kind of handler echoes, with a bubble around it and without, to several
-// clients; Close ends them all and takes no time.
+// Every kind of handler echoes to several clients, in a bubble and without one. Close ends them all
+// and takes no time.
 func TestServer(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
@@ -141,7 +141,7 @@ func TestServerCloseWaits(t *testing.T) {
 	})
 }
 
-// A connection that its handler forgot is reported, and no reason to wait for ever.
+// A connection that its handler forgot is reported. Close does not wait for it without end.
 func TestServerCloseReports(t *testing.T) {
 	var logged strings.Builder
 	log.SetOutput(&logged)
@@ -161,7 +161,8 @@ func TestServerCloseReports(t *testing.T) {
 	})
 }
 
-// A Dialer's fields and the Upgrader's meet; plain HTTP goes the same way.
+// The settings of a Dialer and of an Upgrader take effect together, and plain HTTP passes through
+// the same Dialer.
 func TestServerSettings(t *testing.T) {
 	mux := http.NewServeMux()
 	mux.Handle("/ws", &websocket.Server{
@@ -234,8 +235,8 @@ func TestServerDialRefused(t *testing.T) {
 	}
 }
 
-// Keepalive of either side, in fake time: a peer that is there answers, one
-// whose reading stops is given up.
+// Keepalive of either side works in fake time. A peer that is there answers. A peer that stops
+// reading is given up.
 func TestKeepalive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ended := make(chan error, 1)
@@ -259,14 +260,14 @@ func TestKeepalive(t *testing.T) {
 		if pings < 50 || len(ended) != 0 {
 			t.Errorf("%d pings in an hour, and %d ends", pings, len(ended))
 		}
-		start := time.Now() // nobody reads from here on
+		start := time.Now() // the client stops reading here
 		if err := <-ended; err != websocket.ErrPongTimeout || time.Since(start) > 3*time.Minute {
 			t.Errorf("the server gave up with %v after %v", err, time.Since(start))
 		}
 	})
 }
 
-// A Dial that is interrupted while the server's handler thinks.
+// A Dial is interrupted while the server's handler still works on the answer.
 func TestServerSlowHandshake(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := websockettest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))

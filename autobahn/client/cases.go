@@ -9,7 +9,7 @@ import (
 
 // A caseRange is a part of -cases: the numbers from first to last.
 type caseRange struct {
-	first, last int // last is 0 for the last that there is
+	first, last int // 0 stands for the last case of the server
 }
 
 // parseRanges reads a comma-separated list of "7", "7-9" and "7-".

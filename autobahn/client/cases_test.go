@@ -9,7 +9,7 @@ func TestNumbers(t *testing.T) {
 	tests := []struct {
 		cases string
 		count int
-		want  []int // nil where the server does not have that many
+		want  []int // nil if the server does not have that many cases
 	}{
 		{"1-", 3, []int{1, 2, 3}},
 		{"2", 3, []int{2}},

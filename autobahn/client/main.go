@@ -1,17 +1,14 @@
 // Command client is the echo client that the Autobahn suite tests.
 //
-// The suite is the server here, and does one case on each connection: the
-// client sends every message back as it came, with its type, until the
-// connection ends. Whatever else the suite wants (pongs, the closing handshake,
-// the answer to a broken frame) is the library's own work, and that is what the
-// suite looks at.
+// The suite is the server here, and does one case on each connection. The client sends every
+// message back as it came, with its type, until the connection ends. Everything else that the suite
+// looks at is the library's own work: pongs, the closing handshake, the answer to a broken frame.
 //
 //	wstest -m fuzzingserver -u 0 -s spec.json
 //	go run ./autobahn/client -url ws://127.0.0.1:9001 -agent plainsocket
 //
-// The exit status is 0 when all chosen cases were run and the suite has written
-// its reports, in which the verdicts are; 1 when that failed; 2 for arguments
-// that make no sense.
+// The exit status is 0 if all chosen cases were run and the suite has written its reports, which
+// hold the verdicts. It is 1 if that failed, and 2 if the arguments make no sense.
 package main
 
 import (
@@ -27,14 +24,13 @@ import (
 	"github.com/plainsocket/websocket"
 )
 
-// The suite's sections 12 and 13 are about compression, and this one offer is
-// good for all of their cases: each takes it with parameters of its own, and
-// those that name a window for the client need no more than to be allowed to
-// (client_max_window_bits). Parameters in the offer would be granted in every
-// case alike.
+// dialer makes one offer that is good for all cases of the suite's sections 12 and 13, which are
+// about compression. Each case takes the offer with parameters of its own. A case that names a
+// window for the client needs no more than the permission to do so (client_max_window_bits). A
+// parameter in the offer would be granted in every case alike.
 //
-// The suite answers /updateReports only when it has written the reports, and on
-// a busy machine that may take longer than the 10 s of other handshakes.
+// The suite answers /updateReports only after it has written the reports. On a busy machine that
+// may take longer than the 10 s of other handshakes.
 var dialer = websocket.Dialer{Compression: &websocket.Compression{}, HandshakeTimeout: 2 * time.Minute}
 
 func main() {
@@ -77,9 +73,8 @@ func run(args []string, stdout, stderr io.Writer) (status int) {
 	return 0
 }
 
-// runCases runs what ranges choose of the server's cases, one after the other.
-// A case whose handshake fails does not keep the others from being run, but
-// where nobody listens there is no point in going on.
+// runCases runs the server's cases that ranges choose, one after the other. If one handshake fails,
+// the other cases are still run. If the server does not listen at all, runCases gives up.
 func runCases(s *suite, ranges []caseRange, stdout io.Writer) error {
 	count, err := s.count()
 	if err != nil {
@@ -106,7 +101,7 @@ func runCases(s *suite, ranges []caseRange, stdout io.Writer) error {
 	return failed
 }
 
-// A suite is a fuzzing server. What it is to do is in the URL.
+// A suite is a fuzzing server. The URL says what it is to do.
 type suite struct {
 	base  *url.URL
 	agent string
@@ -140,8 +135,8 @@ func (s *suite) count() (int, error) {
 	return count, untilClosed(c)
 }
 
-// runCase runs case number n: the echo. Why the connection ended does not
-// matter here: the close frame, where one is due, has been sent by then.
+// runCase runs case number n: the echo. The reason for which the connection ended does not matter
+// here. If a close frame was due, it has been sent by then.
 func (s *suite) runCase(n int) error {
 	c, err := s.dial("runCase", url.Values{"case": {strconv.Itoa(n)}, "agent": {s.agent}})
 	if err != nil {
@@ -159,7 +154,7 @@ func (s *suite) runCase(n int) error {
 	}
 }
 
-// updateReports has the server write what it found.
+// updateReports makes the server write its reports.
 func (s *suite) updateReports() error {
 	c, err := s.dial("updateReports", url.Values{"agent": {s.agent}})
 	if err != nil {

@@ -14,8 +14,8 @@ import (
 	"github.com/plainsocket/websocket"
 )
 
-// A fuzzingServer is as much of the suite as the client gets to see: three
-// cases, of which it notes what comes back.
+// A fuzzingServer imitates the part of the suite that the client sees. It has three cases, and
+// notes the messages that come back.
 type fuzzingServer struct {
 	websocket.Server
 	handlers sync.WaitGroup

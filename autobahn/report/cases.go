@@ -43,9 +43,9 @@ func section(id string) string {
 	return s
 }
 
-// split deals the cases to n shards so that their costs come out alike: the
-// dearest case first, each to the shard that has the least to do. Shards that
-// get nothing are left out. Inside a shard the cases are in the order given.
+// split deals the cases to n shards so that their costs come out alike. It begins with the dearest
+// case and gives each case to the shard with the least work. Shards that get nothing are left out.
+// Inside a shard the cases are in the order given.
 func split(cases []string, n int) [][]string {
 	byCost := slices.Clone(cases)
 	slices.SortStableFunc(byCost, func(a, b string) int { return cmp.Compare(cost(b), cost(a)) })

@@ -11,16 +11,15 @@ import (
 	"text/tabwriter"
 )
 
-// check prints what the suite found to w. Its error is errNotPassed when that
-// is not good enough.
+// check prints the suite's results to w. Its error is errNotPassed if they are not good enough.
 func check(w io.Writer, args []string) error {
 	fs := flag.NewFlagSet("check", flag.ExitOnError)
 	sel := selectionFlags(fs)
 	var h heading
-	fs.StringVar(&h.subject, "subject", "", "`title` of what was tested")
+	fs.StringVar(&h.subject, "subject", "", "`title` of the server or client under test")
 	fs.StringVar(&h.suite, "suite", "", "`name and version` of the suite")
 	fs.StringVar(&h.command, "command", "", "`command` that makes these results again")
-	results := fs.String("results", "", "`file` of results to bring up to date; without it nothing is written")
+	results := fs.String("results", "", "`file` of results to bring up to date (default: no file is written)")
 	fs.Parse(args)
 	if fs.NArg() != 1 {
 		return errors.New("check needs one directory")
@@ -91,8 +90,8 @@ func total(rows []row) row {
 	return t
 }
 
-// sectionTitles says what a section is about, where the number alone says
-// nothing to a reader. The suite has no sections 8 and 11.
+// sectionTitles names the subject of each section, because the number says nothing to a reader. The
+// suite has no sections 8 and 11.
 var sectionTitles = map[string]string{
 	"1":   "frame lengths",
 	"2":   "ping and pong",

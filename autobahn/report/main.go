@@ -1,11 +1,11 @@
-// Command report is the half of run.sh that reads and writes files: it deals
-// the cases of the Autobahn suite to several wstest processes and, when they
-// are done, joins what they found and compares it with the list of cases.
+// Command report is the half of run.sh that reads and writes files. It deals the cases of the
+// Autobahn suite to several wstest processes. After they are done, it joins their results and
+// compares them with the list of cases.
 //
 //	report specs [flags] DIR                 write DIR/1/spec.json, DIR/2/spec.json, …
 //	report check [flags] DIR                 read DIR/1/index.json, DIR/2/index.json, …
 //
-// Both need -list; -help after the verb names the other flags.
+// Both need -list. Use -help after the verb to see the other flags.
 package main
 
 import (
@@ -42,8 +42,8 @@ func run(args []string) error {
 	return errors.New("usage: report specs|check [flags] DIR")
 }
 
-// selection holds the flags that both verbs share: they must mean the same
-// cases, or a case that was never run would not be missed.
+// selection holds the flags that both verbs share. They must mean the same cases. Otherwise a case
+// that was never run would not be missed.
 type selection struct {
 	list, patterns *string
 }

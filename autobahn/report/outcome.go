@@ -10,31 +10,31 @@ import (
 	"strconv"
 )
 
-// The suite's words that we compare with. It has more (FAILED, NON-STRICT,
-// UNIMPLEMENTED; for the close also WRONG CODE, UNCLEAN, FAILED BY CLIENT),
-// and all of those mean the same here: not passed.
+// The suite's words that a verdict is compared with. The suite has more (FAILED, NON-STRICT,
+// UNIMPLEMENTED, and for the close also WRONG CODE, UNCLEAN, FAILED BY CLIENT). All of those mean
+// the same here: not passed.
 const (
 	wordOK            = "OK"
 	wordInformational = "INFORMATIONAL"
-	wordMissing       = "NO RESULT" // ours: the suite says nothing about a case that it could not run
+	wordMissing       = "NO RESULT" // ours: the suite has no word for a case that it could not run
 )
 
-// informationalCases are those about which the RFC leaves open what is right.
+// informationalCases are the cases for which the RFC leaves the right answer open.
 var informationalCases = []string{"7.1.6", "7.13.1", "7.13.2"}
 
-// An outcome is what the suite found in one case.
+// An outcome is the suite's result for one case.
 type outcome struct {
 	ID            string `json:"-"`
 	Behavior      string `json:"behavior"`
 	BehaviorClose string `json:"behaviorClose"`
-	CloseCode     *int   `json:"remoteCloseCode"` // what our close frame carried; nil is none
+	CloseCode     *int   `json:"remoteCloseCode"` // the code that our close frame carried, or nil for none
 	ReportFile    string `json:"reportfile"`
 
 	why string // the suite's own sentences, for a case that is not OK
 }
 
-// verdict is the word by which a case is counted: that of the messages or,
-// if they were as they should be, that of the closing handshake.
+// verdict is the word by which a case is counted. It is the verdict of the messages or, if those
+// were as they should be, that of the closing handshake.
 func (o outcome) verdict() string {
 	switch {
 	case o.Behavior != wordOK && o.Behavior != wordInformational:
@@ -54,9 +54,9 @@ func (o outcome) closeCode() string {
 	return strconv.Itoa(*o.CloseCode)
 }
 
-// readOutcomes returns one outcome for every case expected, whatever the
-// shards below dir have left behind. That is the point of the list: wstest
-// exits with 0 also when every connection was refused.
+// readOutcomes returns one outcome for every expected case, even if the shards below dir have left
+// nothing behind. This is why there is a list: wstest exits with 0 even if every connection was
+// refused.
 func readOutcomes(dir string, expected []string) ([]outcome, error) {
 	shards, err := filepath.Glob(filepath.Join(dir, "*", "spec.json"))
 	if err != nil {
@@ -80,8 +80,8 @@ func readOutcomes(dir string, expected []string) ([]outcome, error) {
 	return outcomes, nil
 }
 
-// readShard adds to found what one wstest process has found. A process that
-// did not reach its end has written no index; its cases are then missing.
+// readShard adds the results of one wstest process to found. A process that did not reach its end
+// has written no index, so its cases are then missing.
 func readShard(dir string, found map[string]outcome) error {
 	data, err := os.ReadFile(filepath.Join(dir, "index.json"))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -107,8 +107,8 @@ func readShard(dir string, found map[string]outcome) error {
 	return nil
 }
 
-// readWhy takes the explanation out of the suite's report on one case, and
-// what we said ourselves in our close frame.
+// readWhy takes the explanation out of the suite's report on one case, and the reason in our own
+// close frame.
 func readWhy(file string) (string, error) {
 	data, err := os.ReadFile(file)
 	if err != nil {

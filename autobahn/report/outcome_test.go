@@ -64,7 +64,7 @@ func TestReadOutcomesJoinsTheShards(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// 9.9.9 was not asked for; 1.1.2 was, and nobody ran it.
+	// 9.9.9 was not asked for. 1.1.2 was, and no process ran it.
 	want := []struct{ id, verdict, closeCode, why string }{
 		{"1.1.1", "OK", "1000", ""},
 		{"1.1.2", "NO RESULT", "no code", ""},
@@ -83,8 +83,8 @@ func TestReadOutcomesJoinsTheShards(t *testing.T) {
 	}
 }
 
-// wstest writes "{}" and exits with 0 when no connection could be made, and
-// writes nothing when it was stopped.
+// wstest writes "{}" and exits with 0 if no connection could be made, and writes nothing if it was
+// stopped.
 func TestReadOutcomesWithoutResults(t *testing.T) {
 	for name, files := range map[string]map[string]string{
 		"refused": {"1/spec.json": "{}", "1/index.json": "{}"},

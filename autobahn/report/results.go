@@ -9,10 +9,9 @@ import (
 	"strings"
 )
 
-// A heading says what a part of the results file is about and how to make it
-// again. It carries no date and nothing of the machine: two runs with the
-// same outcome must give the same text, so that a diff shows only changes
-// in behaviour or versions.
+// A heading names the subject of a part of the results file and the command that makes it again. It
+// carries no date and nothing of the machine. Two runs with the same outcome must give the same
+// text, so that a diff shows only changes in behaviour or versions.
 type heading struct {
 	subject, suite, goVersion, command string
 }
@@ -37,8 +36,8 @@ func updateResults(file string, h heading, rows []row, outcomes []outcome) error
 	return os.WriteFile(file, []byte(text), 0o644)
 }
 
-// replacePart returns the results file with body as the part called subject.
-// The parts are sorted, so that it does not matter which was run first.
+// replacePart returns the results file with body as the part called subject. The parts are sorted,
+// so the order of the runs does not matter.
 func replacePart(doc, subject, body string) string {
 	parts := []string{subject + "\n" + body}
 	for i, p := range strings.Split(doc, partMark) {

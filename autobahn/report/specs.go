@@ -14,12 +14,12 @@ import (
 // agent is the name that the suite files the results under.
 const agent = "plainsocket"
 
-// A spec is the file that tells one wstest process what to do. The suite's own
-// files have more keys; what is left out here is optional there.
+// A spec is the file that tells one wstest process its task. The suite's own files have more keys,
+// which are optional.
 type spec struct {
 	OutDir  string   `json:"outdir"`
-	URL     string   `json:"url,omitempty"`     // of wstest itself, where it is the server
-	Servers []target `json:"servers,omitempty"` // whom it tests, where it is the client
+	URL     string   `json:"url,omitempty"`     // wstest's own address, if it is the server
+	Servers []target `json:"servers,omitempty"` // the servers under test, if wstest is the client
 	Cases   []string `json:"cases"`
 }
 
@@ -68,9 +68,8 @@ func specs(w io.Writer, args []string) error {
 	return nil
 }
 
-// freePorts returns n ports that nobody listens on. The suite cannot choose
-// one by itself and say which; until it listens another program may still take
-// the port, and then the run fails.
+// freePorts returns n ports that are free. The suite cannot choose one by itself and report it.
+// Until the suite listens another program may still take the port, and then the run fails.
 func freePorts(n int) (ports []int, err error) {
 	for range n {
 		l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -54,8 +54,8 @@ func TestSpecsOfServers(t *testing.T) {
 	}
 }
 
-// writeThree has the specs of three shards written, and checks what does not
-// depend on the role.
+// writeThree writes the specs of three shards, and checks the fields that do not depend on the
+// role.
 func writeThree(t *testing.T, role ...string) (written []spec, printed string) {
 	t.Helper()
 	dir := t.TempDir()

@@ -1,8 +1,7 @@
 // Command server is the echo server that the Autobahn suite tests.
 //
-// Every message goes back as it came, with its type; whatever else the suite
-// wants (pongs, the closing handshake, the answer to a broken frame) is the
-// library's own work, and that is what the suite looks at.
+// Every message goes back as it came, with its type. Everything else that the suite looks at is the
+// library's own work: pongs, the closing handshake, the answer to a broken frame.
 //
 //	go run ./autobahn/server -addr localhost:9001
 package main
@@ -22,15 +21,14 @@ import (
 	"github.com/plainsocket/websocket"
 )
 
-// shutdownTimeout is how long the peers have to answer the close frames that
-// a stop sends them.
+// shutdownTimeout is the time that peers have to answer the close frames of a shutdown.
 const shutdownTimeout = 5 * time.Second
 
-// The suite's sections 12 and 13 are about compression.
+// upgrader allows compression, which the suite's sections 12 and 13 are about.
 var upgrader = websocket.Upgrader{Compression: &websocket.Compression{}}
 
 func main() {
-	addr := flag.String("addr", "localhost:9001", "`host:port` to listen on; port 0 takes a free one")
+	addr := flag.String("addr", "localhost:9001", "`host:port` to listen on (port 0 takes a free one)")
 	viaHTTP := flag.Bool("http", false, "serve through net/http and websocket.Upgrader instead of websocket.Server")
 	flag.Parse()
 	log.SetFlags(0)
@@ -41,7 +39,7 @@ func main() {
 	}
 }
 
-// A server is what *websocket.Server and *http.Server have in common.
+// A server has the methods that *websocket.Server and *http.Server share.
 type server interface {
 	Serve(net.Listener) error
 	Shutdown(context.Context) error
@@ -54,10 +52,10 @@ func newServer(viaHTTP bool) server {
 	return &websocket.Server{Upgrader: upgrader, Handler: echo, Logger: slog.Default()}
 }
 
-// run serves until ctx ends. It listens by itself, because only a listener
-// can say which port it was given, and run.sh has to know. What Shutdown means
-// differs: websocket.Server closes its connections with 1001, while net/http no
-// longer knows those that were upgraded; they end with the process.
+// run serves until ctx ends. It listens by itself, because only a listener can name the port it was
+// given, and run.sh has to know that. Shutdown differs between the two: websocket.Server closes its
+// connections with 1001, while net/http no longer knows those that were upgraded. They end with the
+// process.
 func run(ctx context.Context, addr string, srv server) error {
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
@@ -85,9 +83,9 @@ func upgradeAndEcho(w http.ResponseWriter, r *http.Request) {
 	echo(c, r)
 }
 
-// echo sends every message back until the connection ends. Why it ended does
-// not matter here: the close frame, where one is due, has been sent by then.
-// One buffer serves the whole connection and grows to its largest message.
+// echo sends every message back until the connection ends. The reason for which it ended does not
+// matter here. If a close frame was due, it has been sent by then. One buffer serves the whole
+// connection and grows to its largest message.
 func echo(c *websocket.Conn, _ *http.Request) {
 	var buf []byte
 	for {

@@ -11,7 +11,7 @@ import (
 	"github.com/plainsocket/websocket"
 )
 
-// Asking after the upgrade: everybody gets a connection, and is asked over it.
+// This file asks after the upgrade: every visitor gets a connection, and is asked over it.
 
 // An asker asks for a name and a password.
 type asker struct {

@@ -56,7 +56,8 @@ func TestLoggingInTakesTooLong(t *testing.T) {
 	}
 }
 
-// Who is in is not a stranger any more: neither time nor size are limited so tightly.
+// A visitor who is logged in is not a stranger any more: neither time nor size are limited so
+// tightly.
 func TestLimitsEndWithLogin(t *testing.T) {
 	const patience = time.Second
 	c, _, err := websocket.DefaultDialer.Dial("ws://"+start(t, patience)+"/after", nil)
@@ -76,6 +77,6 @@ func TestLimitsEndWithLogin(t *testing.T) {
 	long := strings.Repeat("x", 10_000)
 	heard, end := converse(t, c, true, long)
 	if len(heard) != 1 || heard[0] != "your submit context: "+long || !websocket.IsCloseError(end, websocket.CloseNormalClosure) {
-		t.Errorf("%d octets after %v: %.50q, %v", len(long), patience, heard, end)
+		t.Errorf("%d bytes after %v: %.50q, %v", len(long), patience, heard, end)
 	}
 }

@@ -9,15 +9,15 @@ import (
 	"time"
 )
 
-// Asking before the upgrade: who has no session gets 401, in plain HTTP, and
-// never a connection.
+// This file asks before the upgrade. A visitor without a session gets 401, in plain HTTP, and never
+// a connection.
 
 const (
 	cookieName = "session"
 	lifetime   = time.Hour
 )
 
-// A door lets those in who have a session.
+// A door lets in the visitors that have a session.
 type door struct {
 	account account
 
@@ -49,8 +49,8 @@ func (d *door) login(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// open begins a session. It removes those that are over, which nobody else
-// would: who has gone does not come back to log out.
+// open begins a session. It removes the sessions that are over, because nothing else does: a
+// visitor who has left does not come back to log out.
 func (d *door) open(now time.Time) (token string) {
 	token = rand.Text()
 	d.mu.Lock()
@@ -97,7 +97,7 @@ func (d *door) knows(token string) bool {
 	return ok
 }
 
-// token is what r brings along, "" for nothing.
+// token returns the token that r brings along, or "" for none.
 func token(r *http.Request) string {
 	if bearer, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok {
 		return bearer

@@ -99,7 +99,7 @@ func TestAskedBefore(t *testing.T) {
 	v.refused("with the token, after logging out", bearer, http.StatusUnauthorized)
 }
 
-// What a page of another site makes its visitor's browser send.
+// A page of another site makes its visitor's browser send these requests.
 func TestOtherSites(t *testing.T) {
 	v := visit(t, start(t, time.Minute))
 	if resp := v.login("demo", secret, http.Header{"Sec-Fetch-Site": {"cross-site"}}); resp.StatusCode != http.StatusForbidden || len(resp.Cookies()) != 0 {

@@ -1,5 +1,5 @@
-// Command auth shows two ways to find out who is there: before the connection
-// is a WebSocket, and after.
+// Command auth shows two ways to find out who a visitor is: before the connection is a WebSocket,
+// and after.
 //
 //	AUTH_PASSWORD=... go run ./examples/auth
 package main
@@ -85,7 +85,7 @@ func run(ctx context.Context, ln net.Listener, a *asker) error {
 	return errors.Join(after.Shutdown(ctx), before.Shutdown(ctx), server.Shutdown(ctx))
 }
 
-// echo is what only those who are logged in get to use.
+// echo is the service for visitors who are logged in.
 func echo(c *websocket.Conn) {
 	for m := range c.Messages() {
 		if err := c.WriteMessage(m.Type, append([]byte("your submit context: "), m.Data...)); err != nil {

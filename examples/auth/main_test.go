@@ -20,8 +20,8 @@ import (
 
 const secret = "correct horse"
 
-// TestMain runs all tests, and then looks for goroutines that they left behind.
-// As a process of its own, with arguments in the environment, it is the program.
+// TestMain runs all tests, and then checks that they left no goroutines behind. As a process of its
+// own, with arguments in the environment, it is the program.
 func TestMain(m *testing.M) {
 	if args := os.Getenv("AUTH_TEST_ARGS"); args != "" {
 		os.Args = append(os.Args[:1], strings.Fields(args)...)
@@ -62,7 +62,7 @@ func start(t *testing.T, patience time.Duration) (addr string) {
 	return ln.Addr().String()
 }
 
-// converse sends lines, and perhaps a close, and returns all that comes back, and how it ends.
+// converse sends lines, and perhaps a close. It returns all that comes back, and the way it ends.
 func converse(t *testing.T, c *websocket.Conn, exit bool, lines ...string) (heard []string, end error) {
 	t.Helper()
 	defer c.Close()

@@ -30,7 +30,7 @@ const (
 	verbHelp
 )
 
-// A command is what a line asks for.
+// A command is the request of one line.
 type command struct {
 	verb        verb
 	messageType int    // of verbMessage
@@ -88,7 +88,7 @@ func parseClose(arg string) (command, error) {
 	return cmd, checkClose(cmd.code, cmd.payload)
 }
 
-// checkClose tells beforehand what Shutdown would refuse to send (RFC 6455
+// checkClose finds beforehand the codes and reasons that Shutdown would refuse to send (RFC 6455
 // sections 5.5.1 and 7.4).
 func checkClose(code int, reason string) error {
 	known := code >= 1000 && code <= 1003 || code >= 1007 && code <= 1014
@@ -103,7 +103,7 @@ func checkClose(code int, reason string) error {
 	return nil
 }
 
-// pings are those that were sent and not answered yet.
+// pings are the pings that were sent and not answered yet.
 type pings struct {
 	mu      sync.Mutex
 	pending []ping
@@ -115,7 +115,7 @@ type ping struct {
 	at      time.Time
 }
 
-// sent notes a ping, and returns its payload: a number, where it has none.
+// sent notes a ping, and returns its payload. If that is empty, it is a number.
 func (p *pings) sent(payload string, now time.Time) string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -126,9 +126,8 @@ func (p *pings) sent(payload string, now time.Time) string {
 	return payload
 }
 
-// answered returns how long the pong with payload took, or -1 if no ping asked
-// for it. Pings before its own will not be answered any more (RFC 6455 section
-// 5.5.3).
+// answered returns the time that the pong with payload took, or -1 if no ping asked for it. Pings
+// before its own will not be answered any more (RFC 6455 section 5.5.3).
 func (p *pings) answered(payload string, now time.Time) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -22,7 +22,7 @@ import (
 	"github.com/plainsocket/websocket"
 )
 
-// What the exit status says.
+// The exit statuses.
 const (
 	exitOK       = 0 // the connection was closed as it should be
 	exitRefused  = 1 // there was no connection
@@ -59,7 +59,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) (status int) 
 	return s.run(ctx, stdin)
 }
 
-// options are what the arguments say.
+// options are the settings that the arguments choose.
 type options struct {
 	url    string
 	header http.Header
@@ -112,8 +112,8 @@ func parseFlags(args []string, stderr io.Writer) (o options, err error) {
 	return o, nil
 }
 
-// refusal says why there is no connection. A server that answered with
-// something else than a WebSocket mostly says why in the body.
+// refusal explains why there is no connection. A server that answered with something else than a
+// WebSocket mostly gives the reason in the body.
 func refusal(err error, resp *http.Response) string {
 	if resp == nil || resp.StatusCode == http.StatusSwitchingProtocols {
 		return err.Error()
@@ -128,7 +128,7 @@ func refusal(err error, resp *http.Response) string {
 	return text
 }
 
-// greeting says what the opening handshake agreed on.
+// greeting names the things that the opening handshake agreed on.
 func greeting(url string, c *websocket.Conn, resp *http.Response) string {
 	text := "connected to " + url
 	if p := c.Subprotocol(); p != "" {
@@ -140,8 +140,8 @@ func greeting(url string, c *websocket.Conn, resp *http.Response) string {
 	return text + "; /help says what can be done"
 }
 
-// isTerminal reports whether v is a terminal. To be exact: a character device
-// other than /dev/null, which people use when there is to be no input.
+// isTerminal reports whether v is a terminal. To be exact, it reports whether v is a character
+// device other than /dev/null, which people use if there is to be no input.
 func isTerminal(v any) bool {
 	f, ok := v.(*os.File)
 	if !ok {

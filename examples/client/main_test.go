@@ -37,7 +37,7 @@ func echo(c *websocket.Conn, _ *http.Request) {
 	}
 }
 
-// result is what a run leaves behind.
+// result has the exit status and the outputs of a run.
 type result struct {
 	status         int
 	stdout, stderr string
@@ -169,7 +169,7 @@ func TestClosing(t *testing.T) {
 	}
 }
 
-// What a script cannot do ends it, with code 1000.
+// A wrong line ends a script, with code 1000.
 func TestMistakes(t *testing.T) {
 	got := make(chan error, 1)
 	url := serve(t, func(c *websocket.Conn, r *http.Request) {
@@ -199,7 +199,7 @@ func TestCheckClose(t *testing.T) {
 	}
 }
 
-// How the server ends the connection decides the status.
+// The way in which the server ends the connection decides the status.
 func TestServerCloses(t *testing.T) {
 	closeWith := func(code int, text string) func(*websocket.Conn, *http.Request) {
 		return func(c *websocket.Conn, _ *http.Request) {
@@ -239,8 +239,8 @@ func TestServerCloses(t *testing.T) {
 	}
 }
 
-// The wait at the end of the input lasts as long as something comes, be it a
-// part of a message, and no longer.
+// The wait at the end of the input lasts as long as something comes, even a part of a message, and
+// no longer.
 func TestWait(t *testing.T) {
 	countdown := serve(t, func(c *websocket.Conn, _ *http.Request) {
 		for i := range 5 {
@@ -268,13 +268,13 @@ func TestWait(t *testing.T) {
 	})).expect(t, exitOK, "late\n")
 }
 
-// smallBuffers has TCP take only little for a server that does not read.
+// smallBuffers makes TCP take only little for a server that does not read.
 func smallBuffers(c *websocket.Conn) {
 	c.NetConn().(*net.TCPConn).SetReadBuffer(128 << 10)
 	c.NetConn().(*net.TCPConn).SetWriteBuffer(128 << 10)
 }
 
-// Who sends much hears what comes meanwhile: a server may write first, and only
+// A client that sends much still prints the messages that come. A server may write first, and only
 // then read.
 func TestBothSidesWrite(t *testing.T) {
 	const n = 8
@@ -409,7 +409,7 @@ func TestUsage(t *testing.T) {
 
 func TestTLS(t *testing.T) {
 	s := httptest.NewUnstartedServer(&websocket.Server{Handler: echo})
-	s.Config.ErrorLog = log.New(io.Discard, "", 0) // what the client makes of the certificate
+	s.Config.ErrorLog = log.New(io.Discard, "", 0) // the complaint of the client about the certificate
 	s.TLS = &tls.Config{}
 	s.StartTLS()
 	defer s.Close()
@@ -431,7 +431,7 @@ func TestIsTerminal(t *testing.T) {
 		t.Error("a file is a terminal")
 	}
 	if runtime.GOOS == "windows" {
-		return // what follows are Unix's files
+		return // the other files are Unix's
 	}
 	if isTerminal(open(os.DevNull)) {
 		t.Errorf("%s is a terminal", os.DevNull)
@@ -478,7 +478,7 @@ func TestPrinter(t *testing.T) {
 	}
 }
 
-// Mistakes do not end the session of somebody who types.
+// A mistake does not end the session of a user who types.
 func TestSessionAtTerminal(t *testing.T) {
 	c, _, err := websocket.DefaultDialer.Dial(serve(t, echo), nil)
 	if err != nil {

@@ -12,13 +12,13 @@ import (
 	"github.com/plainsocket/websocket"
 )
 
-// A printer is the only one to write. Standard output gets what the server
-// sent and nothing else, so that it can be piped on; all the rest is standard
-// error's. On a terminal both come together, around the prompt.
+// A printer is the only one to write. Standard output gets the server's messages and nothing else,
+// so that it can be piped on. Everything else goes to standard error. On a terminal both come
+// together, around the prompt.
 type printer struct {
 	mu             sync.Mutex
 	stdout, stderr io.Writer
-	prompts        bool // somebody types: prompt, and say more
+	prompts        bool // a user types, so show prompts and notices
 	safe           bool // stdout is a terminal, which obeys control characters
 	prompted       bool // the prompt stands at the end
 }
@@ -30,7 +30,7 @@ func (p *printer) prompt() {
 	p.restore()
 }
 
-// entered says that a line was typed: the prompt is not at the end any more.
+// entered notes that a line was typed, so the prompt is not at the end any more.
 func (p *printer) entered() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -44,8 +44,8 @@ func (p *printer) finish() {
 	p.clear()
 }
 
-// clear takes the prompt away, so that something can be printed in its place.
-// What was typed behind it stays with the terminal, though out of sight.
+// clear takes the prompt away, so that something can be printed in its place. The text that was
+// typed behind it stays with the terminal, though out of sight.
 func (p *printer) clear() {
 	if p.prompted {
 		io.WriteString(p.stderr, "\r\x1b[K")
@@ -72,7 +72,7 @@ func (p *printer) print(w io.Writer, text string) {
 	}
 }
 
-// dumped is how much of a binary message is shown.
+// dumped is the number of bytes of a binary message that are shown.
 const dumped = 512
 
 func (p *printer) message(messageType int, data []byte) {
@@ -91,7 +91,7 @@ func (p *printer) message(messageType int, data []byte) {
 	p.print(p.stdout, text)
 }
 
-// pong shows a pong; took is less than 0 if no ping asked for it.
+// pong shows a pong. took is less than 0 if no ping asked for it.
 func (p *printer) pong(payload string, took time.Duration) {
 	text := fmt.Sprintf("pong %q", payload)
 	if took >= 0 {
@@ -102,7 +102,7 @@ func (p *printer) pong(payload string, took time.Duration) {
 	p.print(p.stdout, text)
 }
 
-// notice is for those who type; a script only wants to hear of failures.
+// notice prints text for users who type. A script only wants to hear of failures.
 func (p *printer) notice(text string) {
 	if p.prompts {
 		p.print(p.stderr, harmless(text))
@@ -113,8 +113,8 @@ func (p *printer) failure(text string) { p.print(p.stderr, harmless(text)) }
 
 func (p *printer) help() { p.print(p.stderr, strings.TrimSuffix(help, "\n")) }
 
-// harmless makes control characters visible: what a server sends must not
-// rule the terminal.
+// harmless makes control characters visible, because a server's messages must not rule the
+// terminal.
 func harmless(s string) string {
 	var b strings.Builder
 	for _, r := range s {

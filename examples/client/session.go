@@ -13,10 +13,10 @@ import (
 	"github.com/plainsocket/websocket"
 )
 
-// A session is a connection and the two sides between which it stands. Three
-// goroutines are at work: one reads the connection and prints what comes, one
-// reads the input, and run decides. Reading must not wait for anything that is
-// being sent: a server that echoes could then not go on either.
+// A session is a connection and the two sides between which it stands. Three goroutines are at
+// work: one reads the connection and prints the messages, one reads the input, and run decides.
+// Reading must not wait for a message that is being sent. Otherwise a server that echoes could not
+// go on either.
 type session struct {
 	c     *websocket.Conn
 	out   *printer
@@ -24,11 +24,11 @@ type session struct {
 	pings pings
 
 	came  chan bool  // something has come from the server
-	ended chan error // why the connection ended; one value
+	ended chan error // the error that ended the connection, one value
 
-	// What run alone knows.
+	// The rest belongs to run alone.
 	closing int // the code of our close frame, 0 before that
-	status  int // what a good end would hide
+	status  int // the exit status of an error that a good end would hide
 }
 
 func newSession(c *websocket.Conn, out *printer, wait time.Duration) *session {
@@ -41,15 +41,15 @@ func newSession(c *websocket.Conn, out *printer, wait time.Duration) *session {
 	return s
 }
 
-// run sends what is read from stdin and prints what comes, until the
-// connection has ended. It returns the exit status.
+// run sends the lines read from stdin and prints the server's messages, until the connection has
+// ended. It returns the exit status.
 func (s *session) run(ctx context.Context, stdin io.Reader) int {
 	go func() { s.ended <- s.receive() }()
 	lines := make(chan string)
 	go readLines(stdin, lines)
 	s.out.prompt()
 
-	var quiet <-chan time.Time // nil while there is input, and while the wait is for ever
+	var quiet <-chan time.Time // nil while there is input, and while the wait has no end
 	interrupted := ctx.Done()
 	for {
 		select {
@@ -105,7 +105,7 @@ func (o observed) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// tell says that something came, to whoever waits for silence.
+// tell notes that something came, which restarts the wait for silence.
 func (s *session) tell() {
 	select {
 	case s.came <- true:
@@ -134,9 +134,8 @@ func readLines(r io.Reader, lines chan<- string) {
 	}
 }
 
-// take does what a line says. It reports whether there may be more: after a
-// close there is not, nor after a mistake in a script, for what follows may
-// depend on what was not done.
+// take carries out a line. It reports whether there may be more. After a close there is not. Nor is
+// there after a mistake in a script, because later lines may depend on the one that failed.
 func (s *session) take(ctx context.Context, line string) (more bool) {
 	s.out.entered()
 	cmd, err := parseLine(line)
@@ -194,12 +193,12 @@ func (s *session) fail(status int, err error) {
 	s.status = status
 }
 
-// result says how the connection ended, and makes the exit status of it.
+// result explains the end of the connection, and chooses the exit status.
 func (s *session) result(err error) (status int) {
 	s.out.finish()
 	var closed *websocket.CloseError
 	if !errors.As(err, &closed) || closed.Code == websocket.CloseAbnormalClosure {
-		if s.status != exitAbnormal { // else it is clear why
+		if s.status != exitAbnormal { // otherwise the reason is clear
 			s.out.failure(err.Error())
 		}
 		return exitAbnormal

@@ -18,10 +18,9 @@ import (
 	"time"
 )
 
-// Mutual TLS: both sides show a certificate, signed by the one root that both
-// know, and prove that they have its key. So the server is certain which device
-// it talks to, and the device that it talks to its server, before the first
-// byte of HTTP.
+// This file makes certificates for mutual TLS. Both sides show a certificate, signed by the one
+// root that both know, and prove that they have its key. So the server is certain which device it
+// talks to, and the device is certain that it talks to its server, before the first byte of HTTP.
 //
 //	root.pem     root-key.pem      signs the others; the key is needed for nothing else
 //	server.pem   server-key.pem    for the server's host names
@@ -36,9 +35,9 @@ type signer struct {
 // deviceName keeps names away from the other files in the directory.
 var deviceName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]*$`)
 
-// makeCerts makes what is missing in dir: the root, the certificate of a server
-// that is reached by any of the hosts, and one for each device. It replaces
-// nothing: to have a certificate made anew, remove both of its files.
+// makeCerts makes the files that are missing in dir: the root, the certificate of a server that is
+// reached by any of the hosts, and one for each device. It replaces nothing. To have a certificate
+// made anew, remove both of its files.
 func makeCerts(dir string, hosts, devices []string) error {
 	for _, name := range devices {
 		if !deviceName.MatchString(name) || name == "root" || name == "server" {
@@ -79,7 +78,8 @@ func template(name string, years int) *x509.Certificate {
 func rootTemplate() *x509.Certificate {
 	t := template("root", 10)
 	t.KeyUsage = x509.KeyUsageCertSign
-	t.IsCA, t.BasicConstraintsValid, t.MaxPathLenZero = true, true, true // it signs no other signers
+	// it signs no other signers
+	t.IsCA, t.BasicConstraintsValid, t.MaxPathLenZero = true, true, true
 	return t
 }
 

@@ -51,7 +51,7 @@ func TestCertFiles(t *testing.T) {
 	}
 }
 
-// What a certificate is good for, and what not.
+// Each certificate is good for its purpose, and for no other.
 func TestCertUsages(t *testing.T) {
 	dir := makeTestCerts(t, "kitchen")
 	other := makeTestCerts(t, "kitchen")
@@ -89,7 +89,7 @@ func TestCertUsages(t *testing.T) {
 	}
 }
 
-// More devices can be added later: what is there stays.
+// More devices can be added later. The files that exist stay.
 func TestCertsAreAdded(t *testing.T) {
 	dir := makeTestCerts(t, "kitchen")
 	before := make(map[string][]byte)

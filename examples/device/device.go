@@ -15,8 +15,7 @@ import (
 	"github.com/plainsocket/websocket"
 )
 
-// A device measures, and reports what it measured, whatever happens to its
-// connection.
+// A device measures, and reports its measurements, even if its connection breaks.
 type device struct {
 	url    string // of the server
 	dialer *websocket.Dialer
@@ -42,10 +41,10 @@ func newDialer(firstWait time.Duration) *websocket.Dialer {
 	}
 }
 
-// welcomeTimeout is how long a server may take to answer register.
+// welcomeTimeout is the time that a server has to answer register.
 const welcomeTimeout = 10 * time.Second
 
-// errReplaced ends a device: to come back would only drive the other one away.
+// errReplaced ends a device. If it came back, it would only drive the other one away.
 var errReplaced = errors.New("another device uses this certificate")
 
 // run measures and keeps up a connection until ctx ends.
@@ -76,8 +75,7 @@ func (d *device) connections(ctx context.Context) iter.Seq2[*websocket.Conn, err
 	return dialer.Connect(ctx, d.url, nil)
 }
 
-// measure makes a report from time to time: of a thermometer that this machine
-// does not have.
+// measure makes a report from time to time, of a thermometer that this machine does not have.
 func (d *device) measure(ctx context.Context) {
 	celsius := 18 + 4*rand.Float64()
 	tick := time.NewTicker(d.every)
@@ -102,7 +100,7 @@ func (d *device) session(c *websocket.Conn) error {
 		return err
 	}
 	listening := make(chan struct{})
-	var heard error // why the server is not heard any more
+	var heard error // the error that ended listening
 	go func() {
 		defer close(listening)
 		heard = d.listen(c)
@@ -111,18 +109,18 @@ func (d *device) session(c *websocket.Conn) error {
 	err = d.speak(c, heartbeat, upTo, listening)
 	c.Close()
 	<-listening
-	if err == nil || !errors.Is(heard, net.ErrClosed) { // the cause, rather than what it led to
+	if err == nil || !errors.Is(heard, net.ErrClosed) { // the cause, rather than its consequence
 		err = heard
 	}
 	return err
 }
 
-// leave does the closing handshake, or what is left of it.
+// leave does the closing handshake, or the rest of it.
 func (d *device) leave(c *websocket.Conn) {
 	c.Shutdown(context.Background(), websocket.CloseGoingAway, "") // CloseTimeout bounds it
 }
 
-// register says what this device has, and learns what the server has of it.
+// register sends this device's outbox, and learns which of its reports the server has.
 func (d *device) register(c *websocket.Conn) (heartbeat time.Duration, upTo uint64, err error) {
 	c.SetReadDeadline(time.Now().Add(welcomeTimeout))
 	defer c.SetReadDeadline(time.Time{})
@@ -140,8 +138,8 @@ func (d *device) register(c *websocket.Conn) (heartbeat time.Duration, upTo uint
 	return time.Duration(m.Heartbeat) * time.Millisecond, m.UpTo, d.outbox.acknowledge(m.UpTo)
 }
 
-// speak sends reports as they come, beginning behind upTo, and heartbeats. It
-// returns when the server is not heard any more.
+// speak sends reports as they come, beginning behind upTo, and heartbeats. It returns after
+// listening has ended.
 func (d *device) speak(c *websocket.Conn, heartbeat time.Duration, upTo uint64, listening <-chan struct{}) error {
 	beat := time.NewTicker(heartbeat)
 	defer beat.Stop()
@@ -167,7 +165,7 @@ func (d *device) speak(c *websocket.Conn, heartbeat time.Duration, upTo uint64, 
 	}
 }
 
-// listen takes what the server says, until it says no more.
+// listen takes the server's messages, until there are no more.
 func (d *device) listen(c *websocket.Conn) error {
 	for {
 		m, err := parse(c.ReadMessage())

@@ -57,8 +57,8 @@ func TestDeviceMeasures(t *testing.T) {
 	})
 }
 
-// The connection breaks again and again, wherever it may be, and the server is
-// killed and started again: no report is lost, none is counted twice.
+// The connection breaks again and again, at any place, and the server is killed and started again.
+// No report is lost, and none is counted twice.
 func TestNothingIsLostNorCountedTwice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const rounds, reports = 25, 4
@@ -76,7 +76,8 @@ func TestNothingIsLostNorCountedTwice(t *testing.T) {
 				w.cut()
 			case 1: // reports arrive, acknowledgements do not
 				w.lose(false, true)
-			case 2: // the server's heartbeats tell it; the devices' pings tell them
+			// heartbeats tell the server, and pings tell the devices
+			case 2:
 				w.lose(true, true)
 			case 3:
 				w.kill()
@@ -122,7 +123,7 @@ func TestDuplicates(t *testing.T) {
 	}
 }
 
-// The welcome says up to where the server has the reports: those are not sent.
+// The welcome names the last report that the server has. The reports up to that one are not sent.
 func TestWelcomeAcknowledges(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, "kitchen")
@@ -140,7 +141,7 @@ func TestWelcomeAcknowledges(t *testing.T) {
 	})
 }
 
-// A server that lost its journal is sent what is left, and counts from there.
+// A server that lost its journal gets the reports that are left, and counts from there.
 func TestServerWithoutMemory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, "kitchen")
@@ -168,7 +169,7 @@ func TestServerWithoutMemory(t *testing.T) {
 	})
 }
 
-// Nobody is at the other end, and TCP does not say so: pings do, in time.
+// The other end has gone, and TCP does not say so. Pings do, in time.
 func TestDeviceNoticesADeadServer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, "kitchen")
@@ -176,7 +177,8 @@ func TestDeviceNoticesADeadServer(t *testing.T) {
 		time.Sleep(time.Minute)
 		w.lose(true, true)
 		start := time.Now()
-		time.Sleep(20 * time.Second) // a ping after 3 s, 6 s for the pong, up to 5 s of back-off, and some
+		// a ping after 3 s, 6 s for the pong, up to 5 s of back-off, and some more
+		time.Sleep(20 * time.Second)
 		dials := w.dialTimes()
 		if len(dials) != 2 || dials[1].Sub(start) < 6*time.Second {
 			t.Errorf("connections at %v, the network went dead at %v", dials, start)
@@ -188,7 +190,7 @@ func TestDeviceNoticesADeadServer(t *testing.T) {
 	})
 }
 
-// While no server is there, the attempts are ever rarer, and not at fixed times.
+// While the server is away, the attempts are ever rarer, and not at fixed times.
 func TestDeviceBacksOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, "kitchen")
@@ -197,7 +199,8 @@ func TestDeviceBacksOff(t *testing.T) {
 		w.kill()
 		time.Sleep(time.Hour)
 		dials := w.dialTimes()[1:]
-		// A minute at most, half of it on average; 30 more or less are seven deviations.
+		// The wait is a minute at most, half of it on average. 30 more or less are seven
+		// deviations.
 		if n := len(dials); n < 90 || n > 160 {
 			t.Errorf("%d attempts in an hour", n)
 		}
@@ -221,8 +224,7 @@ func TestDeviceBacksOff(t *testing.T) {
 	})
 }
 
-// A server that accepts connections, and does no more, does not count as one
-// that is there.
+// A server that only accepts connections does not count as one that is there.
 func TestDeviceBacksOffFromAUselessServer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, "kitchen")

@@ -8,18 +8,18 @@ import (
 	"os"
 )
 
-// A journal is a file of JSON values, one a line, which remembers across the
-// death of a program: what append has returned for is there after a crash, a
-// kill, or a loss of power. The server keeps the reports that it counted in
-// one, and each device those that it made. One program at a time may use it.
+// A journal is a file of JSON values, one a line, which outlives a program. A line is safe as soon
+// as append has returned: it is there after a crash, a kill, or a loss of power. The server keeps
+// the reports that it counted in one, and each device those that it made. One program at a time may
+// use it.
 type journal struct {
 	file *os.File
 	size int64 // up to the end of the last whole line
 }
 
-// openJournal opens a journal, or begins it, and calls replay with each line.
-// A last line without an end was being written when the program died. Nobody
-// was promised anything for it, and the next line goes in its place.
+// openJournal opens a journal, or begins it, and calls replay with each line. A last line without
+// an end was being written when the program died. No caller was promised anything for it, and the
+// next line goes in its place.
 func openJournal(name string, replay func(line []byte) error) (*journal, error) {
 	file, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {

@@ -36,8 +36,8 @@ func appendAll(t testing.TB, j *journal, numbers ...int) {
 	}
 }
 
-// A program may die at any octet of a line: the whole lines are there, the rest
-// of the last is not, and what is appended then is whole.
+// A program may die at any byte of a line. The whole lines are there, the rest of the last is not,
+// and a line appended then is whole.
 func TestJournalCutAnywhere(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "j")
 	j, _ := replayed(t, file)
@@ -78,7 +78,7 @@ func TestJournalClear(t *testing.T) {
 	}
 }
 
-// What could not be written is an error, and not in the journal.
+// A write that fails is an error, and its line is not in the journal.
 func TestJournalErrors(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "j")
 	j, _ := replayed(t, file)

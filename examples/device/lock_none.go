@@ -4,5 +4,5 @@ package main
 
 import "os"
 
-// lock does nothing where package syscall has no Flock.
+// lock does nothing, because package syscall has no Flock here.
 func lock(*os.File) error { return nil }

@@ -1,8 +1,7 @@
-// Command device shows a server that knows its clients by their certificates,
-// and clients that lose nothing when the connection, or the server, goes away.
+// Command device shows a server that knows its clients by their certificates, and clients that lose
+// nothing if the connection, or the server, goes away.
 //
 //	go run ./examples/device                     all in one: a server and three devices
-//
 //	go run ./examples/device certs               make certificates
 //	go run ./examples/device server              in one terminal
 //	go run ./examples/device device kitchen      in others, and on other machines
@@ -47,8 +46,8 @@ func main() {
 
 const (
 	pageUsage    = "show the page on this `host:port`, which only this machine should reach"
-	devicesUsage = "let devices connect on this `host:port`; port 0 takes a free one"
-	dirUsage     = "`directory` of certificates, keys, and what has to survive"
+	devicesUsage = "let devices connect on this `host:port` (port 0 takes a free one)"
+	dirUsage     = "`directory` of certificates, keys, and files that have to survive"
 )
 
 func flags(usage string) *flag.FlagSet {
@@ -63,7 +62,7 @@ func flags(usage string) *flag.FlagSet {
 // noArguments is for a command that has flags only.
 func noArguments(f *flag.FlagSet) error {
 	if f.NArg() > 0 {
-		return fmt.Errorf("%q is one argument too many; -h tells of the flags", f.Arg(0))
+		return fmt.Errorf("%q is one argument too many (-h names the flags)", f.Arg(0))
 	}
 	return nil
 }
@@ -130,8 +129,7 @@ func serve(ctx context.Context, dir, addr, devices string, heartbeat time.Durati
 	return s.run(ctx, door, config, page)
 }
 
-// listens is where l listens: the host as the user wrote it, the port as the
-// system gave it.
+// listens returns the address of l: the host as the user wrote it, the port as the system gave it.
 func listens(l net.Listener, asked string) string {
 	host, _, _ := net.SplitHostPort(asked)
 	_, port, _ := net.SplitHostPort(l.Addr().String())

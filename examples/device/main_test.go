@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// TestMain runs all tests, and then looks for what they left behind. As a
-// process of its own, with arguments in the environment, it is the program.
+// TestMain runs all tests, and then checks that they left nothing behind. As a process of its own,
+// with arguments in the environment, it is the program.
 func TestMain(m *testing.M) {
 	if args := os.Getenv("DEVICE_TEST_ARGS"); args != "" {
 		os.Args = append(os.Args[:1], strings.Fields(args)...)
@@ -70,7 +70,7 @@ func startProcess(t *testing.T, args ...string) *process {
 	return p
 }
 
-// after returns what the program printed behind prefix.
+// after returns the program's output behind prefix.
 func (p *process) after(t *testing.T, prefix string) string {
 	t.Helper()
 	for line := range p.lines {
@@ -82,8 +82,8 @@ func (p *process) after(t *testing.T, prefix string) string {
 	return ""
 }
 
-// The server and a device are killed, again and again, without a warning.
-// Every report that the device ever made is counted once, or still with it.
+// The server and a device are killed, again and again, without a warning. Every report that the
+// device ever made is counted once, or the device still has it.
 func TestKilledProcesses(t *testing.T) {
 	dir := makeTestCerts(t, "kitchen")
 	startServer := func(devices string) (*process, string) {

@@ -16,20 +16,19 @@ import (
 	"github.com/plainsocket/websocket"
 )
 
-// A network is what lies between devices and their server, in memory: within
-// testing/synctest, where time passes at once when all wait, nothing may wait
-// for a real one.
+// A network lies between devices and their server, in memory. A real network does not fit into
+// testing/synctest, where time passes at once if all goroutines wait.
 type network struct {
 	mu       sync.Mutex
 	listener *pipeListener // nil while no server listens
 	links    []*link
-	dials    []time.Time // when somebody tried to connect
+	dials    []time.Time // times of attempts to connect
 }
 
 // A link is one end of a connection.
 type link struct {
 	net.Conn
-	deaf atomic.Bool // what is sent from here gets lost
+	deaf atomic.Bool // data sent from here gets lost
 }
 
 func (l *link) Write(b []byte) (int, error) {
@@ -61,7 +60,7 @@ func (l *pipeListener) Accept() (net.Conn, error) {
 func (l *pipeListener) Close() error   { l.once.Do(func() { close(l.closed) }); return nil }
 func (l *pipeListener) Addr() net.Addr { return &net.TCPAddr{} }
 
-// listen has a server take the place of the one before.
+// listen makes a server take the place of the one before.
 func (n *network) listen() net.Listener {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -93,7 +92,7 @@ func (n *network) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	return here, nil
 }
 
-// cut breaks all connections, in the middle of whatever they carry.
+// cut breaks all connections, even in the middle of a message.
 func (n *network) cut() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -103,7 +102,7 @@ func (n *network) cut() {
 	n.links = nil
 }
 
-// lose makes the network swallow what one or both sides send, from now on.
+// lose makes the network swallow the data of one or both sides, from now on.
 func (n *network) lose(fromDevices, fromServer bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -126,7 +125,7 @@ type world struct {
 	dir string
 	network
 	server   *server
-	stop     func() error // stops the server, and returns what run did
+	stop     func() error // stops the server, and returns the result of run
 	stopping []func()     // stop everything else
 }
 
@@ -158,13 +157,13 @@ func (w *world) startServer() {
 	}
 }
 
-// kill takes the server away without a word to anybody.
+// kill takes the server away without a word to its peers.
 func (w *world) kill() {
 	w.mu.Lock()
 	w.listener.Close()
 	w.listener = nil
 	w.mu.Unlock()
-	w.server.registry.close() // what it was about to count, it does not
+	w.server.registry.close() // a report that it was about to count is not counted
 	w.cut()
 	w.stop()
 }
@@ -212,8 +211,8 @@ func (w *world) device(name string) *device {
 	}
 }
 
-// run runs a device until the world ends, or stop is called, which returns what
-// the device's run did.
+// run runs a device until the world ends, or until stop is called. stop returns the result of the
+// device's run.
 func (w *world) run(d *device) (stop func() error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
@@ -254,7 +253,7 @@ func (w *world) read(c *websocket.Conn) message {
 	return m
 }
 
-// see returns what the page would show of a device.
+// see returns the page's view of a device.
 func (w *world) see(name string) deviceView {
 	synctest.Wait()
 	v, _ := w.server.registry.view()

@@ -15,15 +15,14 @@ type outbox struct {
 	id    string        // its name: see message.Outbox
 	added chan struct{} // holds something if there may be a new report
 
-	mu      sync.Mutex // guards what follows
+	mu      sync.Mutex // guards the fields below
 	journal *journal
 	done    uint64   // the reports up to this one are acknowledged
 	reports []report // the others: done+1, done+2, …
 }
 
-// An outboxLine is what the journal says of a report. Acknowledgements are
-// written down with the next report only: of what a device forgot of them, the
-// server's next welcome reminds it.
+// An outboxLine is the journal's line for a report. Acknowledgements are written down with the next
+// report only. If a device forgets some of them, the server's next welcome reminds it.
 type outboxLine struct {
 	Outbox string `json:"outbox"`
 	Done   uint64 `json:"done"`
@@ -84,10 +83,10 @@ func (o *outbox) after(seq uint64) []report {
 	return slices.Clone(o.reports[seen:])
 }
 
-// tidySize is how large a journal of which nothing is needed any more may be.
+// tidySize is the largest size of a journal that holds nothing but old lines.
 const tidySize = 64 << 10
 
-// acknowledge drops the reports up to seq: the server has them.
+// acknowledge drops the reports up to seq, because the server has them.
 func (o *outbox) acknowledge(seq uint64) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()

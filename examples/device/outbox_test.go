@@ -18,7 +18,7 @@ func openTestOutbox(t testing.TB, file string) *outbox {
 	return o
 }
 
-// addReports makes n reports, whose temperature is their number.
+// addReports makes n reports, with their number as temperature.
 func addReports(t testing.TB, o *outbox, n int) {
 	t.Helper()
 	for range n {
@@ -56,12 +56,12 @@ func TestOutbox(t *testing.T) {
 		t.Error(err)
 	}
 	expectReports(t, "two acknowledged", o.after(0), 3, 4)
-	if err := o.acknowledge(1); err != nil { // late, and so what
+	if err := o.acknowledge(1); err != nil { // late, but no error
 		t.Error(err)
 	}
 	expectReports(t, "one acknowledged again", o.after(0), 3, 4)
 	if err := o.acknowledge(5); err == nil {
-		t.Error("an acknowledgement of what was never made is no error")
+		t.Error("an acknowledgement of a report that was never made is no error")
 	}
 	expectReports(t, "nonsense acknowledged", o.after(0), 3, 4)
 	if err := o.acknowledge(4); err != nil {
@@ -96,7 +96,7 @@ func TestOutboxSurvives(t *testing.T) {
 	expectReports(t, "going on", again.after(0), 4, 5)
 }
 
-// Nothing is kept for ever, and numbers go on nevertheless.
+// Old lines are removed in the end, and numbers go on nevertheless.
 func TestOutboxIsTidied(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "o")
 	o := openTestOutbox(t, file)

@@ -18,17 +18,17 @@ var files embed.FS
 // the WebSocket.
 const policy = "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-// A page shows the registry live in browsers. It is on a listener of its own,
-// because people have no device's certificate; and it asks nobody who they
-// are, so that listener should be one that only this machine reaches.
+// A page shows the registry live in browsers. It is on a listener of its own, because people have
+// no device's certificate. It asks nobody for a name, so that listener should be one that only this
+// machine reaches.
 type page struct {
 	registry *registry
 	live     *websocket.Server
 	http     *http.Server
 }
 
-// pause is how long a page is left in peace after a change: changes come as
-// often as there are devices, and eyes see some ten pictures in a second.
+// pause is the shortest time between two pictures. Changes come as often as there are devices, and
+// eyes see some ten pictures in a second.
 const pause = 100 * time.Millisecond
 
 func newPage(g *registry) *page {
@@ -60,7 +60,8 @@ func (p *page) shutdown(ctx context.Context) error {
 // one misses states in between and is sent the newest: no queue grows.
 func (p *page) watch(c *websocket.Conn, _ *http.Request) {
 	gone := make(chan struct{})
-	go func() { // who only writes still needs somebody who reads, for pongs and for the end
+	// A handler that only writes still needs a reader, for pongs and for the end.
+	go func() {
 		defer close(gone)
 		for range c.Messages() {
 		}

@@ -29,7 +29,7 @@ func TestPageFiles(t *testing.T) {
 	http.DefaultClient.CloseIdleConnections()
 }
 
-// awaitView reads the feed until it shows what is wanted.
+// awaitView reads the feed until wanted accepts a view.
 func awaitView(t *testing.T, feed *websocket.Conn, what string, wanted func(view) bool) {
 	t.Helper()
 	feed.SetReadDeadline(time.Now().Add(20 * time.Second))
@@ -44,7 +44,7 @@ func awaitView(t *testing.T, feed *websocket.Conn, what string, wanted func(view
 	}
 }
 
-// The feed shows what happens as it happens, over real connections.
+// The feed shows events as they happen, over real connections.
 func TestFeed(t *testing.T) {
 	dir := makeTestCerts(t, "kitchen")
 	_, devices, addr, _ := startReal(t, dir)
@@ -53,7 +53,7 @@ func TestFeed(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer feed.Close()
-	awaitView(t, feed, "nobody", func(v view) bool { return len(v.Devices) == 0 && len(v.Events) == 0 })
+	awaitView(t, feed, "no device", func(v view) bool { return len(v.Devices) == 0 && len(v.Events) == 0 })
 
 	config, err := deviceTLS(dir, "kitchen")
 	if err != nil {
@@ -82,7 +82,7 @@ func TestFeed(t *testing.T) {
 	})
 }
 
-// Pages of other origins do not get to see who is there.
+// Pages of other origins do not get to see the devices.
 func TestFeedIsNotForOtherOrigins(t *testing.T) {
 	_, _, addr, _ := startReal(t, makeTestCerts(t))
 	_, resp, err := websocket.DefaultDialer.Dial("ws://"+addr+"/live", http.Header{"Origin": {"https://evil.example"}})

@@ -6,8 +6,7 @@ import (
 	"time"
 )
 
-// What devices and the server say to each other: text messages, each of them
-// one JSON object.
+// Devices and the server talk in text messages, each of them one JSON object.
 //
 //	device                                     server
 //	{"type":"register","outbox":"X3…",…}  ──►
@@ -18,26 +17,24 @@ import (
 //	                                      ◄──  {"type":"acknowledge","upto":18}
 //	{"type":"heartbeat"}                  ──►
 //
-// Nowhere does a device say who it is: its certificate has said so.
+// A device never sends its name, because its certificate has it.
 type message struct {
 	Type string `json:"type"`
 
-	// Of register. Reports are numbered within an outbox, and outbox is its
-	// name: a device that lost its outbox begins another one, and its report 1
-	// is not taken for the other's.
+	// Of register. Reports are numbered within an outbox, and outbox is its name. A device that
+	// lost its outbox begins another one, and its report 1 is not taken for the other's.
 	Outbox string `json:"outbox,omitempty"`
 	About  string `json:"about,omitempty"` // for people
 
 	// Of welcome.
 	Name      string `json:"name,omitempty"`      // from the device's certificate
-	Heartbeat int64  `json:"heartbeat,omitempty"` // how often to say something, in milliseconds
+	Heartbeat int64  `json:"heartbeat,omitempty"` // the time between two messages at most, in milliseconds
 
-	// Of welcome and acknowledge: the server has this outbox's reports up to
-	// this one, and will have them whatever happens to it.
+	// Of welcome and acknowledge. The server has this outbox's reports up to this one, and keeps
+	// them.
 	UpTo uint64 `json:"upto,omitempty"`
 
-	// Of time. The server sends asked back, which tells the device how long it
-	// took.
+	// Of time. The server sends asked back, so the device can compute the time that it took.
 	Asked time.Time `json:"asked,omitzero"`
 	Time  time.Time `json:"time,omitzero"`
 
@@ -54,8 +51,8 @@ type report struct {
 // errNotUnderstood is for messages that are not of this protocol.
 var errNotUnderstood = errors.New("a message that is not understood")
 
-// parse takes what ReadMessage, or one of its kin, returned. ReadJSON would do
-// both, but not tell what the peer said wrongly from what the connection did.
+// parse takes the results of ReadMessage, or of a similar method. ReadJSON would do both, but could
+// not tell a wrong message from a failed connection.
 func parse(_ int, data []byte, err error) (m message, _ error) {
 	if err == nil && json.Unmarshal(data, &m) != nil {
 		err = errNotUnderstood
@@ -63,8 +60,7 @@ func parse(_ int, data []byte, err error) (m message, _ error) {
 	return m, err
 }
 
-// Close codes of this protocol, from those that are anybody's to define (RFC
-// 6455 section 7.4.2).
+// Close codes of this protocol, from the range that any protocol may use (RFC 6455 section 7.4.2).
 const (
 	closeSilent   = 4000 // nothing was heard of the device for too long
 	closeReplaced = 4001 // another connection came with the same certificate
@@ -73,9 +69,9 @@ const (
 
 const (
 	defaultHeartbeat = 3 * time.Second
-	messageLimit     = 16 << 10 // octets; both sides refuse longer messages
+	messageLimit     = 16 << 10 // bytes, and both sides refuse longer messages
 )
 
-// silence is how long the server waits for a device that says nothing: three
-// heartbeats, and some time for the third to arrive.
+// silence returns the time that the server waits for a silent device: three heartbeats, and some
+// time for the third to arrive.
 func silence(heartbeat time.Duration) time.Duration { return 3*heartbeat + heartbeat/3 }

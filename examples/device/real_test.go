@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// startReal runs a server on real listeners, and returns where devices connect,
-// where the page is, and what it logs.
+// startReal runs a server on real listeners, and returns the URL for devices, the URL of the page,
+// and the log.
 func startReal(t *testing.T, dir string) (s *server, devices, page string, log *syncBuffer) {
 	t.Helper()
 	config, err := serverTLS(dir)
@@ -44,7 +44,7 @@ func startReal(t *testing.T, dir string) (s *server, devices, page string, log *
 	return s, listeners[0].Addr().String(), listeners[1].Addr().String(), log
 }
 
-// A syncBuffer is what loggers write to while tests read it.
+// A syncBuffer is the output of loggers that tests read at the same time.
 type syncBuffer struct {
 	mu sync.Mutex
 	b  strings.Builder

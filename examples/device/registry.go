@@ -10,9 +10,9 @@ import (
 	"github.com/plainsocket/websocket"
 )
 
-// A registry is what the server knows of its devices: who is there, and what
-// they have reported. The reports are in a journal, for the server may be killed
-// at any time; who is there is forgotten with it, and shows itself again.
+// A registry is the server's knowledge of its devices: their presence, and their reports. The
+// reports are in a journal, because the server may be killed at any time. The presence is forgotten
+// then, and shows itself again.
 type registry struct {
 	mu      sync.Mutex // guards all below
 	journal *journal
@@ -42,13 +42,13 @@ type event struct {
 	Text   string    `json:"text"`
 }
 
-// How much the page shows.
+// The limits of the page.
 const (
 	recentReports = 40
 	recentEvents  = 50
 )
 
-// A registryLine is what the journal says of a report.
+// A registryLine is the journal's line for a report.
 type registryLine struct {
 	Device string `json:"device"`
 	Outbox string `json:"outbox"`
@@ -118,13 +118,12 @@ func (g *registry) hear(name string) {
 	g.change()
 }
 
-// count counts a report, unless it was counted before, and returns up to which
-// one the server has them all. When it returns, the report will survive the
-// server.
+// count counts a report, unless it was counted before, and returns the number up to which the
+// server has them all. When it returns, the report will survive the server.
 //
-// Reports come in order on every connection, beginning with the one behind the
-// last that was counted when the device registered. So a number that is not
-// greater than the last one is of a report that came again.
+// Reports come in order on every connection, beginning with the one behind the last that was
+// counted when the device registered. So a number that is not greater than the last one is of a
+// report that came again.
 func (g *registry) count(name, outbox string, r report) (upTo uint64, err error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -149,7 +148,7 @@ func (g *registry) happened(name, text string) {
 	g.change()
 }
 
-// change wakes up whoever shows the registry.
+// change wakes up all goroutines that show the registry.
 func (g *registry) change() {
 	close(g.changed)
 	g.changed = make(chan struct{})
@@ -157,7 +156,7 @@ func (g *registry) change() {
 
 func (g *registry) close() error { return g.journal.close() }
 
-// A view is what the page shows.
+// A view is the content of the page.
 type view struct {
 	Devices []deviceView `json:"devices"`
 	Events  []event      `json:"events"`
@@ -169,14 +168,13 @@ type deviceView struct {
 	Why        string   `json:"why"` // it is away
 	About      string   `json:"about"`
 	Address    string   `json:"address"`
-	Silent     int64    `json:"silent"` // milliseconds since it was heard; -1 for never
+	Silent     int64    `json:"silent"` // milliseconds since it was heard, or -1 for never
 	Reports    int      `json:"reports"`
 	Duplicates int      `json:"duplicates"`
 	Recent     []report `json:"recent"`
 }
 
-// view returns what there is to see, and a channel that is closed when that
-// has changed.
+// view returns the present view, and a channel that is closed when it changes.
 func (g *registry) view() (view, <-chan struct{}) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -112,8 +112,8 @@ func TestRegistryRefusesOtherFiles(t *testing.T) {
 	}
 }
 
-// counted returns what the server's journal has of a device, and requires that
-// it is each report once, in order, from the first one on.
+// counted returns the reports of a device in the server's journal. It requires each report once, in
+// order, from the first one on.
 func counted(t *testing.T, dir, name string) (reports []report) {
 	t.Helper()
 	data, err := os.ReadFile(filepath.Join(dir, "reports.jsonl"))

@@ -15,10 +15,10 @@ import (
 	"github.com/plainsocket/websocket"
 )
 
-// A server counts what devices report, and shows who is there.
+// A server counts the reports of devices, and shows which devices are there.
 type server struct {
 	registry  *registry
-	heartbeat time.Duration // how often a device has to say something
+	heartbeat time.Duration // the longest time between two messages of a device
 	log       *slog.Logger
 }
 
@@ -50,9 +50,8 @@ func (s *server) deviceServer(config *tls.Config) *websocket.Server {
 		Upgrader: websocket.Upgrader{
 			ReadLimit:    messageLimit,
 			CloseTimeout: time.Second,
-			// The library could watch over its peers with pings. But those are
-			// answered below the application, and a heartbeat shows that the
-			// application lives.
+			// The library could watch over its peers with pings. But those are answered below the
+			// application, and a heartbeat shows that the application lives.
 			PingInterval: -1,
 		},
 		OnOpen:    s.open,
@@ -173,9 +172,8 @@ type goodbye struct {
 
 func (g goodbye) Error() string { return g.why }
 
-// goodbye says what an error means for a device. Its text is this program's
-// own: errors may quote what a peer said, and a reason has 123 octets at most
-// (RFC 6455 section 5.5).
+// goodbye turns an error into the close code and reason for a device. The text is this program's
+// own, because errors may quote a peer, and a reason has 123 bytes at most (RFC 6455 section 5.5).
 func (s *server) goodbye(err error) goodbye {
 	if g, ok := errors.AsType[goodbye](err); ok {
 		return g

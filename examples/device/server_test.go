@@ -16,7 +16,7 @@ import (
 	"github.com/plainsocket/websocket"
 )
 
-// A device is whom its certificate names, whatever it says.
+// The certificate names a device, not its messages.
 func TestIdentityIsTheCertificates(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, "kitchen", "cellar")
@@ -53,8 +53,8 @@ func TestDateAndTime(t *testing.T) {
 	})
 }
 
-// Who says nothing for three heartbeats and a bit is timed out, and told so.
-// Pings and pongs do not count: no application need be alive for them.
+// A device that is silent for three heartbeats and a bit is timed out, and told so. Pings and pongs
+// do not count, because they do not show that the application is alive.
 func TestTheSilentAreTimedOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, "kitchen")
@@ -94,8 +94,8 @@ func TestTheDeadAreTimedOut(t *testing.T) {
 	})
 }
 
-// A device that speaks and does not listen holds up nobody for ever. (Nothing
-// lies between the two sides of a pipe, so the first answer is stuck at once.)
+// A device that sends and does not read cannot hold up the server without end. (Nothing lies
+// between the two sides of a pipe, so the first answer is stuck at once.)
 func TestTheDeafAreTimedOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, "kitchen")
@@ -124,7 +124,7 @@ func TestHeartbeatsKeepADeviceHere(t *testing.T) {
 	})
 }
 
-// A device that comes again replaces itself.
+// A device that comes again replaces its older connection.
 func TestReplaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, "kitchen")
@@ -183,7 +183,7 @@ func breakJournal(t *testing.T, j *journal) {
 	j.file = readOnly
 }
 
-// What cannot be kept is not acknowledged.
+// A report that cannot be kept is not acknowledged.
 func TestReportThatCannotBeKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, "kitchen")

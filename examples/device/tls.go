@@ -7,14 +7,13 @@ import (
 	"os"
 )
 
-// serverTLS is what makes TLS mutual: it demands a certificate of every client,
-// and checks that the root signed it, for a client, and that it has not expired.
+// serverTLS makes TLS mutual. It demands a certificate of every client, and checks that the root
+// signed it, for a client, and that it has not expired.
 //
-// A client that is refused finds out late. In TLS 1.3 the client's certificate
-// is in its last message of the handshake, and it does not wait for an answer:
-// it sends its request at once, and the refusal is the first thing that it
-// reads. So it is a Dial that fails, "reading the response", with the alert
-// that the server sent. (In TLS 1.2 the handshake itself failed.)
+// A client that is refused finds out late. In TLS 1.3 the client's certificate is in its last
+// message of the handshake, and it does not wait for an answer. It sends its request at once, and
+// the refusal is the first thing that it reads. So the failure is a Dial's, "reading the response",
+// with the alert that the server sent. (In TLS 1.2 the handshake itself failed.)
 func serverTLS(dir string) (*tls.Config, error) {
 	own, roots, err := loadCerts(dir, "server")
 	if err != nil {
@@ -30,8 +29,7 @@ func serverTLS(dir string) (*tls.Config, error) {
 	}, nil
 }
 
-// deviceTLS trusts the root alone: no certificate of the web's authorities
-// opens this door.
+// deviceTLS trusts the root alone. No certificate of the web's authorities opens this door.
 func deviceTLS(dir, name string) (*tls.Config, error) {
 	own, roots, err := loadCerts(dir, name)
 	if err != nil {
@@ -44,7 +42,7 @@ func deviceTLS(dir, name string) (*tls.Config, error) {
 	}, nil
 }
 
-// loadCerts loads somebody's certificate and key, and the root's certificate.
+// loadCerts loads one certificate and its key, and the root's certificate.
 func loadCerts(dir, name string) (own tls.Certificate, roots *x509.CertPool, err error) {
 	own, err = tls.LoadX509KeyPair(certFile(dir, name), keyFile(dir, name))
 	if err != nil {

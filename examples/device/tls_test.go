@@ -13,7 +13,7 @@ import (
 	"github.com/plainsocket/websocket"
 )
 
-// certificate loads somebody's, or none.
+// certificate loads the certificate of name, or none.
 func certificate(t *testing.T, dir, name string) (certs []tls.Certificate, roots *x509.CertPool) {
 	t.Helper()
 	if name == "" {
@@ -26,7 +26,7 @@ func certificate(t *testing.T, dir, name string) (certs []tls.Certificate, roots
 	return []tls.Certificate{own}, roots
 }
 
-// Who has not the right certificate does not get as far as HTTP.
+// A client without the right certificate does not get as far as HTTP.
 func TestWrongCertificates(t *testing.T) {
 	dir, other := makeTestCerts(t, "kitchen"), makeTestCerts(t, "kitchen")
 	issueExpired(t, dir, "expired")
@@ -34,7 +34,7 @@ func TestWrongCertificates(t *testing.T) {
 	_, roots := certificate(t, dir, "kitchen")
 	tests := []struct {
 		what, dir, name string
-		alert, cause    string // what the client and the server say
+		alert, cause    string // the errors of the client and the server
 	}{
 		{"none", "", "", "tls: certificate required", "client didn't provide a certificate"},
 		{"of another root", other, "kitchen", "tls: unknown certificate authority", "signed by unknown authority"},
@@ -60,7 +60,7 @@ func TestWrongCertificates(t *testing.T) {
 		log.await(t, tt.cause)
 	}
 	if v, _ := s.registry.view(); len(v.Devices) != 0 {
-		t.Errorf("the server knows %+v, of whom none registered", v)
+		t.Errorf("the server knows %+v, although none registered", v)
 	}
 }
 
@@ -109,7 +109,7 @@ func TestWrongServers(t *testing.T) {
 	}
 }
 
-// Who forgets TLS is told, in HTTP.
+// A client that forgets TLS is told so, in HTTP.
 func TestWithoutTLS(t *testing.T) {
 	_, addr, _, _ := startReal(t, makeTestCerts(t))
 	_, resp, err := websocket.DefaultDialer.Dial("ws://"+addr+"/", nil)

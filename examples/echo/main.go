@@ -1,5 +1,4 @@
-// Command echo serves a page with a WebSocket to play with, and sends every
-// message that arrives back to where it came from.
+// Command echo serves a page with a WebSocket to play with, and sends every message back.
 //
 //	go run ./examples/echo
 package main
@@ -25,8 +24,8 @@ import (
 //go:embed index.html style.css script.js icon.svg
 var page embed.FS
 
-// policy lets the page load and reach nothing but this server, which includes
-// the WebSocket: to 'self', ws is the same place as http, and wss as https.
+// policy lets the page load and reach nothing but this server, which includes the WebSocket. To
+// 'self', ws is the same place as http, and wss as https.
 const policy = "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 func main() {
@@ -36,7 +35,8 @@ func main() {
 	if err != nil {
 		log.Fatalf("%v\nIs another program using the port? Choose one with -addr localhost:8081", err)
 	}
-	// The host as the user wrote it, the port as the system gave it: -addr localhost:0 asks for a free one.
+	// The host as the user wrote it, the port as the system gave it: -addr localhost:0 asks for a
+	// free one.
 	host, _, _ := net.SplitHostPort(*addr)
 	_, port, _ := net.SplitHostPort(ln.Addr().String())
 	fmt.Println("open http://" + net.JoinHostPort(cmp.Or(host, "localhost"), port))
@@ -51,7 +51,8 @@ func main() {
 // run serves the page and the WebSocket until ctx ends.
 func run(ctx context.Context, ln net.Listener) error {
 	ws := &websocket.Server{
-		Upgrader: websocket.Upgrader{Compression: &websocket.Compression{}}, // for browsers that offer it, as all do
+		// browsers offer it, and nearly all do
+		Upgrader: websocket.Upgrader{Compression: &websocket.Compression{}},
 		Handler:  echo,
 	}
 	files := http.FileServerFS(page)
@@ -73,9 +74,9 @@ func run(ctx context.Context, ln net.Listener) error {
 	case <-ctx.Done():
 	}
 
-	// Two calls, because net/http forgets a connection once it has become a
-	// WebSocket: the first tells every peer 1001, going away, and waits for the
-	// answers; the second lets requests for the page finish.
+	// There are two calls, because net/http forgets a connection once it has become a WebSocket.
+	// The first tells every peer 1001, going away, and waits for the answers. The second lets
+	// requests for the page finish.
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	return errors.Join(ws.Shutdown(ctx), server.Shutdown(ctx))

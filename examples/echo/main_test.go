@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// start runs the program on a free port until stop, which returns what run does.
+// start runs the program on a free port until stop, which returns the result of run.
 func start(t *testing.T) (addr string, stop func() error) {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -67,7 +67,7 @@ func TestPage(t *testing.T) {
 	}
 }
 
-// peer is a client without a library: frames are written here as they are on the wire.
+// peer is a client without a library: its frames are written here byte by byte.
 type peer struct {
 	net.Conn
 	t *testing.T
@@ -122,12 +122,12 @@ func TestEcho(t *testing.T) {
 	io.WriteString(p, "\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58")
 	p.expect("\x81\x05Hello")
 
-	// 1000 bytes, whose length takes 16 bits; XOR with a key of zeros changes nothing.
+	// 1000 bytes have a length of 16 bits. XOR with a key of zeros changes nothing.
 	data := string(bytes.Repeat([]byte("\x00\xff"), 500))
 	io.WriteString(p, "\x82\xfe\x03\xe8\x00\x00\x00\x00"+data)
 	p.expect("\x82\x7e\x03\xe8" + data)
 
-	// Close with 4000 (0x0fa0): the server answers with it, and is the one to end TCP.
+	// The close has code 4000 (0x0fa0). The server answers with it, and is the one to end TCP.
 	io.WriteString(p, "\x88\x82\x00\x00\x00\x00\x0f\xa0")
 	p.expect("\x88\x02\x0f\xa0")
 	p.expectEOF()

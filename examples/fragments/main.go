@@ -1,15 +1,15 @@
-// Fragments shows how one message becomes several frames, and why.
+// Fragments shows how and why one message becomes several frames.
 //
-// It is a server and a client in one program. The client asks for the same
-// thing three times, and a Trace prints every frame that it gets:
+// It is a server and a client in one program. The client asks for three messages, and a Trace
+// prints every frame that it gets:
 //
 //	1  "hello" in one frame
 //	2  one message in three frames, with a ping between two of them
 //	3  a file of many megabytes as one message, in constant memory
 //
-// RFC 6455 section 5.4 says what fragments are for: "The primary purpose of
-// fragmentation is to allow sending a message that is of unknown size when the
-// message is started without having to buffer that message".
+// RFC 6455 section 5.4 names the purpose of fragments: "The primary purpose of fragmentation is to
+// allow sending a message that is of unknown size when the message is started without having to
+// buffer that message".
 package main
 
 import (
@@ -29,7 +29,7 @@ import (
 )
 
 func main() {
-	size := flag.Int64("size", 64<<20, "octets of the message that is streamed")
+	size := flag.Int64("size", 64<<20, "bytes of the message that is streamed")
 	file := flag.String("file", "", "stream this `file` instead")
 	flag.Parse()
 	var source io.Reader = io.LimitReader(zeros{}, *size)
@@ -82,9 +82,9 @@ func serve(c *websocket.Conn, path string, source io.Reader) error {
 	}
 }
 
-// sendInParts sends one message, a frame for each part. A control frame may
-// come between fragments, so that a long message does not keep a ping, or a
-// close, waiting; another message may not (section 5.4).
+// sendInParts sends one message, a frame for each part. A control frame may come between fragments,
+// so that a long message does not keep a ping, or a close, waiting. Another message may not
+// (section 5.4).
 func sendInParts(c *websocket.Conn, parts ...string) error {
 	w, err := c.NextWriter(websocket.TextMessage)
 	if err != nil {
@@ -110,8 +110,8 @@ func sendInParts(c *websocket.Conn, parts ...string) error {
 	return w.Close()
 }
 
-// stream sends what a reader has, however much that is: io.Copy fills frame
-// after frame, and none of them waits for the next.
+// stream sends all that a reader has. io.Copy fills frame after frame, and none of them waits for
+// the next.
 func stream(c *websocket.Conn, source io.Reader) error {
 	w, err := c.NextWriter(websocket.BinaryMessage)
 	if err != nil {
@@ -136,8 +136,8 @@ func fetch(w io.Writer, url string) error {
 	frames := &framePrinter{w: w}
 	dialer := websocket.Dialer{
 		Trace: &websocket.Trace{Frame: frames.print},
-		// A stream has no size to be limited, neither in octets nor in frames.
-		// Only who keeps nothing of it, as here, can do without both limits.
+		// A stream has no size to be limited, neither in bytes nor in frames. Only a program that
+		// keeps nothing of it, as here, can do without both limits.
 		ReadLimit:    -1,
 		MaxFragments: -1,
 	}
@@ -152,7 +152,7 @@ func fetch(w io.Writer, url string) error {
 	return c.Shutdown(context.Background(), websocket.CloseNormalClosure, "")
 }
 
-// receive reads a message as a stream, prints its frames, and says what it was.
+// receive reads a message as a stream, prints its frames, and describes it.
 func receive(w io.Writer, c *websocket.Conn, frames *framePrinter) error {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
@@ -176,7 +176,7 @@ func receive(w io.Writer, c *websocket.Conn, frames *framePrinter) error {
 	if rest == 0 {
 		fmt.Fprintf(w, "  = %q\n\n", start[:n])
 	} else {
-		fmt.Fprintf(w, "  = %d octets, SHA-256 %.8x…; %d KiB were allocated meanwhile, by both sides together\n\n",
+		fmt.Fprintf(w, "  = %d bytes, SHA-256 %.8x…; %d KiB were allocated meanwhile, by both sides together\n\n",
 			int64(n)+rest, sum.Sum(nil), (after.TotalAlloc-before.TotalAlloc)/1024)
 	}
 	return nil
@@ -187,7 +187,7 @@ type framePrinter struct {
 	w     io.Writer
 	count int
 	last  websocket.Frame
-	done  bool // the message has ended; a close frame follows
+	done  bool // the message has ended, and a close frame follows
 }
 
 const printed = 6
@@ -205,10 +205,10 @@ func (p *framePrinter) print(_ *websocket.Conn, f websocket.Frame) {
 }
 
 func (p *framePrinter) line(f websocket.Frame) {
-	fmt.Fprintf(p.w, "  FIN %d  opcode %2d %-12s  %5d octets   % x\n", b2i(f.Fin), f.Opcode, opcodes[f.Opcode], f.Length, f.Header)
+	fmt.Fprintf(p.w, "  FIN %d  opcode %2d %-12s  %5d bytes   % x\n", b2i(f.Fin), f.Opcode, opcodes[f.Opcode], f.Length, f.Header)
 }
 
-// rest prints the last frame, and how many were left out before it.
+// rest prints the last frame, and the number of frames left out before it.
 func (p *framePrinter) rest() {
 	p.done = true
 	if p.count > printed {

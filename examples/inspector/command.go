@@ -9,13 +9,13 @@ import (
 	"github.com/plainsocket/websocket"
 )
 
-// A command is what the page asks of the server's end of its connection, for
-// scripts in a browser can neither send pings nor choose fragments.
+// A command is the page's request to the server's end of its connection. Scripts in a browser can
+// neither send pings nor choose fragments.
 type command struct {
 	Do   string `json:"do"` // ping, long or close
 	Tab  string `json:"tab"`
 	Text string `json:"text"` // a ping's payload, a close frame's reason
-	Code int    `json:"code"` // a close frame's; 0 and 1005 for none
+	Code int    `json:"code"` // a close frame's code, or 0 and 1005 for none
 }
 
 func (cmd *command) parse(data []byte) error {
@@ -28,14 +28,14 @@ func (cmd *command) parse(data []byte) error {
 	return nil
 }
 
-// longLines such lines, of 52 octets each, are a message of four frames.
+// longLines such lines, of 52 bytes each, are a message of four frames.
 const (
 	longLine  = "line %04d of a message that is too long for a frame\n"
 	longLines = 2000
 )
 
-// writeLong sends a message as a stream. Frames go out as soon as 32 KiB are
-// there, and a control frame may slip in between (RFC 6455 section 5.4).
+// writeLong sends a message as a stream. A frame goes out as soon as 32 KiB are there, and a
+// control frame may slip in between (RFC 6455 section 5.4).
 func writeLong(c *websocket.Conn) {
 	w, err := c.NextWriter(websocket.TextMessage)
 	if err != nil {
@@ -50,8 +50,8 @@ func writeLong(c *websocket.Conn) {
 	w.Close()
 }
 
-// cutReason shortens a reason to what fits a close frame beside the code, and
-// divides no character: 125 octets of a control frame, less 2.
+// cutReason shortens a reason so that it fits a close frame beside the code, and divides no
+// character. A control frame has 125 bytes, and the code takes 2.
 func cutReason(s string) string {
 	const most = 123
 	if len(s) <= most {

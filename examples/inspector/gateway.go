@@ -11,15 +11,15 @@ import (
 	"github.com/plainsocket/websocket"
 )
 
-// A gateway serves the observed connections. Each has an Upgrader of its own,
-// whose Trace has a recorder of its own.
+// A gateway serves the observed connections. Each has an Upgrader of its own, whose Trace has a
+// recorder of its own.
 type gateway struct {
 	hub    *hub
 	target string // "" for echo
 }
 
-// ServeHTTP is for /ws, or /ws?compress=1 with permessage-deflate: a browser
-// always offers that, so the path decides.
+// ServeHTTP is for /ws, or /ws?compress=1 with permessage-deflate. A browser always offers that, so
+// the path decides.
 func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	n := g.hub.number()
 	defer g.hub.remove(n)
@@ -52,8 +52,8 @@ func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case !known:
 		client.Shutdown(context.Background(), websocket.CloseGoingAway, "the inspector ends")
 	case unreachable != nil:
-		// A refusal with status 502 would say nothing to a page: browsers hide
-		// both the status and the text. A close frame they show.
+		// A refusal with status 502 would say nothing to a page, because browsers hide both the
+		// status and the text. They do show a close frame.
 		client.Shutdown(context.Background(), websocket.CloseBadGateway, cutReason(unreachable.Error()))
 	case target != nil:
 		relay(client, target)
@@ -78,15 +78,15 @@ func (g *gateway) accept(up *websocket.Upgrader, w http.ResponseWriter, r *http.
 	return client, known
 }
 
-// welcome reports whether the Upgrader will agree, as far as it matters here:
-// the page of a stranger must not make the inspector dial.
+// welcome reports whether the Upgrader will agree, as far as it matters here. A page of another
+// origin must not make the inspector dial.
 func welcome(r *http.Request) bool {
 	origin := r.Header.Get("Origin")
 	u, err := url.Parse(origin)
 	return websocket.IsWebSocketUpgrade(r) && (origin == "" || err == nil && strings.EqualFold(u.Host, r.Host))
 }
 
-// dial connects to the target with what the client offers.
+// dial connects to the target with the client's offers.
 func (g *gateway) dial(r *http.Request, number int, compress *websocket.Compression) (*websocket.Conn, error) {
 	d := websocket.Dialer{
 		Trace:        (&recorder{hub: g.hub, conn: number, side: targetSide}).trace(),
@@ -109,7 +109,8 @@ func echo(c *websocket.Conn) {
 			err = c.WriteMessage(messageType, data)
 		}
 		if err != nil {
-			c.Shutdown(context.Background(), websocket.CloseNormalClosure, "") // does nothing where the peer closed
+			// This does nothing if the peer closed.
+			c.Shutdown(context.Background(), websocket.CloseNormalClosure, "")
 			return
 		}
 	}
@@ -118,7 +119,7 @@ func echo(c *websocket.Conn) {
 // relay passes messages on, both ways, until one side closes. Then the other
 // side is closed with the same code and reason.
 func relay(client, target *websocket.Conn) {
-	defer client.Close() // where both went at once, nobody has said goodbye
+	defer client.Close() // if both ended at once, neither has a close frame
 	var both sync.WaitGroup
 	both.Go(func() {
 		if err := pass(target, client); err != nil {
@@ -135,9 +136,8 @@ func relay(client, target *websocket.Conn) {
 	both.Wait()
 }
 
-// pass passes messages from src on to dst, and returns why src has no more.
-// How a message was divided into frames is not kept: that means nothing (RFC
-// 6455 section 5.4).
+// pass passes messages from src on to dst, and returns the reason why src has no more. It does not
+// keep the division of a message into frames, because that means nothing (RFC 6455 section 5.4).
 func pass(dst, src *websocket.Conn) error {
 	for {
 		messageType, data, err := src.ReadMessage()
@@ -145,13 +145,13 @@ func pass(dst, src *websocket.Conn) error {
 			return err
 		}
 		if dst.WriteMessage(messageType, data) != nil {
-			return nil // whoever reads dst learns why, and closes src
+			return nil // the reader of dst learns the reason, and closes src
 		}
 	}
 }
 
-// closing returns the code and reason with which to close the other side after
-// err: the ones that came in a close frame, else the given ones.
+// closing returns the code and reason with which to close the other side after err. They are the
+// ones of a close frame, or else the given ones.
 func closing(err error, code int, reason string) (int, string) {
 	if e, ok := errors.AsType[*websocket.CloseError](err); ok && e.Code != websocket.CloseAbnormalClosure {
 		return e.Code, e.Text

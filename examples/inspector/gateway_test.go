@@ -21,7 +21,7 @@ func newRequest(t *testing.T, key string) *http.Request {
 	return r
 }
 
-// behind starts a target that speaks chat.v2, and tells how its connections end.
+// behind starts a target that speaks chat.v2, and reports the ends of its connections.
 func behind(t *testing.T) (url string, ends <-chan error) {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -108,7 +108,7 @@ func TestCompressionToTarget(t *testing.T) {
 	}
 }
 
-// What the target does at its end, the client sees.
+// The client sees the close code and reason of the target.
 func TestTargetCloses(t *testing.T) {
 	target, _ := behind(t)
 	addr, _ := start(t, target)
@@ -125,7 +125,7 @@ func TestTargetCloses(t *testing.T) {
 	}
 }
 
-// A client that vanishes is nobody's close code: the target is told 1001.
+// A client that vanishes sends no close code, so the target is told 1001.
 func TestClientVanishes(t *testing.T) {
 	target, ends := behind(t)
 	addr, _ := start(t, target)
@@ -141,7 +141,7 @@ func TestClientVanishes(t *testing.T) {
 	}
 }
 
-// Who cannot be reached is 1014, bad gateway, with the reason: a page could not see a status.
+// An unreachable target gives 1014, bad gateway, with the reason. A page could not see a status.
 func TestUnreachableTarget(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -184,7 +184,7 @@ func TestCutReason(t *testing.T) {
 		"x" + strings.Repeat("ü", 100): "x" + strings.Repeat("ü", 59) + "…",
 	} {
 		if got := cutReason(s); got != want || len(got) > 123 {
-			t.Errorf("%q became %q, %d octets", s, got, len(got))
+			t.Errorf("%q became %q, %d bytes", s, got, len(got))
 		}
 	}
 }

@@ -9,24 +9,24 @@ import (
 	"strings"
 )
 
-// guid is appended to the client's key (RFC 6455 section 1.3). No protocol but
-// WebSocket knows it, so a server that answers with its hash has understood.
+// guid is appended to the client's key (RFC 6455 section 1.3). Only WebSocket uses it, so a server
+// that answers with its hash has understood.
 const guid = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
-// A handshake is an opening handshake: both sides as text, and how the server
-// comes from Sec-WebSocket-Key to Sec-WebSocket-Accept.
+// A handshake is an opening handshake: both sides as text, and the steps from Sec-WebSocket-Key to
+// Sec-WebSocket-Accept.
 type handshake struct {
 	Request  string `json:"request"`
 	Response string `json:"response"`
 	Key      string `json:"key"`
 	GUID     string `json:"guid"`
 	SHA1     string `json:"sha1"`   // of key and GUID, in hex
-	Accept   string `json:"accept"` // the same octets in base64
+	Accept   string `json:"accept"` // the same bytes in base64
 	Error    string `json:"error,omitempty"`
 }
 
-// newHandshake describes what a Trace tells. The accept value is computed here,
-// step by step, whatever the response says; a test compares the two.
+// newHandshake describes the handshake that a Trace reports. The accept value is computed here,
+// step by step, independently of the response. A test compares the two.
 func newHandshake(r *http.Request, response []byte, err error) *handshake {
 	h := &handshake{Response: string(response), GUID: guid}
 	if r != nil {

@@ -12,7 +12,7 @@ import (
 	"github.com/plainsocket/websocket"
 )
 
-// A hub tells observers what recorders see.
+// A hub passes the events of recorders on to observers.
 type hub struct {
 	mu        sync.Mutex
 	events    int // so far
@@ -26,7 +26,7 @@ type hub struct {
 // An observed connection is one that is open.
 type observed struct {
 	conn   *websocket.Conn // to the client
-	tab    string          // the name that the page gave its connection; "" for another client's
+	tab    string          // the name that the page gave its connection, or "" for another client's
 	opened []*event        // its handshakes, for observers that come later
 }
 
@@ -34,7 +34,7 @@ func newHub() *hub {
 	return &hub{open: make(map[int]*observed), observers: make(map[*observer]bool)}
 }
 
-// number returns the next connection's.
+// number returns the next connection's number.
 func (h *hub) number() int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -77,8 +77,8 @@ func (h *hub) find(tab string) *websocket.Conn {
 	return nil
 }
 
-// shutdown closes all observed connections with 1001, waits for their ends, and
-// until the observers have heard of them.
+// shutdown closes all observed connections with 1001. It waits for their ends, and until the
+// observers have heard of them.
 func (h *hub) shutdown(ctx context.Context) {
 	h.mu.Lock()
 	h.ending = true
@@ -105,8 +105,8 @@ func (h *hub) shutdown(ctx context.Context) {
 	}
 }
 
-// publish tells all observers of e. It never waits for one of them: whoever
-// calls it holds up the connection that is observed.
+// publish tells all observers of e. It never waits for one of them, because its caller holds up the
+// connection that is observed.
 func (h *hub) publish(e *event) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -140,7 +140,7 @@ func (h *hub) leave(o *observer) {
 	delete(h.observers, o)
 }
 
-// serve tells an observer of everything, and does what it asks for.
+// serve tells an observer of everything, and carries out its commands.
 func (h *hub) serve(c *websocket.Conn, target string) {
 	o := newObserver()
 	o.push(&event{Kind: "hello", Target: target, Time: time.Now()})
@@ -166,7 +166,7 @@ func (h *hub) serve(c *websocket.Conn, target string) {
 
 var errNotConnected = errors.New("not connected")
 
-// do lets the server's end of a page's connection do what the page cannot.
+// do makes the server's end of a page's connection send things that the page cannot.
 func (h *hub) do(cmd command) error {
 	c := h.find(cmd.Tab)
 	if c == nil {
@@ -179,10 +179,12 @@ func (h *hub) do(cmd command) error {
 		go writeLong(c)
 		return nil
 	case "close":
-		// WriteControl, and not Shutdown: the relay reads on, sees the answer and ends.
+		// WriteControl is used, and not Shutdown, because the relay reads on, sees the answer and
+		// ends.
 		err := c.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(cmd.Code, cmd.Text), time.Now().Add(time.Second))
 		if err == nil {
-			c.SetReadDeadline(time.Now().Add(5 * time.Second)) // for the answer; fails if that was faster
+			// The deadline is for the answer. Setting it fails if the answer was faster.
+			c.SetReadDeadline(time.Now().Add(5 * time.Second))
 		}
 		return err
 	}

@@ -10,12 +10,12 @@ import (
 
 const (
 	windowSize  = 32 << 10 // as far back as DEFLATE can refer (RFC 1951 section 2)
-	maxPacked   = 1 << 20  // octets of a compressed message that are looked at
+	maxPacked   = 1 << 20  // bytes of a compressed message that are inflated
 	maxInflated = 8 << 20
 )
 
-// tail is what a sender takes off every message, 00 00 ff ff (RFC 7692 section
-// 7.2.1), and an empty last block, for compress/flate wants to see an end.
+// tail has the bytes that a sender takes off every message, 00 00 ff ff (RFC 7692 section 7.2.1),
+// and an empty last block, because compress/flate wants to see an end.
 const tail = "\x00\x00\xff\xff\x01\x00\x00\xff\xff"
 
 var (
@@ -23,15 +23,15 @@ var (
 	errLost     = errors.New("may refer to an earlier message that was not decompressed here")
 )
 
-// An inflater decompresses the messages of one direction. It does so with
-// compress/flate, a second opinion on what the library's own codec made.
+// An inflater decompresses the messages of one direction. It uses compress/flate, a second opinion
+// on the output of the library's own codec.
 type inflater struct {
 	history []byte // the end of the messages before, which later ones may refer to
 	lost    bool
 }
 
-// inflate returns the first octets of a message, and how many there are.
-func (in *inflater) inflate(packed []byte) (first octets, length int, err error) {
+// inflate returns the first bytes of a message, and its length.
+func (in *inflater) inflate(packed []byte) (first hexBytes, length int, err error) {
 	if in.lost {
 		return nil, 0, errLost
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/plainsocket/websocket"
 )
 
-// One text, there and back: each octet of the frames is shown.
+// One text goes there and back, and each byte of the frames is shown.
 func TestFrames(t *testing.T) {
 	addr, _ := start(t, "")
 	w := watch(t, addr)
@@ -41,7 +41,8 @@ func TestFrames(t *testing.T) {
 	}
 }
 
-// The example of section 1.3, as far as it goes: what was computed is what was sent.
+// The example of section 1.3 is followed step by step: the computed accept value is the one that
+// was sent.
 func TestHandshakeSteps(t *testing.T) {
 	addr, _ := start(t, "")
 	w := watch(t, addr)
@@ -56,7 +57,7 @@ func TestHandshakeSteps(t *testing.T) {
 			t.Errorf("no %q in the response\n%s", want, h.Response)
 		}
 	}
-	w = watch(t, addr) // who comes later learns of open connections
+	w = watch(t, addr) // a later observer learns of open connections
 	if late := w.next(); late.Handshake == nil || late.Handshake.Key != h.Key {
 		t.Errorf("a late observer is told %+v", late)
 	}
@@ -80,12 +81,12 @@ func TestFragments(t *testing.T) {
 	w.ask(command{Do: "long", Tab: "mine"})
 	_, long, err := c.ReadMessage()
 	if err != nil || len(long) != longLines*52 {
-		t.Fatalf("received %d octets, %v", len(long), err)
+		t.Fatalf("received %d bytes, %v", len(long), err)
 	}
 
 	first := w.frame(websocket.TextMessage, true, clientSide)
 	if first.Header[0] != 0x01 || first.Part != 1 || int64(len(first.Payload)) >= first.Length || len(first.Payload) != shown {
-		t.Errorf("the first fragment: header % x, part %d, %d of %d octets shown", first.Header, first.Part, len(first.Payload), first.Length)
+		t.Errorf("the first fragment: header % x, part %d, %d of %d bytes shown", first.Header, first.Part, len(first.Payload), first.Length)
 	}
 	parts, pings := w.fragments(first)
 	last, total := parts[len(parts)-1], int64(0)
@@ -96,10 +97,10 @@ func TestFragments(t *testing.T) {
 		}
 	}
 	if len(parts) < 3 || total != int64(len(long)) || pings != 1 {
-		t.Errorf("%d parts, %d octets, %d pings between them", len(parts), total, pings)
+		t.Errorf("%d parts, %d bytes, %d pings between them", len(parts), total, pings)
 	}
-	if last.Header[0] != 0x80 || last.Whole.Length != len(long) || !bytes.Equal(last.Whole.Octets, long[:shown]) {
-		t.Errorf("the message's end: header % x, %d octets: %.40q", last.Header, last.Whole.Length, last.Whole.Octets)
+	if last.Header[0] != 0x80 || last.Whole.Length != len(long) || !bytes.Equal(last.Whole.Bytes, long[:shown]) {
+		t.Errorf("the message's end: header % x, %d bytes: %.40q", last.Header, last.Whole.Length, last.Whole.Bytes)
 	}
 }
 
@@ -141,13 +142,13 @@ func TestCompression(t *testing.T) {
 			if f.Header[0] != 0xc1 || !f.Compressed || f.Whole == nil {
 				t.Fatalf("header % x, compressed %v, %+v", f.Header, f.Compressed, f.Whole)
 			}
-			if string(f.Whole.Octets) != text[:shown] || f.Whole.Length != len(text) || int64(f.Whole.Packed) != f.Length || f.Whole.Error != "" {
-				t.Errorf("%d octets inflate to %+v, want %d octets", f.Length, f.Whole, len(text))
+			if string(f.Whole.Bytes) != text[:shown] || f.Whole.Length != len(text) || int64(f.Whole.Packed) != f.Length || f.Whole.Error != "" {
+				t.Errorf("%d bytes inflate to %+v, want %d bytes", f.Length, f.Whole, len(text))
 			}
 			if i == 0 {
 				alone = f.Length
 			} else if f.Length >= alone {
-				t.Errorf("%d octets with what came before to refer to, %d without", f.Length, alone)
+				t.Errorf("%d bytes with earlier messages to refer to, %d without", f.Length, alone)
 			}
 		}
 	}
@@ -182,12 +183,13 @@ func TestControlFrames(t *testing.T) {
 	c.NetConn().Write([]byte("\x82\x85\x00\x00\x00\x00ab"))
 	c.Close()
 	if f := w.frame(websocket.BinaryMessage, false, clientSide); f.Missing != 3 || string(f.Payload) != "ab" {
-		t.Errorf("a frame that was cut: %d octets missing, %q", f.Missing, f.Payload)
+		t.Errorf("a frame that was cut: %d bytes missing, %q", f.Missing, f.Payload)
 	}
 	w.until("end", clientSide)
 }
 
-// An observer that does not read holds nobody up, and is told what it missed.
+// An observer that does not read holds up no connection, and is told the number of events it
+// missed.
 func TestSlowObserver(t *testing.T) {
 	h := newHub()
 	o := newObserver()
@@ -226,8 +228,8 @@ func TestStuckObserver(t *testing.T) {
 	}
 }
 
-func TestOctetsAreHex(t *testing.T) {
-	b, err := json.Marshal(frame{Header: octets("\x81\x00")})
+func TestHexBytes(t *testing.T) {
+	b, err := json.Marshal(frame{Header: hexBytes("\x81\x00")})
 	if err != nil || !strings.Contains(string(b), `"header":"8100"`) {
 		t.Errorf("%s, %v", b, err)
 	}

@@ -1,6 +1,5 @@
-// Command inspector serves a page that shows a WebSocket connection frame by
-// frame, down to the bits: of its own echo, or of a server that it stands in
-// front of.
+// Command inspector serves a page that shows a WebSocket connection frame by frame, down to the
+// bits. The connection is one of its own echo, or of a server that it stands in front of.
 //
 //	go run ./examples/inspector
 //	go run ./examples/inspector -target wss://server.example/chat
@@ -42,7 +41,8 @@ func main() {
 	if err != nil {
 		log.Fatalf("%v\nIs another program using the port? Choose one with -addr localhost:8081", err)
 	}
-	// The host as the user wrote it, the port as the system gave it: -addr localhost:0 asks for a free one.
+	// The host as the user wrote it, the port as the system gave it: -addr localhost:0 asks for a
+	// free one.
 	host, _, _ := net.SplitHostPort(*addr)
 	_, port, _ := net.SplitHostPort(ln.Addr().String())
 	fmt.Println("open http://" + net.JoinHostPort(cmp.Or(host, "localhost"), port))
@@ -73,7 +73,7 @@ func checkTarget(target string) error {
 func run(ctx context.Context, ln net.Listener, target string) error {
 	watch := newHub()
 	observed := &gateway{hub: watch, target: target}
-	// Nothing that is said here is traced: the inspector does not look at itself.
+	// Messages to observers are not traced, because the inspector does not look at itself.
 	observers := &websocket.Server{Handler: func(c *websocket.Conn, _ *http.Request) { watch.serve(c, target) }}
 	files := http.FileServerFS(page)
 

@@ -13,7 +13,7 @@ import (
 	"github.com/plainsocket/websocket"
 )
 
-// start runs the program on a free port until stop, which returns what run does.
+// start runs the program on a free port until stop, which returns the result of run.
 func start(t *testing.T, target string) (addr string, stop func() error) {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -203,7 +203,7 @@ func TestShutdownIsObserved(t *testing.T) {
 	}
 }
 
-// What an observer asks for and cannot have, it is told.
+// An observer is told of each of its requests that cannot be met.
 func TestCommandErrors(t *testing.T) {
 	addr, _ := start(t, "")
 	w := watch(t, addr)

@@ -7,15 +7,15 @@ import (
 	"github.com/plainsocket/websocket"
 )
 
-// queueLimit is how many events wait for an observer. Each has some 2 KB.
+// queueLimit is the number of events that may wait for an observer. Each has some 2 KB.
 const queueLimit = 512
 
-// lastWords is how long an observer may take, when the program ends, for what
-// it has not heard yet.
+// lastWords is the time that an observer has, when the program ends, for the events that are still
+// queued.
 const lastWords = 2 * time.Second
 
-// An observer is somebody who is told of events. Those who tell it never wait:
-// what it cannot take in time is dropped, the oldest first, and counted.
+// An observer receives events. The recorders never wait for it: events that it cannot take in time
+// are dropped, the oldest first, and counted.
 type observer struct {
 	mu      sync.Mutex
 	queue   []*event
@@ -43,8 +43,8 @@ func (o *observer) push(e *event) {
 	}
 }
 
-// next returns the oldest event, or first of all how many were dropped before
-// it; nil if there is none.
+// next returns the oldest event, or nil if there is none. If events were dropped, it first returns
+// their number.
 func (o *observer) next() (e *event) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -66,7 +66,7 @@ func (o *observer) write(c *websocket.Conn, gone <-chan struct{}) {
 	for last := false; ; {
 		for e := o.next(); e != nil; e = o.next() {
 			if c.WriteJSON(e) != nil {
-				return // whoever reads c learns why
+				return // the reader of c learns the reason
 			}
 		}
 		if last {

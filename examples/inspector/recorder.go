@@ -8,21 +8,21 @@ import (
 	"github.com/plainsocket/websocket"
 )
 
-// A recorder makes events of what a Trace tells of one side of one connection.
+// A recorder makes events from the reports of a Trace about one side of one connection.
 type recorder struct {
 	hub  *hub
 	conn int
 	side string
 
-	// The library reads in one goroutine, writes in others, and may find the end
-	// in any: mu guards what follows.
+	// The library reads in one goroutine, writes in others, and may find the end in any. mu guards
+	// the fields below.
 	mu             sync.Mutex
 	received, sent direction
 }
 
-// A direction is what has to be known about the frames of one.
+// A direction is the state of the frames of one direction.
 type direction struct {
-	frame   *event // whose payload is still to come; nil for none
+	frame   *event // the frame whose payload is still to come, or nil
 	count   int    // of messages
 	part    int    // of the current message
 	kind    int    // its opcode
@@ -32,7 +32,7 @@ type direction struct {
 	inflater
 }
 
-// trace returns what to give to an Upgrader or Dialer.
+// trace returns the Trace for an Upgrader or Dialer.
 func (rec *recorder) trace() *websocket.Trace {
 	return &websocket.Trace{
 		Handshake: func(_ *websocket.Conn, r *http.Request, response []byte, err error) {
@@ -62,7 +62,7 @@ func (rec *recorder) header(h websocket.Frame) {
 	rec.mu.Lock()
 	defer rec.mu.Unlock()
 	f := &frame{
-		Sent: h.Sent, Header: append(octets(nil), h.Header...), Opcode: h.Opcode,
+		Sent: h.Sent, Header: append(hexBytes(nil), h.Header...), Opcode: h.Opcode,
 		Masked: h.Masked, Length: h.Length, Missing: h.Length,
 	}
 	if h.Masked {
@@ -94,7 +94,7 @@ func (d *direction) enter(f *frame, compressed bool) {
 	f.Message, f.Part, f.Type, f.Compressed = d.count, d.part, d.kind, d.deflate
 }
 
-// payload takes the next octets of a frame, which come without their mask.
+// payload takes the next bytes of a frame, which come without their mask.
 func (rec *recorder) payload(sent bool, p []byte) {
 	rec.mu.Lock()
 	defer rec.mu.Unlock()
@@ -113,11 +113,11 @@ func (rec *recorder) payload(sent bool, p []byte) {
 	}
 }
 
-// gather takes octets of a message.
+// gather takes bytes of a message.
 func (d *direction) gather(p []byte) {
 	d.whole.Packed += len(p)
 	if !d.deflate {
-		d.whole.Octets = d.whole.Octets.keep(p)
+		d.whole.Bytes = d.whole.Bytes.keep(p)
 		d.whole.Length += len(p)
 	} else if d.whole.Packed <= maxPacked {
 		d.packed = append(d.packed, p...)
@@ -129,7 +129,7 @@ func (rec *recorder) finish(d *direction) {
 	e := d.frame
 	d.frame = nil
 	f := e.Frame
-	f.Wire = append(octets(nil), f.Payload...)
+	f.Wire = append(hexBytes(nil), f.Payload...)
 	if f.Masked {
 		mask(f.Wire, f.Key)
 	}
@@ -139,14 +139,14 @@ func (rec *recorder) finish(d *direction) {
 	rec.hub.publish(e)
 }
 
-// mask is RFC 6455 section 5.3 word for word; mask.go has it fast.
+// mask is RFC 6455 section 5.3 word for word. The library's mask.go has a fast version.
 func mask(p, key []byte) {
 	for i := range p {
 		p[i] ^= key[i%4]
 	}
 }
 
-// message returns a complete message, nil where its only frame shows the same.
+// message returns a complete message, or nil if its only frame shows the same.
 func (d *direction) message() *message {
 	if !d.deflate && d.part == 1 {
 		return nil
@@ -157,7 +157,7 @@ func (d *direction) message() *message {
 		if m.Packed > maxPacked {
 			d.lost, err = true, errTooLarge
 		} else {
-			m.Octets, m.Length, err = d.inflate(d.packed)
+			m.Bytes, m.Length, err = d.inflate(d.packed)
 		}
 		if err != nil {
 			m.Error = err.Error()
@@ -166,7 +166,7 @@ func (d *direction) message() *message {
 	return &m
 }
 
-// closed tells of the end, and before it of frames that were cut short.
+// closed reports the end, and before it any frames that were cut short.
 func (rec *recorder) closed(err error) {
 	rec.mu.Lock()
 	defer rec.mu.Unlock()

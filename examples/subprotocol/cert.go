@@ -11,21 +11,22 @@ import (
 	"time"
 )
 
-// newCertificate makes a key and a certificate that it signs itself, for a
-// server that is reached by one of these host names and addresses. Neither is
-// written to a file: the next start has new ones.
+// newCertificate makes a key and a certificate that it signs itself, for a server that is reached
+// by one of these host names and addresses. Neither is written to a file. The next start has new
+// ones.
 //
-// Nobody trusts such a certificate, except who was given it by the program that
-// made it. Leave out that, and turn checking off in the clients instead
-// (InsecureSkipVerify), and TLS keeps secrets from everybody but an attacker.
+// Only clients that were given such a certificate by the program trust it. Some programs leave that
+// out and turn checking off in the clients instead (InsecureSkipVerify). Then TLS no longer
+// protects against an attacker on the way.
 func newCertificate(hosts ...string) (tls.Certificate, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return tls.Certificate{}, err
 	}
 	template := &x509.Certificate{
-		Subject:     pkix.Name{CommonName: "examples/subprotocol"}, // for people; programs read the hosts
-		NotBefore:   time.Now().Add(-time.Hour),                    // for clocks that are late
+		// The name is for people. Programs read the hosts.
+		Subject:     pkix.Name{CommonName: "examples/subprotocol"},
+		NotBefore:   time.Now().Add(-time.Hour), // for clocks that are late
 		NotAfter:    time.Now().AddDate(0, 0, 30),
 		KeyUsage:    x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},

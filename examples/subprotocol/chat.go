@@ -14,30 +14,29 @@ import (
 	"github.com/plainsocket/websocket"
 )
 
-// A WebSocket moves messages and says nothing of what is in them. Two programs
-// that meet over one need an agreement on that, and its name is a subprotocol
-// (RFC 6455 section 1.9). Here there are two versions of one:
+// A WebSocket moves messages and does not define their content. Two programs that meet over one
+// need an agreement on that, and its name is a subprotocol (RFC 6455 section 1.9). Here there are
+// two versions of one:
 //
-//	chat     a client sends what it says, and receives "who: what they say"
+//	chat     a client sends a text, and receives "name: text"
 //	chat.v2  both are JSON, {"text": …} and {"from": …, "text": …, "at": …}
 //
-// The names are compared as a whole and with their case. That the second is a
-// newer version of the first is nothing that the protocol knows: to negotiate
-// a version is to negotiate a name.
+// The names are compared as a whole and with their case. The protocol does not know that the second
+// is a newer version of the first: to negotiate a version is to negotiate a name.
 
-// protocols are what the server speaks, the preferred one first. A client's
-// offer is in an order too (section 4.1), but which one counts is left to the
-// server, and the library goes by the server's.
+// protocols are the names that the server speaks, the preferred one first. A client's offer is in
+// an order too (section 4.1). The choice between the two orders is left to the server, and the
+// library goes by the server's.
 var protocols = []string{"chat.v2", "chat"}
 
-// said is something that somebody said, in neither version.
+// said is one member's text, in neither version.
 type said struct {
 	From string    `json:"from"`
 	Text string    `json:"text"`
 	At   time.Time `json:"at"`
 }
 
-// encode returns the message that tells a client what was said.
+// encode returns the message that brings said to a client.
 func encode(protocol string, s said) ([]byte, error) {
 	if protocol == "chat.v2" {
 		return json.Marshal(s)
@@ -55,21 +54,20 @@ func decode(protocol string, data []byte) (text string, err error) {
 	return s.Text, err
 }
 
-// A room passes on what its members say to all of them, each in the version
-// that was agreed on with them.
+// A room passes each member's text on to all of them, each in the version that was agreed on with
+// them.
 type room struct {
-	// How long a member may take to accept a message. The others wait for it
-	// meanwhile, which keeps a room simple, and small.
+	// The time that a member has to accept a message. The others wait for it meanwhile, which keeps
+	// a room simple, and small.
 	patience time.Duration
 
 	mu      sync.Mutex
 	members []*websocket.Conn
 }
 
-// serve is the handler of the room's connections. One whose opening handshake
-// found no common subprotocol comes here as well (section 4.2.2), with "" in
-// place of a name: it may be a client from before there were names, so the
-// server speaks the oldest version, and leaves it to the client to go.
+// serve is the handler of the room's connections. A connection without a common subprotocol comes
+// here as well (section 4.2.2), with "" in place of a name. It may be a client from before there
+// were names, so the server speaks the oldest version, and leaves it to the client to go.
 func (m *room) serve(c *websocket.Conn, r *http.Request) {
 	name, protocol := cmp.Or(r.FormValue("name"), "somebody"), c.Subprotocol()
 	log.Printf("%q offers %s, gets %s", name, list(websocket.Subprotocols(r)), list([]string{protocol}))
@@ -106,7 +104,7 @@ func (m *room) leave(c *websocket.Conn) {
 	m.members = slices.DeleteFunc(m.members, func(other *websocket.Conn) bool { return other == c })
 }
 
-// say tells all members, who all hear everything in the same order.
+// say sends a text to all members, who all receive everything in the same order.
 func (m *room) say(name, text string) {
 	s := said{From: name, Text: text, At: time.Now().UTC().Truncate(time.Second)}
 	m.mu.Lock()
@@ -123,10 +121,9 @@ func (m *room) say(name, text string) {
 	}
 }
 
-// mustAgree refuses clients with whom there is no common subprotocol before
-// they have a connection. Neither the RFC nor the library asks for it: it is for
-// servers that have nothing to say to such a client. The answer is HTTP, and
-// says what the server speaks.
+// mustAgree refuses clients without a common subprotocol before they have a connection. Neither the
+// RFC nor the library asks for it. It is for servers that have nothing to say to such a client. The
+// answer is HTTP, and names the server's subprotocols.
 func mustAgree(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		spoken := func(offer string) bool { return slices.Contains(protocols, offer) }

@@ -14,12 +14,12 @@ import (
 	"github.com/plainsocket/websocket"
 )
 
-// A demonstration is the clients' side: it meets the server in every way that
-// the opening handshake has for subprotocols, and writes down what happens.
+// A demonstration is the clients' side. It meets the server in every way that the opening handshake
+// has for subprotocols, and writes down the results.
 type demonstration struct {
 	out    io.Writer
 	server string         // "wss://localhost:8443"
-	roots  *x509.CertPool // what the clients trust: the server's certificate
+	roots  *x509.CertPool // the clients' trusted roots: the server's certificate
 }
 
 func (d *demonstration) printf(format string, args ...any) { fmt.Fprintf(d.out, format+"\n", args...) }
@@ -38,7 +38,7 @@ func (d *demonstration) run(ctx context.Context) error {
 	return nil
 }
 
-// dial connects somebody, who offers protocols, the preferred one first.
+// dial connects a client called name, which offers protocols, the preferred one first.
 func (d *demonstration) dial(ctx context.Context, path, name string, offer ...string) (*websocket.Conn, error) {
 	dialer := &websocket.Dialer{
 		Subprotocols:    offer,
@@ -79,10 +79,10 @@ func (d *demonstration) agree(ctx context.Context) error {
 	return nil
 }
 
-// disagree is what a client does that cannot speak without a subprotocol. That
-// there is none was the server's right, so 1002, protocol error, would accuse
-// it wrongly; 1010 is for extensions that are missing; and 1008 is what section
-// 7.4.1 has for where "there is no other more suitable status code".
+// disagree shows a client that cannot speak without a subprotocol. The server had the right to
+// choose none, so 1002, protocol error, would accuse it wrongly. 1010 is for extensions that are
+// missing. 1008 is the code of section 7.4.1 for cases in which "there is no other more suitable
+// status code".
 func (d *demonstration) disagree(ctx context.Context) error {
 	d.printf("No common subprotocol:")
 	c, err := d.dial(ctx, "/chat", "eve", "chat.v3")
@@ -112,14 +112,14 @@ func (d *demonstration) refused(ctx context.Context) error {
 	return nil
 }
 
-// talk has an old and a new client in one room.
+// talk connects an old and a new client to one room.
 func (d *demonstration) talk(ctx context.Context) error {
 	ada, err := d.dial(ctx, "/chat", "ada", "chat.v2", "chat")
 	if err != nil {
 		return err
 	}
 	defer ada.Close()
-	if _, _, err := ada.ReadMessageContext(ctx); err != nil { // the server says who is here: ada
+	if _, _, err := ada.ReadMessageContext(ctx); err != nil { // the server says that Ada is here
 		return err
 	}
 	ben, err := d.dial(ctx, "/strict", "ben", "chat")

@@ -1,6 +1,5 @@
-// Command subprotocol shows how client and server agree on what they are going
-// to speak: over wss with a certificate made on the spot, with two versions of
-// a chat, and what happens where they have nothing in common.
+// Command subprotocol shows how client and server agree on a subprotocol: over wss with a
+// certificate made on the spot, with two versions of a chat, and with nothing in common.
 //
 //	go run ./examples/subprotocol
 package main
@@ -33,7 +32,7 @@ const policy = "default-src 'self'; base-uri 'none'; form-action 'none'; frame-a
 
 func main() {
 	addr := flag.String("addr", "localhost:8080", "serve the page, and ws, on this `host:port`")
-	tlsAddr := flag.String("tls", "localhost:0", "serve wss, and the page, on this `host:port`; port 0 takes a free one")
+	tlsAddr := flag.String("tls", "localhost:0", "serve wss, and the page, on this `host:port` (port 0 takes a free one)")
 	flag.Parse()
 	log.SetFlags(log.Ltime | log.Lmsgprefix)
 	log.SetPrefix("server: ")
@@ -52,7 +51,7 @@ func main() {
 	}
 }
 
-// A place is where the program listens.
+// A place is an address on which the program listens.
 type place struct {
 	net.Listener
 	asked string // by the user, as host:port
@@ -94,7 +93,7 @@ func run(ctx context.Context, out io.Writer, plain, secure place) error {
 		case <-ctx.Done():
 		}
 	}
-	// net/http forgets a connection that became a WebSocket: two calls.
+	// net/http forgets a connection that became a WebSocket, so there are two calls.
 	shutdown, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	return errors.Join(err, chat.Shutdown(shutdown), server.Shutdown(shutdown))
@@ -115,8 +114,8 @@ func demonstrate(ctx context.Context, out io.Writer, plain, secure place, cert *
 	return nil
 }
 
-// routes are the same over http and https, as ws and wss are the same over
-// either: what TLS adds is below them.
+// routes are the same over http and https, as ws and wss are the same over either. TLS is below
+// them.
 func routes(chat http.Handler) http.Handler {
 	files := http.FileServerFS(page)
 	mux := http.NewServeMux()

@@ -29,7 +29,7 @@ type program struct {
 	transcript         string // all that it printed before it was ready
 	plainURL, tlsURL   string
 	plainAddr, tlsAddr string
-	stop               func() error // returns what run does
+	stop               func() error // returns the result of run
 }
 
 // start runs the program on free ports, until its demonstration is done.
@@ -140,7 +140,7 @@ func TestPage(t *testing.T) {
 	}
 }
 
-// What is on the wire, without this library on the client's side.
+// The handshake is checked on the wire, without this library on the client's side.
 func TestHandshakeOverTLS(t *testing.T) {
 	p := start(t)
 	tests := []struct {
@@ -242,11 +242,11 @@ func TestCertificate(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := other.Leaf.Verify(x509.VerifyOptions{DNSName: "chat.example", Roots: roots}); err == nil {
-		t.Error("a certificate for the same host is trusted, although nobody was given it")
+		t.Error("a certificate for the same host is trusted, although the client was not given it")
 	}
 }
 
-// Whoever stands still does not stop a room for good.
+// A member that does not read cannot stop a room for good.
 func TestRoomLetsTheStuckGo(t *testing.T) {
 	m := &room{patience: 10 * time.Millisecond}
 	chat := &websocket.Server{Handler: m.serve}
@@ -257,7 +257,7 @@ func TestRoomLetsTheStuckGo(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c.ReadMessage() // that somebody is here
+		c.ReadMessage() // the message that the client is here
 		return c
 	}
 	stuck, talker := dial("stuck"), dial("talker")
@@ -268,9 +268,10 @@ func TestRoomLetsTheStuckGo(t *testing.T) {
 		return len(m.members)
 	}
 	words := []byte(strings.Repeat("blah ", 10_000))
-	for heard := 0; members() == 2; heard++ { // until what lies between the server and stuck is full
+	// The loop ends when the buffers between the server and stuck are full.
+	for heard := 0; members() == 2; heard++ {
 		if heard > 2_000 {
-			t.Fatal("100 MB were said to a member who does not read, and it is a member still")
+			t.Fatal("100 MB were sent to a member that does not read, and it is a member still")
 		}
 		talker.WriteMessage(websocket.TextMessage, words)
 		if _, _, err := talker.ReadMessage(); err != nil {

@@ -1,14 +1,13 @@
-// Package browser drives the pages of the examples in a real Chromium, the way
-// a user would, so that the library meets a WebSocket client that nobody here
-// wrote. It is a module of its own because it needs a client for the protocol
-// of Chromium's developer tools.
+// Package browser drives the pages of the examples in a real Chromium, as a user would. So the
+// library meets a WebSocket client that was written elsewhere. The package is a module of its own
+// because it needs a client for the protocol of Chromium's developer tools.
 //
 // Each page has one test file, which starts with
 //
 //	server := Start(t, "echo")
 //	page := Open(t, server.URL)
 //
-// and goes on with what a user does and sees.
+// and goes on with the user's actions and the page's answers.
 package browser
 
 import (
@@ -28,14 +27,14 @@ import (
 )
 
 var (
-	chrome      = flag.String("chrome", os.Getenv("CHROME"), "`path` of Chromium or Chrome; if empty, it is looked for")
+	chrome      = flag.String("chrome", os.Getenv("CHROME"), "`path` of Chromium or Chrome (default: it is looked for)")
 	screenshots = flag.String("screenshots", os.TempDir(), "`directory` for a picture of each page whose test fails")
 )
 
 const (
-	patience = 10 * time.Second      // for one thing to happen
-	interval = 10 * time.Millisecond // between two looks
-	lifetime = 45 * time.Second      // of a browser, whatever its test does
+	patience = 10 * time.Second      // the longest wait for one thing to happen
+	interval = 10 * time.Millisecond // the time between two looks
+	lifetime = 45 * time.Second      // the longest life of a browser
 )
 
 // Page is a tab in a browser of its own.
@@ -45,8 +44,8 @@ type Page struct {
 	tools
 }
 
-// Open starts a browser that shows url. The browser ends with the test; if the
-// test fails, it leaves a picture of the page.
+// Open starts a browser that shows url. The browser ends with the test. If the test fails, it
+// leaves a picture of the page.
 func Open(t testing.TB, url string) *Page {
 	t.Helper()
 	path := findChrome(t)
@@ -103,7 +102,7 @@ func findChrome(t testing.TB) string {
 	return ""
 }
 
-// report tells, after a failure, what the page looks like and complained about.
+// report logs, after a failure, the look of the page and its complaints.
 func (p *Page) report() {
 	if !p.t.Failed() {
 		return

@@ -18,7 +18,7 @@ func value(page *Page, selector string) string {
 	return evaluate[string](page, `document.querySelector("`+selector+`").value`)
 }
 
-// times counts a line in what was said.
+// times counts a line in the chat's list.
 func times(page *Page, line string) int {
 	page.t.Helper()
 	return strings.Count(page.Text("#log"), line)

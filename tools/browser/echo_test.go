@@ -102,8 +102,8 @@ func TestEcho(t *testing.T) {
 	page.See("#closed", "1006", "false")
 }
 
-// checkMessages compares what the page sent with what it received by the
-// browser's own account, and requires n of each.
+// checkMessages compares the page's sent and received messages by the browser's own account, and
+// requires n of each.
 func checkMessages(t *testing.T, page *Page, n int) {
 	t.Helper()
 	sent, received := page.Messages()

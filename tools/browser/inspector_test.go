@@ -10,7 +10,7 @@ import (
 	"github.com/chromedp/chromedp/kb"
 )
 
-const selected = "#detail" // what is shown of the entry that is selected in the list
+const selected = "#detail" // the entry that is selected in the list
 
 func TestInspector(t *testing.T) {
 	server := Start(t, "inspector")

@@ -2,10 +2,10 @@
 # Checks the pages of the examples in a real Chromium:
 #
 #	tools/browser/run.sh                   all pages
-#	tools/browser/run.sh -run TestEcho     one of them; arguments go to go test
+#	tools/browser/run.sh -run TestEcho     one of them (arguments go to go test)
 #	CHROME=/opt/chrome tools/browser/run.sh
 #
-# Where Chromium is missing, it is installed from Debian's packages. A failure
+# If Chromium is missing, it is installed from Debian's packages. A failure
 # leaves a picture of the page, in the directory that -screenshots names.
 set -eu
 cd "$(dirname "$0")"
@@ -41,5 +41,5 @@ if [ -z "${CHROME:-}" ] && ! found; then
 	install_chromium
 fi
 
-# -count=1, for the examples that the test builds are not among what Go's cache of results knows of.
+# -count=1, because Go's cache of results does not see the examples that the test builds.
 exec go test -count=1 -timeout 300s . "$@"

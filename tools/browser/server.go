@@ -64,13 +64,13 @@ func Run(t testing.TB, program string, args ...string) *Server {
 	return s
 }
 
-// waitURL waits for the program to print where its page is.
+// waitURL waits for the program to print the URL of its page.
 func (s *Server) waitURL() {
 	s.t.Helper()
 	s.URL = strings.TrimPrefix(s.WaitOutput("open http://"), "open ")
 }
 
-// watch collects what the program prints until it ends.
+// watch collects the program's output until it ends.
 func (s *Server) watch(r *os.File) {
 	defer r.Close()
 	for lines := bufio.NewScanner(r); lines.Scan(); {

@@ -13,8 +13,8 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// tools holds what the developer tools would show of a page under Network and
-// under Console. It is a second witness: a page can be wrong about itself.
+// tools holds the content of the developer tools' Network and Console panels. It is a second
+// witness, because a page can be wrong about itself.
 type tools struct {
 	mu       sync.Mutex
 	sent     []network.WebSocketFrame
@@ -49,7 +49,7 @@ func describe(o *runtime.RemoteObject) string {
 	return o.Description
 }
 
-// complaints returns what Console would show: nothing on a good page.
+// complaints returns the lines of the Console panel. A good page has none.
 func (w *tools) complaints() []string {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -14,7 +14,7 @@ import (
 	"github.com/chromedp/chromedp/kb"
 )
 
-// What a user does and sees. A page's elements are named by CSS selectors.
+// This file has the actions of a user. A page's elements are named by CSS selectors.
 
 // Click moves the mouse to an element that is visible and enabled, and clicks.
 func (p *Page) Click(selector string) {
@@ -24,8 +24,8 @@ func (p *Page) Click(selector string) {
 		chromedp.Click(chromedp.CSS(selector), chromedp.NodeVisible))
 }
 
-// Fill replaces what a field holds. The text comes in one piece, as from an
-// input method or an emoji picker, for no keyboard has a key for every character.
+// Fill replaces the content of a field. The text comes in one piece, as from an input method or an
+// emoji picker, because no keyboard has a key for every character.
 func (p *Page) Fill(selector, text string) {
 	p.t.Helper()
 	p.do("filling "+selector,
@@ -38,7 +38,7 @@ func (p *Page) Fill(selector, text string) {
 		call(input.InsertText, input.InsertTextParams{Text: text}))
 }
 
-// Press presses a key, such as "\r" for Enter, wherever the focus is.
+// Press presses a key, such as "\r" for Enter, in the element that has the focus.
 func (p *Page) Press(key string) {
 	p.t.Helper()
 	p.do(fmt.Sprintf("pressing %q", key), chromedp.KeyEvent(key))
@@ -125,7 +125,7 @@ func (p *Page) Labelled() {
 // said returns a value of the accessibility tree, which comes as JSON.
 func said(v *accessibility.Value) (s string) {
 	if v != nil {
-		json.Unmarshal(v.Value, &s) // what is not a string has no words
+		json.Unmarshal(v.Value, &s) // other values than strings have no text
 	}
 	return s
 }

@@ -1,9 +1,9 @@
 package compat
 
-// differences are those between gorilla/websocket and this library that are
-// meant. Each must happen; any other fails TestPrograms.
+// differences are the intended differences between gorilla/websocket and this library. Each must
+// happen. Any other fails TestPrograms.
 var differences = []difference{
-	// Errors can be asked for what they are in more ways.
+	// Errors can be inspected in more ways.
 	{gorilla: `"(read|write|writev) tcp .*i/o timeout", Timeout`, ours: `"(read|write|writev) tcp .*i/o timeout", Timeout, is os.ErrDeadlineExceeded`,
 		why: "a deadline can be told from other timeouts"},
 	{gorilla: `"websocket: write timeout", Timeout`, ours: `"websocket: write: .*i/o timeout", Timeout, is os.ErrDeadlineExceeded`,
@@ -72,7 +72,7 @@ var differences = []difference{
 		why: "other texts"},
 	{program: "a peer that breaks the protocol", what: ".*: answer", gorilla: `0x88 .*\\x03\\xea.*`, ours: `0x88 .*\\x03\\xe[af].*`, why: "other texts"},
 	{program: "a peer that breaks the protocol", what: "a message within a message: message", gorilla: `"a"`, ours: `""`, why: "no data with an error"},
-	{program: "a peer that breaks the protocol", what: "(a length|text that|a close frame of one octet).*", ours: `.*\(closed with 100[27] .*|0x88 .*\\x03\\xe[af].*|""|.*ErrCloseSent`,
+	{program: "a peer that breaks the protocol", what: "(a length|text that|a close frame of one byte).*", ours: `.*\(closed with 100[27] .*|0x88 .*\\x03\\xe[af].*|""|.*ErrCloseSent`,
 		why: "MUST be refused"},
 	{program: "a peer that breaks the protocol", what: "a close frame with code 1014.*", gorilla: ".*bad close code 1014.*", ours: `.*CloseError 1014 ""|0x88 "\\x03\\xf6"`,
 		why: "registered since"},
@@ -116,7 +116,7 @@ var differences = []difference{
 	{program: "Proxy", gorilla: `".*".*`, ours: `"websocket: (choosing a )?proxy.*"`, why: "it says that it was the proxy"},
 	{program: "a transport without deadlines, dialed with a timeout", gorilla: `"deadlines are not supported"`, ours: "<nil>", why: "the timeout closes the transport"},
 	{program: "subprotocols that are offered", what: "(one twice|an empty one|with a (space|comma)): .*", ours: `"websocket: subprotocol .*"|\(nothing\)`, why: "MUST be unique, and without separators"},
-	{program: "transports that count", what: `of a \*net.TCPConn, octets written by the server`, gorilla: "false", ours: "true",
+	{program: "transports that count", what: `of a \*net.TCPConn, bytes written by the server`, gorilla: "false", ours: "true",
 		why: "gorilla's writes of two slices go around Write"},
 	{program: "a transport without deadlines", what: "SetWriteDeadline", gorilla: "<nil>", ours: `"deadlines are not supported"`, why: "it is set at once"},
 }

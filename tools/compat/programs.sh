@@ -6,9 +6,9 @@ set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
 
 # Module, version, and packages whose tests use WebSockets, in both roles. All
-# pass with gorilla's package; on a busy machine some of gqlgen's do not, with
-# either, for they expect an answer within 10 ms. So what fails may try again,
-# three times in all.
+# pass with gorilla's package. On a busy machine some of gqlgen's fail with
+# either package, because they expect an answer within 10 ms. So a test that
+# fails may try again, three times in all.
 programs='
 github.com/sourcegraph/jsonrpc2 v0.2.3 ./...
 github.com/99designs/gqlgen v0.17.49 ./graphql/handler/transport ./client
@@ -19,8 +19,8 @@ github.com/kataras/neffos v0.0.23 ./...
 work=$(mktemp -d)
 trap 'chmod -R u+w "$work"; rm -rf "$work"' EXIT
 
-# The tests are their authors', and so are go vet's findings in them, of which
-# a newer go line in go.mod makes more.
+# The tests are their authors', and so are go vet's findings in them. A newer
+# go line in go.mod makes more of those.
 export GOFLAGS='-mod=mod -vet=off' GOWORK=off
 
 run() {

@@ -27,14 +27,13 @@ func TestPrograms(t *testing.T) {
 	compare(t, gorilla(), ours(), differences)
 }
 
-// A sighting is what a program called program saw under the name what.
+// A sighting names an observation: the program, and the observation's name in it.
 type sighting struct{ program, what string }
 
-// nothing is the value of what a program did not come to see.
+// nothing is the value of an observation that a program did not make.
 const nothing = "(nothing)"
 
-// compare reports what is different and in no line of the table, and lines
-// that nothing needs.
+// compare reports differences that are in no line of the table, and lines that match no difference.
 func compare(t testing.TB, gorilla, ours map[sighting]string, table []difference) {
 	t.Helper()
 	used := make([]bool, len(table))
@@ -87,7 +86,7 @@ func matches(pattern, s string) bool {
 // build compiles the programs, with a go.mod of their own to which edits are made.
 func build(t *testing.T, dir, name string, edits ...string) (binary string) {
 	t.Helper()
-	mod := filepath.Join(dir, name+".mod") // beside which Go looks for name.sum
+	mod := filepath.Join(dir, name+".mod") // Go looks for name.sum in the same directory
 	for from, to := range map[string]string{"go.mod": mod, "go.sum": filepath.Join(dir, name+".sum")} {
 		p, err := os.ReadFile(from)
 		if err != nil {
@@ -114,8 +113,8 @@ func run(t *testing.T, name string, args ...string) []byte {
 	return out
 }
 
-// start starts the programs, which mostly wait. The function that it returns
-// waits for their end and says what they saw.
+// start starts the programs, which mostly wait. The function that it returns waits for their end
+// and returns their observations.
 func start(t *testing.T, binary string) func() map[sighting]string {
 	t.Helper()
 	var stdout, stderr strings.Builder

@@ -1,5 +1,5 @@
 // Package compat compares the module in gorilla/ with github.com/gorilla/websocket, whose place it
-// takes under programs that stay as they are. It compares the exported names (surface.go), the
+// takes under programs that stay as they are. It compares the exported names (surface.go) and the
 // behaviour that programs see (programs/), and runs the test suites of other people's programs
 // (programs.sh).
 package compat
@@ -11,8 +11,8 @@ import (
 	"slices"
 )
 
-// A Surface is what programs can name of a package, each with a description
-// that is the same for two packages if programs cannot tell them apart:
+// A Surface is the set of names that programs can use of a package. Each has a description, which
+// is the same for two packages if programs cannot tell them apart:
 //
 //	Conn.Close          method (*Conn)() error
 //	Upgrader.Error      field func(net/http.ResponseWriter, …)
@@ -32,8 +32,8 @@ func SurfaceOf(pkg *types.Package) Surface {
 	return s
 }
 
-// Missing says, a line each, what of s another package lacks or has otherwise.
-// What the other one has beyond s breaks no program.
+// Missing lists the names of s that another package lacks or has otherwise, a line each. Names that
+// only the other one has break no program.
 func (s Surface) Missing(other Surface) []string {
 	var lines []string
 	for _, name := range slices.Sorted(maps.Keys(s)) {
@@ -63,7 +63,7 @@ func (s Surface) add(pkg *types.Package, obj types.Object) {
 }
 
 // qualifier leaves out the names of pkg and of packages whose types pkg has aliases for. A program
-// that names a type by its alias does not see where the type is declared.
+// that names a type by its alias does not see the place of its declaration.
 func qualifier(pkg *types.Package) types.Qualifier {
 	own := map[*types.Package]bool{pkg: true}
 	for _, name := range pkg.Scope().Names() {
@@ -81,8 +81,8 @@ func qualifier(pkg *types.Package) types.Qualifier {
 	}
 }
 
-// kind describes a type without its members. Interfaces are described with
-// all of them: a method more, and no program's own type has all.
+// kind describes a type without its members. Interfaces are described with all of them: if one has
+// a method more, no program's own type has all.
 func kind(obj *types.TypeName, text func(types.Type) string) string {
 	switch u := obj.Type().Underlying().(type) {
 	case *types.Struct:
@@ -119,8 +119,8 @@ func (s Surface) addMembers(obj *types.TypeName, text func(types.Type) string) {
 	}
 }
 
-// unnamed rebuilds a type without what makes no difference to a caller: names
-// of parameters, and whether the empty interface is called any.
+// unnamed rebuilds a type without the parts that make no difference to a caller: names of
+// parameters, and the spelling of the empty interface as any.
 func unnamed(t types.Type) types.Type {
 	switch t := types.Unalias(t).(type) {
 	case *types.Signature:

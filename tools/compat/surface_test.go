@@ -53,8 +53,7 @@ func load(t *testing.T, dir, path string) *types.Package {
 	return pkgs[0].Types
 }
 
-// The comparison itself: what a program would notice is a difference, and
-// nothing else is.
+// The comparison reports each difference that a program would notice, and nothing else.
 func TestMissing(t *testing.T) {
 	tests := []struct {
 		name, want, have string

@@ -1,11 +1,11 @@
-// Command client logs in to examples/auth, sends what is typed, a line each,
-// and prints what comes back. The line "exit" ends it.
+// Command client logs in to examples/auth, sends each line that is typed, and prints the answers.
+// The line "exit" ends it.
 //
 //	go run ./examples/auth/client               asked over the connection
 //	go run ./examples/auth/client -before       logs in first, over HTTP
 //
-// The exit status is 0 after "exit" or the end of the input, 1 if the server
-// refused or the connection broke, 2 for wrong usage.
+// The exit status is 0 after "exit" or the end of the input, 1 if the server refused or the
+// connection broke, 2 for wrong usage.
 package main
 
 import (
@@ -30,7 +30,7 @@ func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
 func run(args []string, stdin io.Reader, stdout, stderr io.Writer) (status int) {
 	flags := flag.NewFlagSet("client", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	server := flags.String("server", "http://localhost:8080", "where examples/auth runs, as the `URL` of its page")
+	server := flags.String("server", "http://localhost:8080", "`URL` of the page of examples/auth")
 	before := flags.Bool("before", false, "log in over HTTP, with -user and $AUTH_PASSWORD, before the WebSocket is opened")
 	user := flags.String("user", "demo", "the `name` for -before")
 	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
@@ -92,7 +92,7 @@ func login(u *url.URL, jar http.CookieJar, user string) error {
 	return nil
 }
 
-// print prints messages until there are no more, and returns why.
+// print prints messages until there are no more, and returns the reason.
 func print(c *websocket.Conn, w io.Writer) error {
 	for {
 		_, p, err := c.ReadMessage()
@@ -103,7 +103,7 @@ func print(c *websocket.Conn, w io.Writer) error {
 	}
 }
 
-// read passes lines on, of any length, until there are no more or nobody wants them.
+// read passes lines on, of any length, until there are no more or quit is closed.
 func read(r io.Reader, lines chan<- string, quit <-chan struct{}) {
 	defer close(lines)
 	for br := bufio.NewReader(r); ; {
@@ -133,7 +133,7 @@ func talk(c *websocket.Conn, lines <-chan string, ended <-chan error, stderr io.
 				return leave(c, ended, stderr)
 			}
 			if err := c.WriteMessage(websocket.TextMessage, []byte(line)); err != nil {
-				fmt.Fprintln(stderr, explain(<-ended)) // why it failed, the reader knows
+				fmt.Fprintln(stderr, explain(<-ended)) // the reader knows why it failed
 				return 1
 			}
 		}
@@ -142,9 +142,9 @@ func talk(c *websocket.Conn, lines <-chan string, ended <-chan error, stderr io.
 
 const closeTimeout = 5 * time.Second // for the server to answer the close frame
 
-// leave does the closing handshake. Not by Shutdown, which drops what still
-// arrives: here the goroutine that reads prints the answers that were underway,
-// up to the server's close frame.
+// leave does the closing handshake. It does not use Shutdown, which drops messages that still
+// arrive. Here the goroutine that reads prints the answers that were underway, up to the server's
+// close frame.
 func leave(c *websocket.Conn, ended <-chan error, stderr io.Writer) (status int) {
 	deadline := time.Now().Add(closeTimeout)
 	c.SetReadDeadline(deadline)

@@ -23,7 +23,7 @@ import (
 	"github.com/plainsocket/websocket"
 )
 
-// TestMain runs all tests, and then looks for goroutines that they left behind.
+// TestMain runs all tests, and then checks that they left no goroutines behind.
 func TestMain(m *testing.M) {
 	goroutines := runtime.NumGoroutine()
 	code := m.Run()
@@ -37,7 +37,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// server is as much of examples/auth as the client needs to be shown.
+// server imitates the part of examples/auth that the client needs.
 func server(t *testing.T) string {
 	t.Helper()
 	echo := func(c *websocket.Conn, _ *http.Request) {
@@ -134,8 +134,8 @@ func startAuth(t *testing.T) (url string) {
 func TestAgainstServer(t *testing.T) {
 	t.Setenv("AUTH_PASSWORD", "sesame")
 	url := startAuth(t)
-	// Someone who goes on sitting there: the end of the input would be a close,
-	// which might cross the server's.
+	// The user goes on sitting there. The end of the input would be a close, which might cross the
+	// server's.
 	sitting, gone := io.Pipe()
 	defer gone.Close()
 	const asked = "user name:\npassword:\n"
@@ -161,7 +161,7 @@ func TestAgainstServer(t *testing.T) {
 	}
 }
 
-// A server that does not answer the close frame is not waited for for ever.
+// A server that does not answer the close frame is not waited for without end.
 func TestNoAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client, server := net.Pipe()

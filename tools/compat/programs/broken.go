@@ -11,9 +11,9 @@ import (
 // Peers that break the protocol, or off.
 var brokenPrograms = []program{
 	{"a peer that breaks the protocol", func(p *probe) {
-		for name, octets := range violations {
+		for name, violation := range violations {
 			server, client := p.rawPeer(&websocket.Upgrader{})
-			client.Write(octets)
+			client.Write(violation)
 			server.SetReadDeadline(time.Now().Add(patience))
 			_, data, err := server.ReadMessage()
 			p.see(name+": message", brief(data))
@@ -31,9 +31,9 @@ var brokenPrograms = []program{
 			client.Write(whole[:n])
 			client.Close()
 			messageType, data, err := server.ReadMessage()
-			p.see(fmt.Sprint(n, " octets: ReadMessage"), err)
-			p.see(fmt.Sprint(n, " octets: type"), messageType)
-			p.see(fmt.Sprint(n, " octets: data"), brief(data))
+			p.see(fmt.Sprint(n, " bytes: ReadMessage"), err)
+			p.see(fmt.Sprint(n, " bytes: type"), messageType)
+			p.see(fmt.Sprint(n, " bytes: data"), brief(data))
 		}
 	}},
 	{"a transport that ends early, with NextReader", func(p *probe) {
@@ -43,12 +43,12 @@ var brokenPrograms = []program{
 			client.Write(whole[:n])
 			client.Close()
 			_, r, err := server.NextReader()
-			p.see(fmt.Sprint(n, " octets: NextReader"), err)
+			p.see(fmt.Sprint(n, " bytes: NextReader"), err)
 			data, err := io.ReadAll(r)
-			p.see(fmt.Sprint(n, " octets: ReadAll"), err)
-			p.see(fmt.Sprint(n, " octets: data"), brief(data))
+			p.see(fmt.Sprint(n, " bytes: ReadAll"), err)
+			p.see(fmt.Sprint(n, " bytes: data"), brief(data))
 			_, _, err = server.NextReader()
-			p.see(fmt.Sprint(n, " octets: then"), err)
+			p.see(fmt.Sprint(n, " bytes: then"), err)
 		}
 	}},
 	{"a control frame that is cut off", func(p *probe) {
@@ -60,7 +60,7 @@ var brokenPrograms = []program{
 	}},
 }
 
-// violations are what a client may not send.
+// violations are frames that a client may not send.
 var violations = map[string][]byte{
 	"no mask":                           {0x81, 0x01, 'a'},
 	"RSV1":                              frame(0xc1, "a"),
@@ -72,7 +72,7 @@ var violations = map[string][]byte{
 	"a message within a message":        append(frame(0x01, "a"), frame(0x81, "b")...),
 	"a fragmented ping":                 frame(0x09, "a"),
 	"a long ping":                       frame(0x89, text(126)),
-	"a close frame of one octet":        frame(0x88, "\x03"),
+	"a close frame of one byte":         frame(0x88, "\x03"),
 	"a close frame with code 0":         frame(0x88, "\x00\x00"),
 	"a close frame with code 999":       frame(0x88, "\x03\xe7"),
 	"a close frame with code 1004":      frame(0x88, "\x03\xec"),

@@ -8,7 +8,7 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// How connections end, and what the two sides see of it.
+// closePrograms show the ends of connections, as the two sides see them.
 var closePrograms = []program{
 	{"CloseError.Error", func(p *probe) {
 		for _, code := range closeCodes {
@@ -154,7 +154,7 @@ var closePrograms = []program{
 var closeCodes = []int{0, 1, 999, 1000, 1001, 1002, 1003, 1004, 1005, 1006, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 1015, 1016,
 	1999, 2000, 2999, 3000, 3999, 4000, 4999, 5000, 65535}
 
-// closing has one side begin the closing handshake, and looks at both.
+// closing makes one side begin the closing handshake, and looks at both.
 func closing(p *probe, connect func() (first, second *websocket.Conn)) {
 	first, second := connect()
 	m := websocket.FormatCloseMessage(websocket.CloseNormalClosure, "done")

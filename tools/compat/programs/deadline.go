@@ -10,7 +10,8 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// Deadlines. What a program sees after one that has passed is different on purpose.
+// deadlinePrograms show deadlines. After a deadline has passed, the two libraries differ on
+// purpose.
 var deadlinePrograms = []program{
 	{"SetReadDeadline", func(p *probe) {
 		server, client := p.pair()
@@ -98,8 +99,8 @@ var deadlinePrograms = []program{
 		p.see("a ping", server.WriteControl(websocket.PingMessage, nil, time.Now().Add(time.Second)))
 		p.see("Close", server.Close())
 	}},
-	// As programs do that set a deadline before each message, and then have
-	// nothing to say for longer than that.
+	// Programs set a deadline before each message, and may then have nothing to say for longer than
+	// that.
 	{"SetWriteDeadline, in the past, and control messages", func(p *probe) {
 		server, client := p.rawPeer(&websocket.Upgrader{})
 		server.SetWriteDeadline(time.Now().Add(-time.Second))

@@ -19,8 +19,8 @@ import (
 // ports differ from run to run, and so does which address is which.
 var ports = regexp.MustCompile(`(127\.0\.0\.1|\[::1\]|localhost):\d+`)
 
-// describe says everything about an error that programs ask: its text, and
-// what the usual assertions and comparisons find.
+// describe returns everything that programs ask of an error: its text, and the results of the usual
+// assertions and comparisons.
 func describe(err error) string {
 	s := fmt.Sprintf("%q", ports.ReplaceAllString(err.Error(), "ADDR"))
 	for _, fact := range facts(err) {
@@ -63,15 +63,15 @@ func facts(err error) (facts []string) {
 	return facts
 }
 
-// errOurs is what the programs' handlers return.
+// errOurs is the result of the programs' handlers.
 var errOurs = errors.New("the handler's own error")
 
-// brief describes octets, long ones by length and ends.
+// brief describes bytes, long ones by length and ends.
 func brief(p []byte) string {
 	if len(p) <= 40 {
 		return fmt.Sprintf("%q", p)
 	}
-	return fmt.Sprintf("%d octets %q…%q", len(p), p[:8], p[len(p)-8:])
+	return fmt.Sprintf("%d bytes %q…%q", len(p), p[:8], p[len(p)-8:])
 }
 
 // text makes a payload of n letters.

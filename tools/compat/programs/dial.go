@@ -13,8 +13,8 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// The client's side of the opening handshake: what it sends, and what it makes
-// of answers.
+// dialPrograms show the client's side of the opening handshake: its request, and its reaction to
+// answers.
 var dialPrograms = []program{
 	{"Dial", func(p *probe) {
 		url := p.serve(func(w http.ResponseWriter, r *http.Request) {

@@ -10,7 +10,8 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// Handlers for control messages: who calls them, and what their errors do.
+// handlerPrograms show handlers for control messages: the goroutine that calls them, and the
+// effects of their errors.
 var handlerPrograms = []program{
 	{"handlers are called by what reads", func(p *probe) {
 		for name, read := range map[string]func(c *websocket.Conn){
@@ -134,7 +135,7 @@ var handlerPrograms = []program{
 	}},
 }
 
-// goroutine identifies the one that calls it.
+// goroutine identifies the goroutine that calls it.
 func goroutine() string {
 	b := make([]byte, 64)
 	b = b[:runtime.Stack(b, false)]

@@ -1,7 +1,6 @@
-// Command programs runs small programs that use github.com/gorilla/websocket
-// over the loopback interface, and prints what each of them saw, as JSON. The
-// test in the directory above builds it twice, once with gorilla's package and
-// once with this library in its place, and compares.
+// Command programs runs small programs that use github.com/gorilla/websocket over the loopback
+// interface, and prints their observations, as JSON. The test in the directory above builds it
+// twice, once with gorilla's package and once with this library in its place, and compares.
 package main
 
 import (
@@ -16,13 +15,14 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// A program uses the library in one way and tells p what it sees.
+// A program uses the library in one way and records its observations in p.
 type program struct {
 	name string
 	run  func(p *probe)
 }
 
-// timeLimit is what a program has. All are done in a fraction of it, on a busy machine too.
+// timeLimit is the time that a program has. All are done in a fraction of it, on a busy machine
+// too.
 const timeLimit = time.Minute
 
 func main() {
@@ -55,14 +55,14 @@ func main() {
 	}
 }
 
-// A probe collects what a program sees.
+// A probe collects the observations of a program.
 type probe struct {
 	mu    sync.Mutex
-	seen  map[string]string // what, and its value; guarded by mu
+	seen  map[string]string // names and values, guarded by mu
 	after []func()          // guarded by mu
 }
 
-// execute runs a program to its end, or to that of its time.
+// execute runs a program to its end, or to the end of its time.
 func execute(pr program) map[string]string {
 	p := &probe{seen: make(map[string]string)}
 	done := start(func() {
@@ -89,8 +89,8 @@ func execute(pr program) map[string]string {
 	return maps.Clone(p.seen)
 }
 
-// see notes what was seen. Values are compared as fmt.Sprint writes them, errors
-// as describe does.
+// see records an observation. Values are compared as fmt.Sprint writes them, errors as describe
+// does.
 func (p *probe) see(what string, value any) {
 	text := fmt.Sprint(value)
 	if err, ok := value.(error); ok {
@@ -104,16 +104,15 @@ func (p *probe) see(what string, value any) {
 	p.seen[what] = text
 }
 
-// cleanup has f called after the program.
+// cleanup registers f to be called after the program.
 func (p *probe) cleanup(f func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.after = append(p.after, f)
 }
 
-// keep keeps the connection of an Upgrade to the program's end. Nobody else
-// refers to it when its handler has returned, and the garbage collector would
-// close it.
+// keep keeps the connection of an Upgrade to the program's end. After its handler has returned,
+// nothing else refers to it, and the garbage collector would close it.
 func (p *probe) keep(c *websocket.Conn, err error) (*websocket.Conn, error) {
 	if err == nil {
 		p.cleanup(func() { c.Close() })
@@ -121,16 +120,16 @@ func (p *probe) keep(c *websocket.Conn, err error) (*websocket.Conn, error) {
 	return c, err
 }
 
-// must ends the program where something fails that is not what it is about.
+// must ends the program if a step fails that the program is not about.
 func (p *probe) must(err error) {
 	if err != nil {
 		panic(fmt.Sprintf("setting up: %v", err))
 	}
 }
 
-// start calls f in a goroutine, for what the peer has to read meanwhile. What
-// it returns is closed when f is done: gorilla's connections want one writer
-// at a time, and notice.
+// start calls f in a goroutine, for writes that the peer has to read at the same time. The channel
+// that it returns is closed when f is done. gorilla's connections want one writer at a time, and
+// notice.
 func start(f func()) (done chan struct{}) {
 	done = make(chan struct{})
 	go func() {
@@ -140,7 +139,7 @@ func start(f func()) (done chan struct{}) {
 	return done
 }
 
-// patience is how long a program waits to call something blocked.
+// patience is the time after which a program calls something blocked.
 const patience = time.Second
 
 // blocks reports whether f takes longer than patience.

@@ -76,8 +76,8 @@ func readHead(nc net.Conn) string {
 	return string(head)
 }
 
-// upgradeRequest is what a client sends. Lines of edits replace header lines by
-// name; those that end with a colon remove them.
+// upgradeRequest returns a client's request. Lines of edits replace header lines by name. Those
+// that end with a colon remove them.
 func upgradeRequest(host string, edits ...string) string {
 	lines := []string{"GET / HTTP/1.1", "Host: " + host, "Connection: Upgrade", "Upgrade: websocket",
 		"Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="}
@@ -115,8 +115,8 @@ func (p *probe) rawClient(url, request string) (net.Conn, *http.Response) {
 	return nc, resp
 }
 
-// rawPeer connects the library's server to a client of which the program
-// writes and reads every octet.
+// rawPeer connects the library's server to a client of which the program writes and reads every
+// byte.
 func (p *probe) rawPeer(u *websocket.Upgrader) (server *websocket.Conn, client net.Conn) {
 	conns := make(chan *websocket.Conn, 1)
 	url := p.serve(func(w http.ResponseWriter, r *http.Request) {
@@ -130,7 +130,7 @@ func (p *probe) rawPeer(u *websocket.Upgrader) (server *websocket.Conn, client n
 	return server, client
 }
 
-// frame is a client's, with a mask of zeros, and its length in the shortest form.
+// frame returns a client's frame, with a mask of zeros, and its length in the shortest form.
 func frame(first byte, payload string) []byte {
 	b := []byte{first, 0x80}
 	switch n := len(payload); {
@@ -146,7 +146,7 @@ func frame(first byte, payload string) []byte {
 	return append(append(b, 0, 0, 0, 0), payload...)
 }
 
-// readFrame reads one frame and says what it is.
+// readFrame reads one frame and describes it.
 func readFrame(nc net.Conn) string {
 	nc.SetReadDeadline(time.Now().Add(patience))
 	head := make([]byte, 2)

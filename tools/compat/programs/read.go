@@ -10,7 +10,7 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// Reading messages that nothing is wrong with, and those that are too large.
+// readPrograms read good messages, and messages that are too large.
 var readPrograms = []program{
 	{"messages of many sizes", func(p *probe) {
 		server, client := p.pair()
@@ -20,7 +20,7 @@ var readPrograms = []program{
 					sent := start(func() { ends[0].WriteMessage(messageType, []byte(text(n))) })
 					got, data, err := ends[1].ReadMessage()
 					<-sent
-					what := fmt.Sprint(n, " octets, type ", messageType, ", ", side)
+					what := fmt.Sprint(n, " bytes, type ", messageType, ", ", side)
 					p.see(what, fmt.Sprint(got, data != nil, string(data) == text(n), err))
 				}
 			}
@@ -71,7 +71,7 @@ var readPrograms = []program{
 		client.WriteMessage(websocket.TextMessage, []byte("abc"))
 		_, r, err := server.NextReader()
 		p.must(err)
-		// No octets with io.EOF, and none without an error.
+		// Read returns no bytes with io.EOF, and never no bytes without an error.
 		for range 2 {
 			n, err := r.Read(make([]byte, 10))
 			p.see("read", fmt.Sprint(n, err))
@@ -84,7 +84,7 @@ var readPrograms = []program{
 		n, err = r.Read(make([]byte, 10))
 		p.see("its end", fmt.Sprint(n, err))
 	}},
-	{"a reader, octet by octet", func(p *probe) {
+	{"a reader, byte by byte", func(p *probe) {
 		server, client := p.pair()
 		client.WriteMessage(websocket.TextMessage, []byte(text(5000)))
 		_, r, err := server.NextReader()
@@ -106,7 +106,7 @@ var readPrograms = []program{
 			p.see(fmt.Sprintf("%q, its end", term), err)
 		}
 	}},
-	{"JoinMessages, octet by octet", func(p *probe) {
+	{"JoinMessages, byte by byte", func(p *probe) {
 		server, client := p.pair()
 		client.WriteMessage(websocket.TextMessage, []byte("one"))
 		client.WriteMessage(websocket.TextMessage, []byte("two"))

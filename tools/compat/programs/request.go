@@ -7,7 +7,7 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// What is asked of a request without upgrading it.
+// requestPrograms inspect a request without upgrading it.
 var requestPrograms = []program{
 	{"IsWebSocketUpgrade", func(p *probe) {
 		for _, connection := range []string{"", "Upgrade", "upgrade", "keep-alive, Upgrade", "keep-alive", "upgraded", `"Upgrade"`, ",,Upgrade"} {

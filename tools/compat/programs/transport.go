@@ -12,7 +12,7 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// Transports that are not net's own: every octet has to go through them, and
+// transportPrograms use transports that are not net's own. Every byte has to go through them, and
 // some can do less than others.
 var transportPrograms = []program{
 	{"transports that count", func(p *probe) {
@@ -23,7 +23,8 @@ var transportPrograms = []program{
 		} {
 			var atServer, atClient counts
 			server, client := p.over(func(nc net.Conn) net.Conn { return wrap(nc, &atServer) }, func(nc net.Conn) net.Conn { return wrap(nc, &atClient) })
-			// What came before went around the server's: net/http read the request.
+			// The bytes before this went around the server's transport, because net/http read the
+			// request.
 			response, request := atClient.read.Load(), atClient.written.Load()
 			for range 10 {
 				sent := start(func() { server.WriteMessage(websocket.BinaryMessage, []byte(text(100_000))) })
@@ -34,10 +35,10 @@ var transportPrograms = []program{
 				_, data, err = server.ReadMessage()
 				p.see(name, fmt.Sprint(string(data), err))
 			}
-			p.see(name+", octets read by the server", atServer.read.Load() == 10*(8+6))
-			p.see(name+", octets read by the client", atClient.read.Load()-response == 10*100_010)
-			p.see(name+", octets written by the server", atServer.written.Load() == atClient.read.Load())
-			p.see(name+", octets written by the client", atClient.written.Load()-request == atServer.read.Load())
+			p.see(name+", bytes read by the server", atServer.read.Load() == 10*(8+6))
+			p.see(name+", bytes read by the client", atClient.read.Load()-response == 10*100_010)
+			p.see(name+", bytes written by the server", atServer.written.Load() == atClient.read.Load())
+			p.see(name+", bytes written by the client", atClient.written.Load()-request == atServer.read.Load())
 			p.see(name+", NetConn", fmt.Sprintf("%T", client.NetConn()))
 		}
 	}},

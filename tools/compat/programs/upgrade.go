@@ -208,7 +208,7 @@ var accepted = map[string][]string{
 	"HTTP/1.0":              {"GET / HTTP/1.0"},
 }
 
-// upgraded is what came of an upgrade, on both sides.
+// upgraded holds the results of an upgrade, on both sides.
 type upgraded struct {
 	conn *websocket.Conn
 	err  error
@@ -242,7 +242,7 @@ func handle(p *probe, f func(http.ResponseWriter, *http.Request) (*websocket.Con
 	return u
 }
 
-// silent is for servers whose complaints are not of interest.
+// silent is for servers whose complaints do not matter.
 var silent = log.New(io.Discard, "", 0)
 
 type failingHijacker struct{ http.ResponseWriter }

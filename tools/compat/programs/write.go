@@ -85,8 +85,8 @@ var writePrograms = []program{
 			p.see(side, fmt.Sprint(len(data), string(data) == strings.Repeat(text(3000), 100)+text(100_000), err))
 		}
 	}},
-	// Some peers take a fragment for a message: what fits the buffer that the
-	// program asked for has to come in one frame.
+	// Some peers take a fragment for a message. A message that fits the buffer that the program
+	// asked for has to come in one frame.
 	{"NextWriter, a message as large as the buffer", func(p *probe) {
 		const size = 100_000
 		write := func(c *websocket.Conn) error {
