@@ -37,6 +37,22 @@ type pings struct {
 	last    [pingLength]byte // the payload of the last one
 	number  uint64           // of the last one
 	waiting []*ping          // in the order of their numbers
+
+	// Of foreign pongs, since the last pong that was none.
+	resends int       // how many had the last ping sent again
+	resent  time.Time // when the latest of them did
+}
+
+// mayResend reports whether a foreign pong has the last ping sent again. A peer that
+// answers every ping with another payload would else get one ping after the other.
+func (all *pings) mayResend(now time.Time) bool {
+	const atOnce, then = 8, time.Second
+	if all.resends >= atOnce && now.Sub(all.resent) < then {
+		return false
+	}
+	all.resends++
+	all.resent = now
+	return true
 }
 
 // A ping is a call of Ping.
@@ -149,11 +165,13 @@ func (c *Conn) answerPings(payload []byte) {
 	}
 	number, mine := all.numberOf(payload)
 	if mine {
+		all.resends = 0
 		all.end(number, nil)
 		c.dropPings(all)
 	}
+	resend := !mine && all.mayResend(time.Now())
 	pinging.mu.Unlock()
-	if !mine {
+	if resend {
 		c.leavePing()
 	}
 }

@@ -170,6 +170,33 @@ func TestPingBesideTheProgramsOwn(t *testing.T) {
 	checkNoPings(t)
 }
 
+// A peer that answers every ping with another payload does not get one ping after the
+// other without end.
+func TestPingAnsweredWronglyForEver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server, client := pipePair(t)
+		pings := 0 // of the reading goroutine, read after it has ended
+		client.SetPingHandler(func(string) error {
+			pings++
+			time.Sleep(time.Millisecond)
+			return client.WriteControl(PongMessage, []byte("wrong"), time.Time{})
+		})
+		go server.ReadMessage()
+		go client.ReadMessage()
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		if _, err := server.Ping(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("Ping: %v", err)
+		}
+		server.Close()
+		synctest.Wait()
+		if pings > 20 {
+			t.Errorf("the peer got %d pings in 10 s", pings)
+		}
+	})
+	checkNoPings(t)
+}
+
 // The latest ping may be keepalive's.
 func TestPingBesideKeepalive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -27,8 +27,8 @@ import (
 // messages mean nothing. The peer may be another Stream, or anything else that takes binary
 // messages for a stream of bytes.
 //
-// Read returns io.EOF after the peer has closed with code 1000, or without a code. Any other
-// end is an error, as the bytes may not be all: a *CloseError, also for code 1001, which a
+// Read returns io.EOF after the peer has closed with code 1000, or without a code, and not in
+// the middle of a message. Any other end is an error, as the bytes may not be all: a *CloseError, also for code 1001, which a
 // server sends that shuts down. A text message is none of the stream's: the peer gets close
 // code 1003, and Read returns a *ProtocolError. A message that is larger than the ReadLimit
 // is an error as ever, so a peer that sends larger ones needs another limit.
@@ -130,7 +130,8 @@ func (s *stream) nextMessage() error {
 	return nil
 }
 
-// readEnd returns the error that Read's caller sees.
+// readEnd returns the error that Read's caller sees. A close frame in the middle of a
+// message is no end of the bytes: some of them are missing. Its caller holds s.reading.
 func (s *stream) readEnd(err error) error {
 	if err == nil {
 		return nil
@@ -140,7 +141,7 @@ func (s *stream) readEnd(err error) error {
 	switch {
 	case s.closed:
 		return net.ErrClosed
-	case IsCloseError(err, CloseNormalClosure, CloseNoStatusReceived):
+	case s.message == nil && IsCloseError(err, CloseNormalClosure, CloseNoStatusReceived):
 		return io.EOF
 	}
 	return err

@@ -110,6 +110,8 @@ func TestStreamEnds(t *testing.T) {
 		{"1001", frame(opClose, true, "\x03\xe9", testKey), func(err error) bool { return IsCloseError(err, 1001) }},
 		{"1011", frame(opClose, true, "\x03\xf3", testKey), func(err error) bool { return IsCloseError(err, 1011) }},
 		{"4000", frame(opClose, true, "\x0f\xa0", testKey), func(err error) bool { return IsCloseError(err, 4000) }},
+		{"1000 in a message", append(frame(opBinary, false, "", testKey), frame(opClose, true, "\x03\xe8", testKey)...),
+			func(err error) bool { return IsCloseError(err, 1000) }},
 		{"transport", nil, func(err error) bool { return errors.Is(err, io.ErrUnexpectedEOF) }},
 		{"in a frame", frame(opBinary, true, "abc", testKey)[:6], func(err error) bool { return errors.Is(err, io.ErrUnexpectedEOF) }},
 		{"a broken rule", frame(opContinuation, true, "", testKey), func(err error) bool {
