@@ -24,9 +24,9 @@ import (
 // 5 s, or never end.
 func atOnce() time.Duration {
 	if raceEnabled() {
-		return 3 * time.Second
+		return 4 * time.Second
 	}
-	return time.Second
+	return 3 * time.Second
 }
 
 const (

@@ -328,7 +328,7 @@ func checkCompressed(t *testing.T, topics *pubsub.Topics, client, server *websoc
 			t.Fatalf("message %d came in another form", i)
 		}
 	}
-	if topics.Stats().Dropped == before || len(got) < 30 {
+	if topics.Stats().Dropped == before || len(got) < 6 {
 		t.Errorf("%d messages came, %d were dropped", len(got), topics.Stats().Dropped-before)
 	}
 }
