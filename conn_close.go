@@ -251,7 +251,7 @@ func (c *Conn) linger() {
 	buf := getBuffer()
 	defer putBuffer(buf)
 	for {
-		if _, err := c.nc.Read(buf[:]); err != nil {
+		if _, err := c.readPlain(buf[:]); err != nil {
 			return
 		}
 	}

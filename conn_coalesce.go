@@ -147,7 +147,7 @@ func (c *Conn) flushLast() {
 		putBuffer(buf)
 	default:
 		if c.nc.SetWriteDeadline(time.Now().Add(patience)) == nil {
-			c.nc.Write(pending)
+			c.send(pending)
 		}
 		putBuffer(buf)
 	}

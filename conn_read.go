@@ -26,8 +26,8 @@ import (
 //     message that lies in unread whole, as most do.
 //
 // conn_reader.go reads messages as streams, and conn_handle.go calls a function for
-// each. Only conn_wait_unix.go, conn_wait_other.go and the handshakes call the
-// transport's Read.
+// each. The transport itself is read in conn_wait_unix.go and conn_handle_unix.go, if it
+// is a socket, and else in conn_buffer.go.
 //
 // All state is in readState, none on the stack of a call. So a read that is ended by
 // a deadline or a context can go on in the next call. An example: of the frame

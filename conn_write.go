@@ -20,8 +20,8 @@ import (
 // A frame is written while its writer holds out.lock, so that frames never mix. A
 // message of several frames (NextWriter) does not hold the lock between them:
 // control frames may come between, and other messages wait (RFC 6455 section 5.4).
-// All writes after the opening handshake go through send, through writeVectored, or
-// through tryWrite, which does not wait.
+// After the opening handshake the transport is written here, by send and writeVectored,
+// and in write_unix.go, by tryWrite, which does not wait.
 
 // writeHalf is owned by the goroutine that holds lock, except for its atomic fields.
 type writeHalf struct {

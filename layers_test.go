@@ -273,3 +273,62 @@ func layersNonTestFiles(t *testing.T, dir string) []string {
 	}
 	return slices.DeleteFunc(names, func(name string) bool { return strings.HasSuffix(name, "_test.go") })
 }
+
+// The transport is read and written in few places, which the first lines of conn_read.go and
+// conn_write.go name. The opening handshakes write their HTTP messages.
+func TestLayersTransport(t *testing.T) {
+	want := map[string][]string{
+		"Read":    {"conn_buffer.go", "conn_handle_unix.go", "conn_wait_unix.go"},
+		"Write":   {"client_handshake.go", "conn_write.go", "server_handshake.go", "upgrade.go", "write_unix.go"},
+		"WriteTo": {"conn_write.go"},
+	}
+	got := make(map[string][]string)
+	for _, name := range layersNonTestFiles(t, ".") {
+		f, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := make(map[string]bool)
+		ast.Inspect(f, func(n ast.Node) bool {
+			if call, ok := n.(*ast.CallExpr); ok {
+				found[layersTransportCall(call)] = true
+			}
+			return true
+		})
+		delete(found, "")
+		for method := range found {
+			got[method] = append(got[method], name)
+		}
+	}
+	for _, method := range []string{"Read", "Write", "WriteTo"} {
+		if !slices.Equal(got[method], want[method]) {
+			t.Errorf("the transport's %s is called in %v, want %v", method, got[method], want[method])
+		}
+	}
+}
+
+// layersTransportCall returns Read, Write or WriteTo for c.nc.Read(…), c.raw.Read(…) and their like,
+// "" for other calls.
+func layersTransportCall(call *ast.CallExpr) string {
+	method, ok := call.Fun.(*ast.SelectorExpr)
+	if !ok {
+		return ""
+	}
+	if method.Sel.Name == "WriteTo" && len(call.Args) == 1 && layersIsTransport(call.Args[0]) {
+		return "WriteTo"
+	}
+	if name := method.Sel.Name; (name == "Read" || name == "Write") && layersIsTransport(method.X) {
+		return name
+	}
+	return ""
+}
+
+// layersIsTransport reports whether e is c.nc or c.raw.
+func layersIsTransport(e ast.Expr) bool {
+	field, ok := e.(*ast.SelectorExpr)
+	if !ok || field.Sel.Name != "nc" && field.Sel.Name != "raw" {
+		return false
+	}
+	c, ok := field.X.(*ast.Ident)
+	return ok && c.Name == "c"
+}
