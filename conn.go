@@ -2,7 +2,6 @@ package websocket
 
 import (
 	"net"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -80,7 +79,7 @@ const (
 	flagWriteWaits                       // a write was under way at the last keepalive tick, without progress since
 	flagParked                           // no goroutine reads; see conn_park.go
 	flagWatched                          // the poller has been told of the socket before
-	flagReportsEmpty                     // the socket says whether it is empty; see receive_linux.go
+	flagReportsEmpty                     // the socket says whether it is empty; see conn_handle_unix.go
 	flagPark                             // the first of parksPerTick bits; see parkBudget
 )
 
@@ -121,15 +120,6 @@ type member struct {
 	index         int32
 	handshakeDone bool
 }
-
-// bufferSize is the size of all pooled buffers: one read takes several frames
-// at once, one write takes a frame of up to 16 KiB or a piece of a larger one.
-const bufferSize = 32 << 10
-
-var bufferPool = sync.Pool{New: func() any { return new([bufferSize]byte) }}
-
-func getBuffer() *[bufferSize]byte  { return bufferPool.Get().(*[bufferSize]byte) }
-func putBuffer(b *[bufferSize]byte) { bufferPool.Put(b) }
 
 // newConn makes a connection of a transport whose opening handshake is, or is
 // about to be, done.

@@ -3,10 +3,45 @@ package websocket
 import (
 	"errors"
 	"io"
+	"slices"
 )
 
-// Buffers for what is no stream of frames on a socket: for transports that can only
-// be read, such as TLS, and for the header of an opening handshake.
+// Buffers for special cases: for long messages whose length is not known, for transports
+// that can only be read, such as TLS, and for the header of an opening handshake.
+
+// chunkSize is the size of the pieces of a long message whose length is not known. A
+// slice that grows is copied, and for a moment both copies are there: 40 KB that
+// inflate beyond the limit could so cost twice the limit. The pieces are put together
+// only when the end has come.
+const chunkSize = 256 << 10
+
+// pieceFor returns the slice to which the next payload is appended: dst, or the last of
+// the pieces behind it if the message is long and dst is full.
+func (in *readState) pieceFor(dst *[]byte, long bool) *[]byte {
+	n := len(in.chunks)
+	if n == 0 && (!long || len(*dst) < cap(*dst)) {
+		return dst
+	}
+	if n == 0 || len(in.chunks[n-1]) == cap(in.chunks[n-1]) {
+		in.chunks = append(in.chunks, make([]byte, 0, chunkSize))
+		n = len(in.chunks)
+	}
+	return &in.chunks[n-1]
+}
+
+// joinChunks appends the pieces of a message to dst.
+func (in *readState) joinChunks(dst []byte) []byte {
+	total := 0
+	for _, chunk := range in.chunks {
+		total += len(chunk)
+	}
+	dst = slices.Grow(dst, total)
+	for _, chunk := range in.chunks {
+		dst = append(dst, chunk...)
+	}
+	in.chunks = nil
+	return dst
+}
 
 // plainBufferSize is the size of a buffer that a connection keeps if its transport
 // cannot be waited for without one.

@@ -1,9 +1,6 @@
 package websocket
 
-import (
-	"errors"
-	"sync"
-)
+import "errors"
 
 // Handling messages: the second driver of the reading half. The library calls the
 // program, once for each message, instead of the other way round. On a socket
@@ -70,78 +67,5 @@ func (c *Conn) pullMessages(f func(c *Conn, messageType int, data []byte)) error
 		if err != nil {
 			return c.readFailed(err)
 		}
-	}
-}
-
-// messageBuffers hold messages while they are handled.
-var messageBuffers = sync.Pool{New: func() any { return new([]byte) }}
-
-// maxPooledMessage is the largest buffer that is kept for the next message. A
-// new one of a megabyte costs more than reading the megabyte does.
-const maxPooledMessage = 4 << 20
-
-// handleMessage reads one message, of which the first bytes are there, and calls f
-// with it. After Close it calls f no more.
-func (c *Conn) handleMessage(f func(c *Conn, messageType int, data []byte)) error {
-	messageType, data, ok, err := c.takeWhole()
-	if !ok {
-		return c.handlePieces(f)
-	}
-	if err == nil && c.flags.has(flagClosed) {
-		err = errReadClosed
-	}
-	if err != nil {
-		return err
-	}
-	f(c, messageType, data)
-	c.release()
-	return nil
-}
-
-// handlePieces is handleMessage for a message of which not all is there, or of several
-// frames, or compressed.
-func (c *Conn) handlePieces(f func(c *Conn, messageType int, data []byte)) error {
-	var buf *[]byte
-	if !c.in.open {
-		buf = messageBuffers.Get().(*[]byte)
-		if c.in.step.underWay || cap(*buf) <= worthHolding*len(c.in.unread) {
-			c.in.partial = (*buf)[:0] // for appendPieces to go on with
-		} else { // the wait for the rest of the message would hold it
-			messageBuffers.Put(buf)
-			buf = nil
-		}
-	}
-	messageType, data, err := c.appendPieces(nil)
-	if err == nil && c.flags.has(flagClosed) {
-		err = errReadClosed
-	}
-	if err != nil {
-		c.giveBack(buf)
-		return err
-	}
-	c.release()
-	f(c, messageType, data)
-	if cap(data) <= maxPooledMessage {
-		if buf == nil {
-			buf = new([]byte)
-		}
-		*buf = data
-		messageBuffers.Put(buf)
-	}
-	return nil
-}
-
-// giveBack returns the buffer of a message that has to wait for its rest, or
-// failed, unless the message lies in it.
-func (c *Conn) giveBack(buf *[]byte) {
-	if buf == nil {
-		return
-	}
-	partial := c.in.partial
-	if len(partial) == 0 && c.in != noInput {
-		c.in.partial = nil
-	}
-	if len(partial) == 0 || cap(*buf) == 0 || &partial[0] != &(*buf)[:1][0] {
-		messageBuffers.Put(buf)
 	}
 }

@@ -25,8 +25,8 @@ import (
 //   - appendMessage puts a message together. Its first branch, takeWhole, is for a
 //     message that lies in unread whole, as most do.
 //
-// conn_reader.go reads messages as streams, and conn_handle.go calls a function for
-// each. The transport itself is read in conn_wait_unix.go and conn_handle_unix.go, if it
+// handleMessage calls a function with a message instead, for conn_handle.go.
+// conn_reader.go reads messages as streams. The transport itself is read in conn_wait_unix.go and conn_handle_unix.go, if it
 // is a socket, and else in conn_buffer.go.
 //
 // All state is in readState, none on the stack of a call. So a read that is ended by
@@ -82,6 +82,15 @@ var noInput = new(readState)
 
 // readStates is a pool of states, most with a buffer.
 var readStates = sync.Pool{New: func() any { return new(readState) }}
+
+// bufferSize is the size of all pooled buffers: one read takes several frames
+// at once, one write takes a frame of up to 16 KiB or a piece of a larger one.
+const bufferSize = 32 << 10
+
+var bufferPool = sync.Pool{New: func() any { return new([bufferSize]byte) }}
+
+func getBuffer() *[bufferSize]byte  { return bufferPool.Get().(*[bufferSize]byte) }
+func putBuffer(b *[bufferSize]byte) { bufferPool.Put(b) }
 
 // noMessage is the message type that comes with an error.
 const noMessage = -1
@@ -343,40 +352,6 @@ func (c *Conn) appendPayload(dst []byte) ([]byte, error) {
 	}
 }
 
-// chunkSize is the size of the pieces of a long message whose length is not known. A
-// slice that grows is copied, and for a moment both copies are there: 40 KB that
-// inflate beyond the limit could so cost twice the limit. The pieces are put together
-// only when the end has come.
-const chunkSize = 256 << 10
-
-// pieceFor returns the slice to which the next payload is appended: dst, or the last of
-// the pieces behind it if the message is long and dst is full.
-func (in *readState) pieceFor(dst *[]byte, long bool) *[]byte {
-	n := len(in.chunks)
-	if n == 0 && (!long || len(*dst) < cap(*dst)) {
-		return dst
-	}
-	if n == 0 || len(in.chunks[n-1]) == cap(in.chunks[n-1]) {
-		in.chunks = append(in.chunks, make([]byte, 0, chunkSize))
-		n = len(in.chunks)
-	}
-	return &in.chunks[n-1]
-}
-
-// joinChunks appends the pieces of a message to dst.
-func (in *readState) joinChunks(dst []byte) []byte {
-	total := 0
-	for _, chunk := range in.chunks {
-		total += len(chunk)
-	}
-	dst = slices.Grow(dst, total)
-	for _, chunk := range in.chunks {
-		dst = append(dst, chunk...)
-	}
-	in.chunks = nil
-	return dst
-}
-
 // readInto reads payload of the current frame behind p, which it makes larger if it may.
 // It makes room for nothing that has not arrived: a connection that waits holds none.
 func (c *Conn) readInto(p *[]byte, mayGrow bool) error {
@@ -459,6 +434,79 @@ func (c *Conn) endMessage() error {
 	return nil
 }
 
+// messageBuffers hold messages while they are handled.
+var messageBuffers = sync.Pool{New: func() any { return new([]byte) }}
+
+// maxPooledMessage is the largest buffer that is kept for the next message. A
+// new one of a megabyte costs more than reading the megabyte does.
+const maxPooledMessage = 4 << 20
+
+// handleMessage reads one message, of which the first bytes are there, and calls f
+// with it. After Close it calls f no more.
+func (c *Conn) handleMessage(f func(c *Conn, messageType int, data []byte)) error {
+	messageType, data, ok, err := c.takeWhole()
+	if !ok {
+		return c.handlePieces(f)
+	}
+	if err == nil && c.flags.has(flagClosed) {
+		err = errReadClosed
+	}
+	if err != nil {
+		return err
+	}
+	f(c, messageType, data)
+	c.release()
+	return nil
+}
+
+// handlePieces is handleMessage for a message of which not all is there, or of several
+// frames, or compressed.
+func (c *Conn) handlePieces(f func(c *Conn, messageType int, data []byte)) error {
+	var buf *[]byte
+	if !c.in.open {
+		buf = messageBuffers.Get().(*[]byte)
+		if c.in.step.underWay || cap(*buf) <= worthHolding*len(c.in.unread) {
+			c.in.partial = (*buf)[:0] // for appendPieces to go on with
+		} else { // the wait for the rest of the message would hold it
+			messageBuffers.Put(buf)
+			buf = nil
+		}
+	}
+	messageType, data, err := c.appendPieces(nil)
+	if err == nil && c.flags.has(flagClosed) {
+		err = errReadClosed
+	}
+	if err != nil {
+		c.giveBack(buf)
+		return err
+	}
+	c.release()
+	f(c, messageType, data)
+	if cap(data) <= maxPooledMessage {
+		if buf == nil {
+			buf = new([]byte)
+		}
+		*buf = data
+		messageBuffers.Put(buf)
+	}
+	return nil
+}
+
+// giveBack returns the buffer of a message that has to wait for its rest, or
+// failed, unless the message lies in it.
+func (c *Conn) giveBack(buf *[]byte) {
+	if buf == nil {
+		return
+	}
+	partial := c.in.partial
+	if len(partial) == 0 && c.in != noInput {
+		c.in.partial = nil
+	}
+	if len(partial) == 0 || cap(*buf) == 0 || &partial[0] != &(*buf)[:1][0] {
+		messageBuffers.Put(buf)
+	}
+}
+
 // lookAhead tells the writing half whether a further complete frame is there (see
 // conn_coalesce.go). It is called for every message, just before it is delivered,
 // and for every control frame. The header is parsed again when its turn comes:
@@ -539,7 +587,7 @@ func (c *Conn) drop() {
 // back. Otherwise a copy of the unread bytes is kept, a part of a header or control
 // frame.
 func (c *Conn) park() {
-	if c.release(); c.in.buf != nil && len(c.in.buf) == bufferSize {
+	if c.release(); len(c.in.buf) == bufferSize {
 		c.in.unread = slices.Clone(c.in.unread)
 		putBuffer((*[bufferSize]byte)(c.in.buf))
 		c.in.buf = nil

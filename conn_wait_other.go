@@ -2,6 +2,8 @@
 
 package websocket
 
+import "errors"
+
 func (c *Conn) initWait() {}
 
 func (c *Conn) readTransport(direct []byte) (int, error) {
@@ -21,3 +23,6 @@ type handleStep struct{ underWay bool }
 
 // isReset is for systems on which a reset has one error.
 func isReset(error) bool { return false }
+
+// tryWrite is for sockets that can be written without waiting, which are none here.
+func (c *Conn) tryWrite([]byte) (n int, err error) { return 0, errors.ErrUnsupported }

@@ -434,9 +434,8 @@ var faultWrites = []struct {
 // 8: a lock is given back in every case.
 func TestFault8PanicWhileWriting(t *testing.T) {
 	type culprit struct {
-		name  string
-		armed *atomic.Bool
-		arm   func(o *rawOptions, armed *atomic.Bool)
+		name string
+		arm  func(o *rawOptions, armed *atomic.Bool)
 	}
 	culprits := []culprit{
 		{name: "Trace.Frame", arm: func(o *rawOptions, armed *atomic.Bool) {

@@ -506,13 +506,12 @@ func rawPair(o rawOptions, wrapServer, wrapClient func(net.Conn) net.Conn) (serv
 }
 
 // A gatedConn is a transport that takes nothing while its gate is shut, like a socket whose buffer
-// in the kernel is full. A test can also make it panic.
+// in the kernel is full.
 type gatedConn struct {
 	net.Conn
 	mu       sync.Mutex // guards all below
 	shut     bool
 	closed   bool
-	panics   bool
 	deadline time.Time
 }
 
@@ -520,13 +519,6 @@ func (g *gatedConn) setShut(shut bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.shut = shut
-}
-
-// panicNext makes the next write panic.
-func (g *gatedConn) panicNext() {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.panics = true
 }
 
 func (g *gatedConn) SetWriteDeadline(t time.Time) error {
@@ -553,9 +545,6 @@ func (g *gatedConn) state() (wait bool, err error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	switch {
-	case g.panics:
-		g.panics = false
-		panic("the transport panics")
 	case g.closed:
 		return false, net.ErrClosed
 	case g.shut && !g.deadline.IsZero() && !time.Now().Before(g.deadline):

@@ -16,8 +16,8 @@ import (
 
 // Accepting. Three kinds of goroutines lead to a handler. One for each listener
 // accepts. One for each opening handshake has a stack that grows to 8 KiB. One for each
-// connection begins with the smallest stack there is and stays small. (Handshakes by goroutines that are kept would take
-// 6 % less CPU. But a server whose connections are gone has no goroutines left
+// connection begins with the smallest stack there is and stays small. (Handshakes by
+// goroutines that are kept would take 6 % less CPU. But a server whose connections are gone has no goroutines left
 // of them, and that is worth more.)
 
 // Serve accepts connections on l, which it closes in the end, and serves each.

@@ -128,6 +128,8 @@ func isClose(code int) func(error) bool {
 func isErr(want error) func(error) bool { return func(err error) bool { return errors.Is(err, want) } }
 func isProtocolError(err error) bool    { return errors.As(err, new(*ProtocolError)) }
 
+type contextKey struct{}
+
 // An eventLog notes what a program hears of one connection.
 type eventLog struct {
 	opened chan *Conn
@@ -294,7 +296,7 @@ func TestConnContext(t *testing.T) {
 		t.Error("it has ended")
 	default:
 	}
-	child, cancel := context.WithCancel(context.WithValue(ctx, "key", "value"))
+	child, cancel := context.WithCancel(context.WithValue(ctx, contextKey{}, "value"))
 	defer cancel()
 	client.WriteControl(CloseMessage, FormatCloseMessage(4001, ""), time.Time{})
 	_, _, err := server.ReadMessage()
