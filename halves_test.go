@@ -703,6 +703,14 @@ func (row halfRow) try(kind halfKind) []string {
 	return nil // TestHalvesStates reports it
 }
 
+// halfTurns bounds the cells over sockets that run at the same time, in all columns of all tables.
+var halfTurns = func() chan bool {
+	if raceEnabled() {
+		return make(chan bool, 12)
+	}
+	return make(chan bool, 32)
+}()
+
 // runHalves runs all cells of a table: those over sockets at the same time.
 func runHalves(t *testing.T, kinds []halfKind, rows []halfRow) {
 	for _, kind := range kinds {
@@ -718,15 +726,11 @@ func runHalves(t *testing.T, kinds []halfKind, rows []halfRow) {
 				return
 			}
 			t.Parallel()
-			together := make(chan bool, 16)
-			if raceEnabled() {
-				together = make(chan bool, 6)
-			}
 			var wg sync.WaitGroup
 			for _, row := range rows {
 				if row.appliesTo(kind) {
-					together <- true
-					wg.Go(func() { row.report(t, kind); <-together })
+					halfTurns <- true
+					wg.Go(func() { row.report(t, kind); <-halfTurns })
 				}
 			}
 			wg.Wait()
@@ -764,7 +768,10 @@ func TestHalvesStates(t *testing.T) {
 }
 
 // The reading half does not wait for the writing half.
-func TestHalvesReading(t *testing.T) { runHalves(t, halfKinds(), halfReadingRows()) }
+func TestHalvesReading(t *testing.T) {
+	t.Parallel()
+	runHalves(t, halfKinds(), halfReadingRows())
+}
 
 func halfReadingRows() (rows []halfRow) {
 	for _, state := range halfStates {
@@ -834,7 +841,10 @@ var halfActions = []halfAction{
 }
 
 // The writing half does not wait for the reading half.
-func TestHalvesWriting(t *testing.T) { runHalves(t, halfKinds(), halfWritingRows()) }
+func TestHalvesWriting(t *testing.T) {
+	t.Parallel()
+	runHalves(t, halfKinds(), halfWritingRows())
+}
 
 func halfWritingRows() (rows []halfRow) {
 	for _, state := range halfReads {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"strconv"
 	"testing"
 	"time"
 )
@@ -12,6 +13,8 @@ import (
 // TestMain runs all tests and then checks that they left nothing behind. Every goroutine and
 // descriptor of a connection must end with it.
 func TestMain(m *testing.M) {
+	flag.Parse()
+	waitTogether()
 	goroutines, descriptors := runtime.NumGoroutine(), openDescriptors()
 	code := m.Run()
 	if fuzzing := flag.Lookup("test.fuzz"); fuzzing != nil && fuzzing.Value.String() != "" {
@@ -24,6 +27,16 @@ func TestMain(m *testing.M) {
 		code = 1
 	}
 	os.Exit(code)
+}
+
+// waitTogether lets more parallel tests run than there are processors, unless -parallel says
+// otherwise, because most of their time is waiting.
+func waitTogether() {
+	given := false
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
+	if !given {
+		flag.Set("test.parallel", strconv.Itoa(max(8, runtime.GOMAXPROCS(0))))
+	}
 }
 
 // settles waits for goroutines that are just ending.

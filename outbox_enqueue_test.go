@@ -495,7 +495,9 @@ func TestEnqueueOrder(t *testing.T) {
 			defer wg.Wait()
 			for i := range 100 {
 				kind := halfKind{"tcp", i%2 == 0, "ReadMessage"}
+				halfTurns <- true
 				wg.Go(func() {
+					defer func() { <-halfTurns }()
 					for _, err := range row.try(kind) {
 						t.Errorf("%v: %s", kind, err)
 					}

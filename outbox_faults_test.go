@@ -761,6 +761,7 @@ func repeatColumns(t *testing.T, test func(t *testing.T, open func(t *testing.T)
 			"plain": nil, "takeover": {}, "no takeover": {NoContextTakeover: true},
 		} {
 			t.Run(fmt.Sprintf("client %v, %s", client, name), func(t *testing.T) {
+				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {
 					test(t, func(t *testing.T) *repeatPair { return newRepeatPair(t, client, compress) })
 				})

@@ -340,6 +340,7 @@ func TestConnContextEnds(t *testing.T) {
 		for _, early := range []bool{true, false} {
 			for _, side := range []string{"server", "client"} {
 				t.Run(fmt.Sprintf("%s, asked early %v, %s", name, early, side), func(t *testing.T) {
+					t.Parallel()
 					a, b := connPairOverTCP(t)
 					if side == "client" {
 						a, b = b, a
