@@ -565,10 +565,14 @@ func (h *halfCase) write(what string, f func() error, wire ...string) {
 	}
 }
 
-// letRead waits until the peer's last frame was read. With OnMessage, no result shows that.
+// letRead waits until the frame was read that ends reading. With OnMessage, no result shows that.
 func (h *halfCase) letRead() {
 	if h.kind.style == "OnMessage" {
-		time.Sleep(halfSettle)
+		select {
+		case <-h.c.Context().Done():
+		case <-time.After(atOnce()):
+			h.errorf("reading did not end within %v", atOnce())
+		}
 	}
 }
 

@@ -21,6 +21,12 @@ var differences = []difference{
 		why: "errors are sticky, and nothing panics"},
 	{program: "repeated reads after a failure", what: "the 2000th", gorilla: `\(nothing\)`, ours: ".*CloseError 1006.*", why: "errors are sticky, and nothing panics"},
 
+	// The end of a connection.
+	{program: "Close", what: "read|NextReader", gorilla: `".*use of closed network connection", is net.ErrClosed`,
+		ours: `"websocket: read: use of closed network connection", is net.ErrClosed`, why: "no message is delivered after Close, even if one has arrived"},
+	{program: "the peer resets", what: "read", gorilla: `".*connection reset by peer"`, ours: `"websocket: close 1006 .*connection reset by peer"`,
+		why: "an end without a close frame is code 1006 (section 7.1.5)"},
+
 	// Messages by several goroutines at once.
 	{program: "NextWriter, not closed before the next message", ours: `\(nothing\)|true|.*is net.ErrClosed|`,
 		why: "any number of goroutines may write: the open message may be another's, and is not cut in two"},
