@@ -30,6 +30,7 @@ type server struct {
 	holdsMany bool // measured with as many connections as possible, which takes time
 
 	noTLS         bool // not measured over TLS
+	smallOnly     bool // does not answer an empty message, and a large one in several frames
 	quietOnly     bool // measured only where memory and handshakes are
 	pipelinedOnly bool // measured only where several messages are in flight
 }
@@ -69,7 +70,7 @@ var servers = []*server{
 	{name: "gws-http", module: "github.com/lxzan/gws", how: "the same behind net/http",
 		serve: overHTTP(gwsHandler), deflate: true, takeover: true, quietOnly: true},
 	{name: "nbio", module: "github.com/lesismal/nbio", how: "its own event loop (`nbhttp.Engine`, `IOModNonBlocking`), `OnMessage`",
-		serve: serveNBIO, holdsMany: true, noTLS: true},
+		serve: serveNBIO, holdsMany: true, noTLS: true, smallOnly: true},
 	{name: "fasthttp", module: "github.com/fasthttp/websocket", how: "fasthttp, otherwise as gorilla-tuned",
 		serve: serveFastHTTP, deflate: true},
 	{name: "xnet", module: "golang.org/x/net", how: "net/http, `websocket.Message`",
