@@ -210,9 +210,10 @@ var ErrReadLimit error = &ProtocolError{
 	Reason: "read limit exceeded",
 }
 
-// ErrPongTimeout is returned by reads and writes after keepalive gave the connection up: the peer
-// sent nothing for PingInterval, and nothing for PongTimeout after a ping. It is final. It is a
-// net.Error whose Timeout method returns true.
+// ErrPongTimeout is returned by reads and writes after keepalive gave a connection up: the peer
+// gave no sign of life for PingInterval, and none for PongTimeout after a ping. It neither sent
+// anything nor took bytes of a write that had to wait. The error is a net.Error whose Timeout is
+// true, and final.
 var ErrPongTimeout error = pongTimeoutError{}
 
 type pongTimeoutError struct{}

@@ -139,16 +139,14 @@ func (c *Conn) flushLast() {
 		return
 	}
 	defer c.unlockWrite()
-	switch buf, pending := c.out.takePending(); {
-	case len(pending) == 0:
-		putBuffer(buf)
-	case c.raw != nil:
+	if c.out.pending == nil {
+		return
+	}
+	buf, pending := c.out.takePending()
+	defer putBuffer(buf)
+	if c.raw != nil {
 		c.tryWrite(pending)
-		putBuffer(buf)
-	default:
-		if c.nc.SetWriteDeadline(time.Now().Add(patience)) == nil {
-			c.send(pending)
-		}
-		putBuffer(buf)
+	} else if c.nc.SetWriteDeadline(time.Now().Add(patience)) == nil {
+		c.send(pending)
 	}
 }

@@ -10,9 +10,9 @@ import (
 // up by one peer that does not read. Enqueue sends what the transport takes at
 // once and keeps the rest in the outbox, in order with all other writes.
 //
-// What waits is bounded twice: by QueueLimit in bytes, as memory is what a slow
-// peer costs, and by QueueTimeout in age, as a peer that is too far behind is
-// better off when it connects again. A limit in messages would cut off healthy
+// The queue is bounded twice: by QueueLimit in bytes, because a slow peer costs memory,
+// and by QueueTimeout in age, because a peer that is too far behind is better off when
+// it connects again. A limit in messages would cut off healthy
 // peers in a burst of small ones.
 
 // ErrQueueFull is returned by Enqueue and its kin if the message would make more
@@ -20,8 +20,8 @@ import (
 // the connection can be used further.
 var ErrQueueFull = errors.New("websocket: the queue for a slow peer is full (see QueueLimit)")
 
-// ErrQueueTimeout is returned by reads and writes after the peer did not take what
-// was queued for it within QueueTimeout. The transport is closed then. It is a
+// ErrQueueTimeout is returned by reads and writes after the peer did not take the
+// messages that were queued for it within QueueTimeout. The transport is closed then. It is a
 // net.Error whose Timeout is true, and final.
 var ErrQueueTimeout error = queueTimeoutError{}
 
@@ -145,15 +145,15 @@ func (q *messageQueue) replace(m queuedMessage) bool {
 
 func (q *messageQueue) reset() { *q = messageQueue{} }
 
-// Enqueue sends a message without waiting for the peer. It sends at once what the
-// transport takes, and queues the rest: in order with all other writes, and
-// compressed when it is sent. A call of WriteMessage goes behind what is queued,
-// and waits for it.
+// Enqueue sends a message without waiting for the peer. It sends the bytes that the
+// transport takes at once, and queues the rest: in order with all other writes, and
+// compressed when it is sent. A call of WriteMessage goes behind the queued messages,
+// and waits for them.
 //
 // It copies data if it has to keep it. It may be called by any number of
-// goroutines, also while a message of NextWriter is open: what is queued then
-// waits for its end. A nil error does not mean that the message was sent. What is
-// still queued when the connection ends is reported once to Trace.Dropped.
+// goroutines, also while a message of NextWriter is open: queued messages wait for its
+// end. A nil error does not mean that the message was sent. The messages that are still
+// queued when the connection ends are reported once to Trace.Dropped.
 //
 // If more than QueueLimit bytes would wait, Enqueue returns ErrQueueFull and has
 // done nothing. One message may pass the limit if no other waits. If the oldest
@@ -361,14 +361,20 @@ func (c *Conn) put(m queuedMessage) error {
 // than the peer takes.
 const maxQueuedControls = 64
 
+// endOfWriting returns why nothing more can be sent, as far as that can be known without
+// waiting for the holder of out.lock.
+func (c *Conn) endOfWriting() error {
+	if !c.out.lock.tryLock() {
+		return nil
+	}
+	defer c.unlockWrite()
+	return c.out.err
+}
+
 // enqueueControl is Enqueue for a ping or a pong.
 func (c *Conn) enqueueControl(m queuedMessage) error {
-	if c.out.lock.tryLock() {
-		err := c.out.err
-		c.unlockWrite()
-		if err != nil {
-			return err
-		}
+	if err := c.endOfWriting(); err != nil {
+		return err
 	}
 	box := c.lockOutbox(true)
 	switch {
@@ -390,12 +396,8 @@ func (c *Conn) enqueueClose(payload []byte) error {
 	if err := checkControl(CloseMessage, payload); err != nil {
 		return err
 	}
-	if c.out.lock.tryLock() {
-		err := c.out.err
-		c.unlockWrite()
-		if err != nil {
-			return err
-		}
+	if err := c.endOfWriting(); err != nil {
+		return err
 	}
 	if !c.leaveClose(payload) {
 		return ErrCloseSent

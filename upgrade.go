@@ -110,12 +110,10 @@ type Upgrader struct {
 	// Trace, if not nil, is told of handshakes, frames and ends.
 	Trace *Trace
 
-	// CoalesceWrites has answers go out together: a message that is written
-	// while a further complete frame is there to be read is held until reading
-	// is about to wait, 16 KiB are held, or Flush is called. Many small messages
-	// in flight then cost a tenth. Leave it off for handlers that stop reading
-	// for a while, for they would delay their own answers. (HandleMessages and
-	// Server.OnMessage always do it.)
+	// CoalesceWrites sends answers together. A message that is written while the read buffer
+	// holds another complete frame stays pending, until reading is about to wait, 16 KiB are
+	// pending, or Flush is called, for 5 ms at most. Many small messages in flight then cost a
+	// tenth. (HandleMessages and Server.OnMessage always do it.)
 	CoalesceWrites bool
 
 	// WriteBufferSize is how many bytes of payload the frames of NextWriter's
