@@ -245,13 +245,15 @@ type batch struct {
 func (c *Conn) gather() batch {
 	b := c.newBatch()
 	c.takeControls(&b)
-	for !b.closing && b.large == nil && len(b.small) <= holdLimit {
-		m, more, ok := c.takeMessage()
+	for !b.closing && b.large == nil {
+		m, more, ok := c.takeMessage() // one at least, so that b.more is known
 		if !ok {
 			break
 		}
 		b.more, b.closing = more, m.op == opClose
-		c.addFrame(&b, m)
+		if c.addFrame(&b, m); len(b.small) > holdLimit {
+			break
+		}
 	}
 	return b
 }

@@ -1,0 +1,53 @@
+package websocket
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+// The outbox at its bounds: a full buffer, a full queue, keys and frames that must not get lost.
+
+// Pending answers and control frames fill the buffer of one write. A queued message behind them
+// still goes out before a later one.
+func TestQueuedMessageBehindFullBuffer(t *testing.T) {
+	c, peer := newHeldConn(t, rawOptions{transport: "tcp"})
+	c.flags.set(flagMore) // the first answer is deferred
+	want := []string{"binary of 16000 bytes"}
+	if err := c.writeFrame(opBinary, true, make([]byte, 16000)); err != nil {
+		t.Fatal(err)
+	}
+	for range 5 {
+		ping := strings.Repeat("p", maxControlPayload)
+		if err := c.Enqueue(PingMessage, []byte(ping)); err != nil {
+			t.Fatal(err)
+		}
+		want = append(want, "ping "+ping)
+	}
+	if err := c.Enqueue(TextMessage, []byte("queued")); err != nil {
+		t.Fatal(err)
+	}
+	c.flags.clear(flagMore)
+	c.unlockWrite()
+	if err := c.WriteMessage(TextMessage, []byte("later")); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range append(want, "text queued", "text later") {
+		if got := peer.next(5 * time.Second); got != want {
+			t.Fatalf("the peer got %.40q, want %.40q", got, want)
+		}
+	}
+}
+
+// newHeldConn opens a connection whose out.lock the test holds, as a slow writer does.
+func newHeldConn(t *testing.T, o rawOptions) (*Conn, *rawPeer) {
+	t.Helper()
+	rc := rawMustOpen(t, o)
+	for i := 0; !rc.c.out.lock.tryLock(); i++ {
+		if i == 1000 {
+			t.Fatal("somebody else writes")
+		}
+		time.Sleep(time.Millisecond)
+	}
+	return rc.c, rc.peer
+}
