@@ -51,3 +51,50 @@ func newHeldConn(t *testing.T, o rawOptions) (*Conn, *rawPeer) {
 	}
 	return rc.c, rc.peer
 }
+
+// A close frame that waits behind queued messages, as that of Server.Shutdown, is not dropped to make
+// room for more. Nothing is accepted behind it.
+func TestMakeRoomKeepsCloseFrame(t *testing.T) {
+	c, peer := newHeldConn(t, rawOptions{transport: "tcp", upgrader: func(u *Upgrader) { u.QueueLimit = 1000 }})
+	for _, text := range []string{"a", "b"} {
+		if err := c.Enqueue(TextMessage, []byte(text)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.goAway(CloseGoingAway)
+	if err := c.Enqueue(TextMessage, []byte("c")); err != ErrCloseSent {
+		t.Errorf("Enqueue behind a close frame: %v, want ErrCloseSent", err)
+	}
+	if n := c.MakeRoom(2000); n != 0 {
+		t.Errorf("MakeRoom dropped %d messages, though nothing can be queued any more", n)
+	}
+	c.unlockWrite()
+	for _, want := range []string{"text a", "text b", "close 1001"} {
+		if got := peer.next(5 * time.Second); got != want {
+			t.Fatalf("the peer got %q, want %q", got, want)
+		}
+	}
+}
+
+// MakeRoom drops nothing for a message that would not fit anyway, beside the one that is being
+// sent.
+func TestMakeRoomInVain(t *testing.T) {
+	c, peer := newHeldConn(t, rawOptions{transport: "tcp", upgrader: func(u *Upgrader) { u.QueueLimit = 1000 }})
+	if err := c.Enqueue(TextMessage, make([]byte, 900)); err != nil {
+		t.Fatal(err)
+	}
+	sending := c.gather()
+	if err := c.Enqueue(TextMessage, []byte("second")); err != nil {
+		t.Fatal(err)
+	}
+	if n := c.MakeRoom(500); n != 0 {
+		t.Errorf("MakeRoom dropped %d messages, and there is no room for another one", n)
+	}
+	c.dispatch(sending)
+	c.unlockWrite()
+	for _, want := range []string{"text of 900 bytes", "text second"} {
+		if got := peer.next(5 * time.Second); got != want {
+			t.Fatalf("the peer got %q, want %q", got, want)
+		}
+	}
+}
