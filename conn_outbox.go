@@ -100,9 +100,11 @@ func (c *Conn) lockOutbox(make bool) *outbox {
 	}
 }
 
-// unlock unlocks the outbox, and takes it from its Conn if nothing is in it.
+// unlock unlocks the outbox, and takes it from its Conn if nothing is in it, and
+// nothing of it is being sent.
 func (box *outbox) unlock() {
-	if box.hasControls() || box.queue.len() > 0 || box.draining {
+	sending := box.draining || box.sendingMessages > 0 || box.sendingClose
+	if box.hasControls() || box.queue.len() > 0 || sending {
 		box.mu.Unlock()
 		return
 	}
@@ -112,7 +114,6 @@ func (box *outbox) unlock() {
 	}
 	box.c.out.box.Store(nil)
 	box.c = nil
-	box.sendingMessages, box.sendingBytes, box.sendingClose = 0, 0, false
 	box.queue.reset()
 	box.mu.Unlock()
 	outboxes.Put(box)
@@ -562,7 +563,7 @@ func (c *Conn) dropOutbox() {
 	}
 	messages, bytes := box.queue.len()+box.sendingMessages, box.queue.bytes+box.sendingBytes
 	messages -= box.queue.closes
-	box.sendingMessages, box.sendingBytes = 0, 0
+	box.sendingMessages, box.sendingBytes, box.sendingClose = 0, 0, false
 	box.queue.reset()
 	pinging := box.ping.present
 	box.dropControls()

@@ -98,3 +98,43 @@ func TestMakeRoomInVain(t *testing.T) {
 		}
 	}
 }
+
+// Messages of which the transport has taken a part, or nothing yet, count as queued until they are
+// sent, also if others are refused meanwhile. So does a close frame, behind which nothing is
+// accepted, and which Close waits for.
+func TestRefusedMessageForgetsNothing(t *testing.T) {
+	t.Run("message", func(t *testing.T) {
+		drops := new(dropped)
+		c, peer := newHeldConn(t, rawOptions{transport: "tcp", trace: drops.trace(), upgrader: func(u *Upgrader) { u.QueueLimit = 1000 }})
+		c.Enqueue(TextMessage, make([]byte, 900))
+		sending := c.gather()
+		if err := c.Enqueue(TextMessage, make([]byte, 900)); err != ErrQueueFull {
+			t.Errorf("Enqueue: %v, want ErrQueueFull", err)
+		}
+		if messages, bytes, _ := c.Queued(); messages != 1 || bytes != 900 {
+			t.Errorf("%d messages of %d bytes are queued, want 1 of 900", messages, bytes)
+		}
+		peer.socket.Close()
+		sending.recycle()
+		c.endWriting(ErrQueueTimeout)
+		c.unlockWrite()
+		if err := drops.want("1 messages, 900 bytes"); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Run("close frame", func(t *testing.T) {
+		c, peer := newHeldConn(t, rawOptions{transport: "tcp"})
+		c.goAway(CloseGoingAway)
+		sending := c.gather()
+		for range 2 {
+			if err := c.Enqueue(TextMessage, []byte("x")); err != ErrCloseSent {
+				t.Errorf("Enqueue: %v, want ErrCloseSent", err)
+			}
+		}
+		c.dispatch(sending)
+		c.unlockWrite()
+		if got := peer.next(5 * time.Second); got != "close 1001" {
+			t.Errorf("the peer got %q, want close 1001", got)
+		}
+	})
+}
