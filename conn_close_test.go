@@ -5,7 +5,9 @@ import (
 	"errors"
 	"io"
 	"net"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -205,4 +207,25 @@ func TestErrorsSayWhoClosed(t *testing.T) {
 			t.Errorf("close without a code: %v, want 1005", err)
 		}
 	})
+}
+
+// After Close has returned no message is delivered, also if Close waits for a close frame that is
+// being sent.
+func TestNoMessageAfterCloseFrame(t *testing.T) {
+	for _, transport := range []string{"tcp", "tls", "pipe"} {
+		t.Run(transport, func(t *testing.T) {
+			var calls atomic.Int32
+			rc := rawMustOpen(t, rawOptions{transport: transport, onMessage: func(c *Conn, _ int, _ []byte) {
+				calls.Add(1)
+				c.Enqueue(CloseMessage, FormatCloseMessage(CloseNormalClosure, ""))
+				c.Close()
+			}})
+			rc.peer.sendText(slices.Repeat([]string{"message"}, 100)...)
+			for i := 0; i < 3 && !strings.HasPrefix(rc.peer.next(5*time.Second), "the end"); i++ {
+			}
+			if n := calls.Load(); n != 1 {
+				t.Errorf("%d messages were delivered, want 1", n)
+			}
+		})
+	}
 }
