@@ -2,6 +2,7 @@ package websocket
 
 import (
 	"errors"
+	"reflect"
 	"time"
 )
 
@@ -202,8 +203,11 @@ func (c *Conn) EnqueuePrepared(pm *PreparedMessage) error {
 // in the queue, and the limit does not count. It reports whether that was so. The
 // key must be comparable, and not nil.
 func (c *Conn) EnqueueLatest(key any, pm *PreparedMessage) (replaced bool, err error) {
-	if pm.op.isControl() {
+	switch {
+	case pm.op.isControl():
 		return false, errors.New("websocket: EnqueueLatest is for TextMessage and BinaryMessage")
+	case key == nil || !reflect.ValueOf(key).Comparable():
+		return false, errors.New("websocket: EnqueueLatest: the key is nil or not comparable")
 	}
 	m := queuedMessage{op: pm.op, prepared: pm, key: key}
 	if box := c.lockOutbox(false); box != nil {

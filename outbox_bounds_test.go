@@ -138,3 +138,26 @@ func TestRefusedMessageForgetsNothing(t *testing.T) {
 		}
 	})
 }
+
+// A key that EnqueueLatest cannot use is an error, and the connection is none the worse for it.
+func TestEnqueueLatestRefusesKeys(t *testing.T) {
+	c, peer := newHeldConn(t, rawOptions{transport: "tcp"})
+	pm, err := NewPreparedMessage(TextMessage, []byte("state"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // with an empty queue, and with one that has a key
+		for _, key := range []any{nil, []int{1}, map[int]int{}, func() {}, [1]any{[]int{1}}, struct{ f func() }{}} {
+			if _, err := c.EnqueueLatest(key, pm); err == nil {
+				t.Errorf("key %T: no error", key)
+			}
+		}
+		if _, err := c.EnqueueLatest([1]any{"comparable"}, pm); err != nil {
+			t.Error(err)
+		}
+	}
+	c.unlockWrite()
+	if got := peer.next(5 * time.Second); got != "text state" {
+		t.Errorf("the peer got %q", got)
+	}
+}
