@@ -289,7 +289,10 @@ func (k *connector) nextWait(err error) time.Duration {
 	return wait
 }
 
-func (k *connector) firstWait() time.Duration { return orDefault(k.FirstWait, defaultFirstWait) }
+// firstWait is not negative, as what bound doubles would overflow to the other side.
+func (k *connector) firstWait() time.Duration {
+	return max(0, orDefault(k.FirstWait, defaultFirstWait))
+}
 
 func (k *connector) maxWait() time.Duration {
 	return max(k.firstWait(), orDefault(k.MaxWait, defaultMaxWait))
