@@ -144,6 +144,12 @@ func TestConnectHeedsTheServer(t *testing.T) {
 	refused := func(field string) error {
 		return &ConnectError{Response: &http.Response{Header: http.Header{"Retry-After": {field}}}, Err: ErrBadHandshake}
 	}
+	const early, late = "Sun, 06 Nov 1994 08:49:37 GMT", "Sun, 06 Nov 2094 08:49:37 GMT"
+	onDate := func(field, date string) error {
+		err := refused(field)
+		err.(*ConnectError).Response.Header.Set("Date", date)
+		return err
+	}
 	synctest.Test(t, func(t *testing.T) {
 		minute := time.Minute
 		for _, tt := range []struct {
@@ -157,7 +163,10 @@ func TestConnectHeedsTheServer(t *testing.T) {
 			{"1013", &CloseError{Code: 1013}, 5 * time.Second, 30 * time.Second},
 			{"seconds", refused("120"), 2 * minute, 2*minute + 5*time.Second},
 			{"a date", refused(time.Now().Add(3 * minute).UTC().Format(http.TimeFormat)), 3 * minute, 3*minute + 5*time.Second},
-			{"a date that is over", refused("Sun, 06 Nov 1994 08:49:37 GMT"), 0, 5 * time.Second},
+			{"a date that is over", refused(early), 0, 5 * time.Second},
+			{"a date by a clock that is slow", onDate("Sun, 06 Nov 1994 08:52:37 GMT", early), 3 * minute, 3*minute + 5*time.Second},
+			{"a date by a clock that is fast", onDate("Sun, 06 Nov 2094 08:52:37 GMT", late), 3 * minute, 3*minute + 5*time.Second},
+			{"a date that is over, by such a clock", onDate(late, "Sun, 06 Nov 2094 08:52:37 GMT"), 0, 5 * time.Second},
 			{"a year", refused("31536000"), time.Hour, time.Hour + 5*time.Second},
 			{"more than fits", refused("99999999999999999999"), 0, 5 * time.Second},
 			{"nonsense", refused("soon"), 0, 5 * time.Second},
