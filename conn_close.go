@@ -145,7 +145,7 @@ func (c *Conn) Shutdown(ctx context.Context, code int, text string) error {
 	defer context.AfterFunc(ctx, func() { c.closeNow() })() // interrupts whatever waits below
 
 	err := c.closingHandshake(ctx, payload)
-	if ctx.Err() != nil {
+	if err != nil && ctx.Err() != nil {
 		return fmt.Errorf("websocket: the peer did not answer the close frame in time: %w", ctx.Err())
 	}
 	return err

@@ -130,6 +130,29 @@ func TestShutdownOfSilentPeer(t *testing.T) {
 	})
 }
 
+// A client waits for the server to close TCP first. If that does not come in time, the closing
+// handshake was done nevertheless.
+func TestShutdownOfServerThatKeepsTCP(t *testing.T) {
+	for _, transport := range []string{"tcp", "tls", "pipe"} {
+		t.Run(transport, func(t *testing.T) {
+			rc := rawMustOpen(t, rawOptions{transport: transport, client: true})
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			go func() {
+				if got := rc.peer.next(5 * time.Second); got != "close 1000" {
+					t.Errorf("the server got %q", got)
+				}
+				rc.peer.sendClose(CloseNormalClosure)
+				<-rc.c.Context().Done() // the answer was read
+				cancel()
+			}()
+			if err := rc.c.Shutdown(ctx, CloseNormalClosure, ""); err != nil {
+				t.Errorf("Shutdown: %v, though the server has answered", err)
+			}
+		})
+	}
+}
+
 // Deadlines that the application set and that have passed do not stop Shutdown.
 func TestShutdownAfterDeadlines(t *testing.T) {
 	server, client := pipePair(t)
