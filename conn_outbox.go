@@ -424,14 +424,20 @@ func (b *batch) recycle() {
 // The user's deadline for writes does not count here: nobody's call is under way.
 // QueueTimeout bounds the wait instead, and keepalive.
 func (c *Conn) drain(b batch) {
+	returned := false
 	defer func() {
-		if v := recover(); v != nil { // a Trace function's, or the transport's
+		if v := recover(); !returned { // a Trace function or the transport panicked, or ended the goroutine
 			c.endWriting(fmt.Errorf("%w: %v", errWritePanicked, v))
 			c.stopDraining()
 			c.endAndUnlock()
 			c.Close()
 		}
 	}()
+	c.drainAll(b)
+	returned = true
+}
+
+func (c *Conn) drainAll(b batch) {
 	c.liftWrite()
 	var turn writersTurn
 	for c.out.err == nil {
