@@ -97,9 +97,18 @@ func (e *ConnectError) retryAfter() time.Duration {
 	if seconds, err := strconv.ParseUint(field, 10, 32); err == nil {
 		wait = time.Duration(seconds) * time.Second
 	} else if at, err := http.ParseTime(field); err == nil {
-		wait = time.Until(at)
+		wait = at.Sub(e.serverTime())
 	}
 	return min(max(0, wait), maxRetryAfter)
+}
+
+// serverTime returns the time of the server's answer by the server's clock if it tells, as this
+// side's may be wrong.
+func (e *ConnectError) serverTime() time.Time {
+	if t, err := http.ParseTime(e.Response.Header.Get("Date")); err == nil {
+		return t
+	}
+	return time.Now()
 }
 
 // Connect keeps a client connected. It returns one connection after the other, for use with
@@ -289,7 +298,10 @@ func (k *connector) nextWait(err error) time.Duration {
 	return wait
 }
 
-func (k *connector) firstWait() time.Duration { return orDefault(k.FirstWait, defaultFirstWait) }
+// firstWait is not negative, as what bound doubles would overflow to the other side.
+func (k *connector) firstWait() time.Duration {
+	return max(0, orDefault(k.FirstWait, defaultFirstWait))
+}
 
 func (k *connector) maxWait() time.Duration {
 	return max(k.firstWait(), orDefault(k.MaxWait, defaultMaxWait))

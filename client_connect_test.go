@@ -125,10 +125,12 @@ func TestConnectBound(t *testing.T) {
 			k.failures++
 		}
 	}
-	for _, failures := range []int{0, 1, 1 << 30} {
-		k := connector{Retry: Retry{FirstWait: -1}, failures: failures}
-		if wait := k.nextWait(nil); wait != 0 {
-			t.Errorf("without waits it waits %v", wait)
+	for _, first := range []time.Duration{-1, -second, -5 * second, math.MinInt64} {
+		for failures := range 100 {
+			k := connector{Retry: Retry{FirstWait: first}, failures: failures}
+			if bound, wait := k.bound(), k.nextWait(nil); bound > 0 || wait != 0 {
+				t.Fatalf("FirstWait %v: after %d failures it waits %v, below %v", first, failures, wait, bound)
+			}
 		}
 	}
 	k := connector{failures: 1 << 30} // a server that was away for years
@@ -141,6 +143,12 @@ func TestConnectBound(t *testing.T) {
 func TestConnectHeedsTheServer(t *testing.T) {
 	refused := func(field string) error {
 		return &ConnectError{Response: &http.Response{Header: http.Header{"Retry-After": {field}}}, Err: ErrBadHandshake}
+	}
+	const early, late = "Sun, 06 Nov 1994 08:49:37 GMT", "Sun, 06 Nov 2094 08:49:37 GMT"
+	onDate := func(field, date string) error {
+		err := refused(field)
+		err.(*ConnectError).Response.Header.Set("Date", date)
+		return err
 	}
 	synctest.Test(t, func(t *testing.T) {
 		minute := time.Minute
@@ -155,7 +163,10 @@ func TestConnectHeedsTheServer(t *testing.T) {
 			{"1013", &CloseError{Code: 1013}, 5 * time.Second, 30 * time.Second},
 			{"seconds", refused("120"), 2 * minute, 2*minute + 5*time.Second},
 			{"a date", refused(time.Now().Add(3 * minute).UTC().Format(http.TimeFormat)), 3 * minute, 3*minute + 5*time.Second},
-			{"a date that is over", refused("Sun, 06 Nov 1994 08:49:37 GMT"), 0, 5 * time.Second},
+			{"a date that is over", refused(early), 0, 5 * time.Second},
+			{"a date by a clock that is slow", onDate("Sun, 06 Nov 1994 08:52:37 GMT", early), 3 * minute, 3*minute + 5*time.Second},
+			{"a date by a clock that is fast", onDate("Sun, 06 Nov 2094 08:52:37 GMT", late), 3 * minute, 3*minute + 5*time.Second},
+			{"a date that is over, by such a clock", onDate(late, "Sun, 06 Nov 2094 08:52:37 GMT"), 0, 5 * time.Second},
 			{"a year", refused("31536000"), time.Hour, time.Hour + 5*time.Second},
 			{"more than fits", refused("99999999999999999999"), 0, 5 * time.Second},
 			{"nonsense", refused("soon"), 0, 5 * time.Second},

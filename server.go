@@ -295,7 +295,7 @@ func (s *Server) finish(c *Conn, code int, panicked any) {
 		text = "no message before the read deadline"
 	}
 	if _, dead := c.readEnded(); dead {
-		c.Close()
+		c.closeWhenSent()
 	} else {
 		c.Shutdown(context.Background(), code, text)
 	}

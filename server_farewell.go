@@ -2,6 +2,7 @@ package websocket
 
 import (
 	"context"
+	"math"
 	"math/rand/v2"
 	"time"
 )
@@ -19,10 +20,11 @@ type farewell struct {
 }
 
 func (s *Server) newFarewell(ctx context.Context) (farewell, error) {
+	const longest = math.MaxInt64 / 4 // sums of two do not overflow
 	bye := farewell{
 		code:     orDefault(s.ShutdownCode, CloseGoingAway),
-		spread:   s.ShutdownSpread,
-		patience: orDefault(s.CloseTimeout, defaultCloseTimeout),
+		spread:   min(s.ShutdownSpread, longest),
+		patience: min(orDefault(s.CloseTimeout, defaultCloseTimeout), longest),
 		over:     make(chan struct{}),
 	}
 	if deadline, ok := ctx.Deadline(); ok {
