@@ -90,6 +90,12 @@ func (q *messageQueue) ready(messageOpen bool) bool {
 	return len(q.waiting) > 0 && (!messageOpen || q.waiting[0].op.isControl())
 }
 
+// dataFirst reports whether a data message is the first of those that wait. If not, that is a close
+// frame, which is the last one as well.
+func (q *messageQueue) dataFirst() bool {
+	return len(q.waiting) > 0 && !q.waiting[0].op.isControl()
+}
+
 func (q *messageQueue) take(messageOpen bool) (m queuedMessage, ok bool) {
 	if !q.ready(messageOpen) {
 		return m, false
@@ -225,11 +231,10 @@ func (c *Conn) MakeRoom(size int) (dropped int) {
 		return 0
 	}
 	limit, bytes := c.queueLimit(), 0
-	for box.queue.len() > 0 && !box.hasRoom(size, limit) {
-		if m := box.queue.removeFirst(); !m.op.isControl() {
-			dropped++
-			bytes += m.size()
-		}
+	for box.queue.dataFirst() && !box.hasRoom(size, limit) {
+		m := box.queue.removeFirst()
+		dropped++
+		bytes += m.size()
 	}
 	box.mu.Unlock()
 	c.traceDropped(dropped, bytes)
@@ -345,7 +350,7 @@ func (c *Conn) enqueueFrame(m queuedMessage) (done bool, err error) {
 func (c *Conn) put(m queuedMessage) error {
 	box := c.lockOutbox(true)
 	defer box.unlock()
-	if box.close.present || box.sendingClose {
+	if box.close.present || box.sendingClose || box.queue.closes > 0 {
 		return ErrCloseSent
 	}
 	if !m.op.isControl() && !box.hasRoom(m.size(), c.queueLimit()) {
