@@ -234,7 +234,7 @@ func (k *connector) use(ctx context.Context, c *Conn, yield func(*Conn, error) b
 	defer c.Close() // also if the body panics
 	defer leaveWhenDone(ctx, c)()
 	more = yield(c, nil)
-	if time.Since(start) >= orDefault(k.StableAfter, defaultStableAfter) {
+	if time.Since(start) >= cmp.Or(k.StableAfter, defaultStableAfter) {
 		k.failures = 0
 	}
 	if end = context.Cause(c.Context()); end == nil {
@@ -289,10 +289,10 @@ func (k *connector) nextWait(err error) time.Duration {
 	return wait
 }
 
-func (k *connector) firstWait() time.Duration { return orDefault(k.FirstWait, defaultFirstWait) }
+func (k *connector) firstWait() time.Duration { return cmp.Or(k.FirstWait, defaultFirstWait) }
 
 func (k *connector) maxWait() time.Duration {
-	return max(k.firstWait(), orDefault(k.MaxWait, defaultMaxWait))
+	return max(k.firstWait(), cmp.Or(k.MaxWait, defaultMaxWait))
 }
 
 // bound returns the bound of the next random wait.

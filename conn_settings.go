@@ -1,6 +1,7 @@
 package websocket
 
 import (
+	"cmp"
 	"math"
 	"sync/atomic"
 	"time"
@@ -49,11 +50,11 @@ var latestSettings atomic.Pointer[settings]
 // configure applies the settings of an Upgrader or Dialer, in which 0 means
 // the default, at the end of the opening handshake.
 func (c *Conn) configure(s settings) {
-	s.limit = orDefault(s.limit, defaultReadLimit)
-	s.maxFragments = orDefault(s.maxFragments, defaultMaxFragments)
-	s.closeTimeout = orDefault(s.closeTimeout, defaultCloseTimeout)
-	s.queueLimit = orDefault(s.queueLimit, defaultQueueLimit)
-	s.queueTimeout = orDefault(s.queueTimeout, defaultQueueTimeout)
+	s.limit = cmp.Or(s.limit, defaultReadLimit)
+	s.maxFragments = cmp.Or(s.maxFragments, defaultMaxFragments)
+	s.closeTimeout = cmp.Or(s.closeTimeout, defaultCloseTimeout)
+	s.queueLimit = cmp.Or(s.queueLimit, defaultQueueLimit)
+	s.queueTimeout = cmp.Or(s.queueTimeout, defaultQueueTimeout)
 	s.handlers = standardSettings.handlers
 	s.parking = c.settings.Load().parking
 	if latest := latestSettings.Load(); s == standardSettings {

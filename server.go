@@ -1,6 +1,7 @@
 package websocket
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -214,7 +215,7 @@ func (s *Server) join(c *Conn) bool {
 	if c.raw != nil && s.parks() {
 		c.settings.Store(s.initialSettings())
 	}
-	interval := orDefault(s.PingInterval, defaultPingInterval)
+	interval := cmp.Or(s.PingInterval, defaultPingInterval)
 	if s.parks() {
 		return s.members.add(c, newTickSchedule(interval, s.PongTimeout, parkTick))
 	}

@@ -1,6 +1,7 @@
 package websocket
 
 import (
+	"cmp"
 	"context"
 	"math/rand/v2"
 	"time"
@@ -20,9 +21,9 @@ type farewell struct {
 
 func (s *Server) newFarewell(ctx context.Context) (farewell, error) {
 	bye := farewell{
-		code:     orDefault(s.ShutdownCode, CloseGoingAway),
+		code:     cmp.Or(s.ShutdownCode, CloseGoingAway),
 		spread:   s.ShutdownSpread,
-		patience: orDefault(s.CloseTimeout, defaultCloseTimeout),
+		patience: cmp.Or(s.CloseTimeout, defaultCloseTimeout),
 		over:     make(chan struct{}),
 	}
 	if deadline, ok := ctx.Deadline(); ok {

@@ -1,6 +1,7 @@
 package websocket
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -14,7 +15,7 @@ import (
 // openingHandshake reads the request on an accepted connection, and answers
 // it. All of it together, TLS included, has HandshakeTimeout.
 func (s *Server) openingHandshake(c *Conn) (*http.Request, error) {
-	if timeout := orDefault(s.HandshakeTimeout, defaultHandshakeTimeout); timeout > 0 {
+	if timeout := cmp.Or(s.HandshakeTimeout, defaultHandshakeTimeout); timeout > 0 {
 		defer c.boundHandshake(timeout)()
 	}
 	state, err := handshakeTLS(c)
@@ -78,7 +79,7 @@ func handshakeTLS(c *Conn) (*tls.ConnectionState, error) {
 // readRequest reads the header of a request. What came behind it stays in
 // c.in.unread.
 func (s *Server) readRequest(c *Conn) (*http.Request, *HandshakeError, error) {
-	limit := orDefault(s.MaxHeaderBytes, defaultMaxHeaderBytes)
+	limit := cmp.Or(s.MaxHeaderBytes, defaultMaxHeaderBytes)
 	if limit < 0 || limit > bufferSize {
 		limit = bufferSize
 	}

@@ -1,6 +1,7 @@
 package websocket
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -181,7 +182,7 @@ func (u *Upgrader) answer(c *Conn, a admission) error {
 			c.Close()
 		}
 	}()
-	if timeout := orDefault(u.HandshakeTimeout, defaultHandshakeTimeout); timeout > 0 {
+	if timeout := cmp.Or(u.HandshakeTimeout, defaultHandshakeTimeout); timeout > 0 {
 		defer c.boundHandshake(timeout)()
 	}
 	if err := u.respond(c, a); err != nil {

@@ -1,6 +1,7 @@
 package websocket
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -67,7 +68,7 @@ func (r *Refusal) message() string {
 	return r.Message
 }
 
-func (r *Refusal) status() int { return orDefault(r.Status, http.StatusForbidden) }
+func (r *Refusal) status() int { return cmp.Or(r.Status, http.StatusForbidden) }
 
 // refusalOf makes a refusal of an error of Admit's. The client is told the text
 // of a Refusal. That of another error was not meant for it.
