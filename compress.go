@@ -197,7 +197,6 @@ func (p deflateParams) append(b []byte, o deflateOffer) []byte {
 	return b
 }
 
-
 // offers returns a client's offers, the preferred one first. The second offer is for a server that
 // cannot limit its window to the size in the first: it must keep no window between messages. A
 // client that keeps no window itself, and uses the largest, does not offer to limit it.

@@ -238,67 +238,61 @@ func (s *Server) start(c *Conn, r *http.Request) {
 // connection lives. So it is kept small, and so is drive's.
 func (s *Server) run(c *Conn, r *http.Request) {
 	code := CloseInternalServerErr
-	defer func() { s.finish(c, code, recover()) }()
+	defer func() { s.finish(c, code, "", recover()) }()
 	s.Handler(c, r)
 	code = CloseNormalClosure
 }
 
-// drive is run for OnMessage. The connection may go on in another goroutine, which
-// takes readLock over, or be parked, with readLock held.
+// drive is run for OnMessage. The caller holds readLock if moved is true. The connection may go on
+// in another goroutine, which takes readLock over, or be parked, with readLock held.
 func (s *Server) drive(c *Conn, moved bool) {
-	const elsewhere = 0
-	code := CloseInternalServerErr
+	code, reason, elsewhere := CloseInternalServerErr, "", false
 	defer func() {
-		if code != elsewhere {
-			s.finish(c, code, recover())
+		if !elsewhere {
+			s.finish(c, code, reason, recover())
 		}
 	}()
 	if !moved {
 		c.lockRead()
 	}
-	switch err := c.handle(s.OnMessage, true); {
-	case err == errNewGoroutine:
-		code = elsewhere // c may be another's from here on
-		if !c.parkConn() {
-			go s.drive(c, true)
-		}
-	default:
-		code = c.codeAfter(err)
+	err := c.handle(s.OnMessage, true)
+	if err != errNewGoroutine {
+		code, reason = c.closeAfter(err)
+		return
+	}
+	elsewhere = true // c may be another's from here on
+	if !c.parkConn() {
+		go s.drive(c, true)
 	}
 }
 
-// codeAfter returns the close code with which a connection of OnMessage's ends, after
+// closeAfter returns the code and reason with which a connection of OnMessage is closed, after
 // reading has ended with err.
-func (c *Conn) codeAfter(err error) int {
+func (c *Conn) closeAfter(err error) (code int, reason string) {
 	end, dead := c.readEnded()
 	_, isClose := errors.AsType[*CloseError](end)
 	_, isBroken := errors.AsType[*ProtocolError](end)
 	switch {
 	case end == nil && isTimeout(err):
-		return CloseGoingAway
+		return CloseGoingAway, "no message before the read deadline"
 	case end == nil || dead || isClose || isBroken:
-		return CloseNormalClosure
+		return CloseNormalClosure, ""
 	}
-	return CloseInternalServerErr // a handler for control frames failed
+	return CloseInternalServerErr, "" // a handler for control frames failed
 }
 
-// finish ends a connection whose handler returned or panicked. If the peer has gone
-// away it needs no more stack than the handler did: a stack that grows for its last
-// call costs 4 µs.
-func (s *Server) finish(c *Conn, code int, panicked any) {
+// finish ends a connection after its handler has returned or panicked. If the peer has gone away,
+// finish needs no more stack than the handler did: a stack that grows for its last call costs 4 µs.
+func (s *Server) finish(c *Conn, code int, reason string, panicked any) {
 	defer s.members.remove(c) // even if Logger or Trace end the goroutine
 	defer s.tellClose(c)
 	if panicked != nil && panicked != http.ErrAbortHandler {
 		s.logPanic(c, panicked)
 	}
-	text := ""
-	if code == CloseGoingAway {
-		text = "no message before the read deadline"
-	}
 	if _, dead := c.readEnded(); dead {
 		c.Close()
 	} else {
-		c.Shutdown(context.Background(), code, text)
+		c.Shutdown(context.Background(), code, reason)
 	}
 }
 
@@ -369,7 +363,7 @@ func (s *Server) open(c *Conn, r *http.Request) (ok bool) {
 	code := CloseInternalServerErr
 	defer func() {
 		if !ok {
-			s.finish(c, code, recover())
+			s.finish(c, code, "", recover())
 		}
 	}()
 	s.OnOpen(c, r)
