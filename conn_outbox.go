@@ -72,25 +72,30 @@ func (f *controlFrame) set(payload []byte) {
 
 var outboxes = sync.Pool{New: func() any { return new(outbox) }}
 
-// lockOutbox returns c's outbox, locked. If c has none, it gets one, or nil is
-// returned if make is false.
-func (c *Conn) lockOutbox(make bool) *outbox {
+// lockOutbox returns c's outbox, locked. If c has none, it gets one.
+func (c *Conn) lockOutbox() *outbox {
+	for {
+		if box := c.lockOutboxIfAny(); box != nil {
+			return box
+		}
+		box := outboxes.Get().(*outbox)
+		box.mu.Lock()
+		box.c = c
+		if c.out.box.CompareAndSwap(nil, box) {
+			return box
+		}
+		box.c = nil
+		box.mu.Unlock()
+		outboxes.Put(box)
+	}
+}
+
+// lockOutboxIfAny returns c's outbox, locked, or nil if c has none.
+func (c *Conn) lockOutboxIfAny() *outbox {
 	for {
 		box := c.out.box.Load()
 		if box == nil {
-			if !make {
-				return nil
-			}
-			box = outboxes.Get().(*outbox)
-			box.mu.Lock()
-			box.c = c
-			if c.out.box.CompareAndSwap(nil, box) {
-				return box
-			}
-			box.c = nil
-			box.mu.Unlock()
-			outboxes.Put(box)
-			continue
+			return nil
 		}
 		box.mu.Lock()
 		if c.out.box.Load() == box {
@@ -127,7 +132,7 @@ func (box *outbox) hasControls() bool {
 // leavePong answers a ping. Only the latest ping needs an answer (RFC 6455
 // section 5.5.3).
 func (c *Conn) leavePong(payload []byte) {
-	box := c.lockOutbox(true)
+	box := c.lockOutbox()
 	box.pong.set(payload)
 	box.mu.Unlock()
 	c.leave()
@@ -135,7 +140,7 @@ func (c *Conn) leavePong(payload []byte) {
 
 // leavePing sends keepalive's ping, or Ping's. One that waits here for both does for both.
 func (c *Conn) leavePing() {
-	box := c.lockOutbox(true)
+	box := c.lockOutbox()
 	box.ping.set(c.lastPing())
 	box.mu.Unlock()
 	c.leave()
@@ -144,7 +149,7 @@ func (c *Conn) leavePing() {
 // leaveClose sends a close frame as soon as the frame under way is sent. It reports
 // false if one was left before: that one counts.
 func (c *Conn) leaveClose(payload []byte) bool {
-	box := c.lockOutbox(true)
+	box := c.lockOutbox()
 	first := !box.close.present && !box.sendingClose
 	if first {
 		box.close.set(payload)
@@ -266,7 +271,7 @@ func (c *Conn) newBatch() (b batch) {
 
 // takeControls puts the control frames that were left behind the pending answers.
 func (c *Conn) takeControls(b *batch) {
-	box := c.lockOutbox(false)
+	box := c.lockOutboxIfAny()
 	if box == nil {
 		return
 	}
@@ -303,7 +308,7 @@ func (c *Conn) addControl(b *batch, op opcode, payload []byte) {
 // takeMessage takes the next message from the queue, and reports whether it was
 // not the last.
 func (c *Conn) takeMessage() (m queuedMessage, more, ok bool) {
-	box := c.lockOutbox(false)
+	box := c.lockOutboxIfAny()
 	if box == nil {
 		return m, false, false
 	}
@@ -367,7 +372,7 @@ func (c *Conn) dispatch(b batch) (stillHolder bool) {
 			b = batch{}
 		}
 	}
-	c.startDraining(c.lockOutbox(true), b)
+	c.startDraining(c.lockOutbox(), b)
 	return false
 }
 
@@ -397,7 +402,7 @@ func (c *Conn) attempt(b *batch) (done bool, err error) {
 // batchSent ends b, all of which the transport has taken.
 func (c *Conn) batchSent(b batch) {
 	b.recycle()
-	if box := c.lockOutbox(false); box != nil {
+	if box := c.lockOutboxIfAny(); box != nil {
 		box.sendingMessages, box.sendingBytes = 0, 0
 		box.unlock()
 	}
@@ -455,7 +460,7 @@ func (c *Conn) stopDraining() {
 	if c.out.err != nil {
 		c.dropOutbox()
 	}
-	if box := c.lockOutbox(false); box != nil {
+	if box := c.lockOutboxIfAny(); box != nil {
 		box.draining = false
 		box.unlock()
 	}
@@ -473,7 +478,7 @@ type writersTurn struct {
 // the outbox.
 func (c *Conn) passOn(turn *writersTurn) bool {
 	waiter := c.out.lock.firstWaiter()
-	box := c.lockOutbox(false)
+	box := c.lockOutboxIfAny()
 	if waiter == nil || box == nil {
 		turn.waiter = nil
 		if box != nil {
@@ -494,7 +499,7 @@ func (c *Conn) passOn(turn *writersTurn) bool {
 	if c.out.lock.passTo(waiter) {
 		return true
 	}
-	box = c.lockOutbox(true) // the writer has given up
+	box = c.lockOutbox() // the writer has given up
 	box.draining = true
 	box.mu.Unlock()
 	c.liftWrite()
@@ -510,7 +515,7 @@ func (c *Conn) sendBatch(b batch) error {
 				return err
 			}
 			p = p[n:]
-			if box := c.lockOutbox(false); box != nil {
+			if box := c.lockOutboxIfAny(); box != nil {
 				box.moved = time.Now()
 				box.mu.Unlock()
 			}
@@ -529,7 +534,7 @@ func (box *outbox) watch() {
 // queueExpired gives the peer up if something in the outbox has waited for
 // QueueTimeout.
 func (c *Conn) queueExpired() {
-	box := c.lockOutbox(false)
+	box := c.lockOutboxIfAny()
 	if box == nil {
 		return // it was emptied meanwhile
 	}
@@ -554,7 +559,7 @@ func (c *Conn) queueExpired() {
 // dropOutbox empties the outbox of a connection that can send nothing more, and
 // reports the messages. Its caller holds out.lock.
 func (c *Conn) dropOutbox() {
-	box := c.lockOutbox(false)
+	box := c.lockOutboxIfAny()
 	if box == nil {
 		return
 	}
@@ -573,7 +578,7 @@ func (c *Conn) dropOutbox() {
 
 // isSendingClose reports whether a goroutine is sending a close frame, or will.
 func (c *Conn) isSendingClose() bool {
-	box := c.lockOutbox(false)
+	box := c.lockOutboxIfAny()
 	if box == nil {
 		return false
 	}

@@ -206,7 +206,7 @@ func (c *Conn) EnqueueLatest(key any, pm *PreparedMessage) (replaced bool, err e
 		return false, errors.New("websocket: EnqueueLatest is for TextMessage and BinaryMessage")
 	}
 	m := queuedMessage{op: pm.op, prepared: pm, key: key}
-	if box := c.lockOutbox(false); box != nil {
+	if box := c.lockOutboxIfAny(); box != nil {
 		replaced = box.queue.replace(m)
 		box.mu.Unlock()
 	}
@@ -220,7 +220,7 @@ func (c *Conn) EnqueueLatest(key any, pm *PreparedMessage) (replaced bool, err e
 // bytes to be queued within QueueLimit, and reports how many these were. Trace.Dropped
 // is told of them.
 func (c *Conn) MakeRoom(size int) (dropped int) {
-	box := c.lockOutbox(false)
+	box := c.lockOutboxIfAny()
 	if box == nil {
 		return 0
 	}
@@ -245,7 +245,7 @@ func (c *Conn) ReportDropped(messages, bytes int) { c.traceDropped(messages, byt
 // payload, and for how long the oldest has waited. Messages that the transport has
 // taken a part of count whole.
 func (c *Conn) Queued() (messages, bytes int, age time.Duration) {
-	box := c.lockOutbox(false)
+	box := c.lockOutboxIfAny()
 	if box == nil {
 		return 0, 0, 0
 	}
@@ -306,7 +306,7 @@ func (c *Conn) sendNow(b batch, size int) (stillHolder bool, err error) {
 		b.recycle()
 		return true, err
 	}
-	box := c.lockOutbox(true)
+	box := c.lockOutbox()
 	box.sendingMessages, box.sendingBytes = 1, size
 	c.startDraining(box, rest)
 	return false, nil
@@ -343,7 +343,7 @@ func (c *Conn) enqueueFrame(m queuedMessage) (done bool, err error) {
 
 // put queues m if there is room for it.
 func (c *Conn) put(m queuedMessage) error {
-	box := c.lockOutbox(true)
+	box := c.lockOutbox()
 	defer box.unlock()
 	if box.close.present || box.sendingClose {
 		return ErrCloseSent
@@ -376,7 +376,7 @@ func (c *Conn) enqueueControl(m queuedMessage) error {
 	if err := c.endOfWriting(); err != nil {
 		return err
 	}
-	box := c.lockOutbox(true)
+	box := c.lockOutbox()
 	switch {
 	case box.close.present || box.sendingClose:
 		box.unlock()
