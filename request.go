@@ -2,7 +2,6 @@ package websocket
 
 import (
 	"bytes"
-	"io"
 	"net/http"
 	"net/textproto"
 	"net/url"
@@ -154,39 +153,4 @@ func canonicalName(name string) (key string, ok bool) {
 		return "Sec-Websocket-Protocol", true
 	}
 	return textproto.CanonicalMIMEHeaderKey(name), isToken(name)
-}
-
-// A rawResponse is the http.ResponseWriter for refusing a request that net/http did not read.
-type rawResponse struct {
-	header http.Header
-	status int
-	body   bytes.Buffer
-}
-
-func (w *rawResponse) Header() http.Header { return w.header }
-
-func (w *rawResponse) WriteHeader(status int) {
-	if w.status == 0 {
-		w.status = status
-	}
-}
-
-func (w *rawResponse) Write(p []byte) (int, error) {
-	w.WriteHeader(http.StatusOK)
-	return w.body.Write(p)
-}
-
-// bytes returns the bytes of the response. The connection is closed after it.
-func (w *rawResponse) bytes() []byte {
-	w.WriteHeader(http.StatusInternalServerError) // if Upgrader.Error wrote nothing
-	if !hasToken(w.header["Connection"], "close") {
-		w.header.Add("Connection", "close")
-	}
-	resp := http.Response{
-		StatusCode: w.status, ProtoMajor: 1, ProtoMinor: 1, Header: w.header,
-		ContentLength: int64(w.body.Len()), Body: io.NopCloser(&w.body),
-	}
-	var b bytes.Buffer
-	resp.Write(&b)
-	return b.Bytes()
 }

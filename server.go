@@ -182,7 +182,7 @@ func (s *Server) upgradeMember(w http.ResponseWriter, r *http.Request) (*Conn, *
 	case s.members.isClosed():
 		return nil, r, s.refuse(w, r, refuse(http.StatusServiceUnavailable, "the server is shutting down"))
 	}
-	c, a, err := s.take(w, r, nil)
+	c, a, err := s.hijack(w, r, nil)
 	if err != nil {
 		return nil, r, err
 	}

@@ -1,6 +1,7 @@
 package websocket
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/tls"
@@ -108,4 +109,39 @@ func (s *Server) refuseRaw(c *Conn, r *http.Request, refusal *HandshakeError) er
 		c.linger()
 	}
 	return err
+}
+
+// A rawResponse is the http.ResponseWriter for refusing a request that net/http did not read.
+type rawResponse struct {
+	header http.Header
+	status int
+	body   bytes.Buffer
+}
+
+func (w *rawResponse) Header() http.Header { return w.header }
+
+func (w *rawResponse) WriteHeader(status int) {
+	if w.status == 0 {
+		w.status = status
+	}
+}
+
+func (w *rawResponse) Write(p []byte) (int, error) {
+	w.WriteHeader(http.StatusOK)
+	return w.body.Write(p)
+}
+
+// bytes returns the bytes of the response. The connection is closed after it.
+func (w *rawResponse) bytes() []byte {
+	w.WriteHeader(http.StatusInternalServerError) // if Upgrader.Error wrote nothing
+	if !hasToken(w.header["Connection"], "close") {
+		w.header.Add("Connection", "close")
+	}
+	resp := http.Response{
+		StatusCode: w.status, ProtoMajor: 1, ProtoMinor: 1, Header: w.header,
+		ContentLength: int64(w.body.Len()), Body: io.NopCloser(&w.body),
+	}
+	var b bytes.Buffer
+	resp.Write(&b)
+	return b.Bytes()
 }

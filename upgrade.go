@@ -138,7 +138,7 @@ type Upgrader struct {
 // middleware, if the wrapper has the method Unwrap() http.ResponseWriter (see
 // http.ResponseController).
 func (u *Upgrader) Upgrade(w http.ResponseWriter, r *http.Request, responseHeader http.Header) (*Conn, error) {
-	c, a, err := u.take(w, r, responseHeader)
+	c, a, err := u.hijack(w, r, responseHeader)
 	if err != nil {
 		return nil, err
 	}
@@ -152,9 +152,8 @@ func (u *Upgrader) Upgrade(w http.ResponseWriter, r *http.Request, responseHeade
 	return c, nil
 }
 
-// take takes the connection of a good request over from net/http. It is
-// reserved until answer.
-func (u *Upgrader) take(w http.ResponseWriter, r *http.Request, extra http.Header) (c *Conn, a admission, err error) {
+// hijack takes the connection of a good request over from net/http. It is reserved until answer.
+func (u *Upgrader) hijack(w http.ResponseWriter, r *http.Request, extra http.Header) (c *Conn, a admission, err error) {
 	a, refusal := u.check(r, extra)
 	if refusal != nil {
 		return nil, a, u.refuse(w, r, refusal)
