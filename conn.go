@@ -91,6 +91,14 @@ const flagWrite uint32 = 1 << 24
 // writes returns the count of flagWrite.
 func (f *flags) writes() uint8 { return uint8(f.word.Load() / flagWrite) }
 
+// has reports whether any bit of flag is set.
+func (f *flags) has(flag uint32) bool { return f.word.Load()&flag != 0 }
+
+func (f *flags) clear(flag uint32) { f.word.And(^flag) }
+
+// set sets the flag, and reports whether it was set before.
+func (f *flags) set(flag uint32) (before bool) { return f.word.Or(flag)&flag != 0 }
+
 // took is called by the holder of out.lock when the transport has taken n bytes.
 func (c *Conn) took(n int) {
 	if c.flags.word.Load()&(flagDriven|flagWriteWaits) != 0 && n > 0 {
@@ -108,12 +116,6 @@ func (c *Conn) noteWrite() {
 		c.noteActivity()
 	}
 }
-
-func (f *flags) has(flag uint32) bool { return f.word.Load()&flag != 0 }
-func (f *flags) clear(flag uint32)    { f.word.And(^flag) }
-
-// set reports whether the flag was set before.
-func (f *flags) set(flag uint32) (before bool) { return f.word.Or(flag)&flag != 0 }
 
 // member is a connection's place in the list of its Server, which owns it.
 type member struct {

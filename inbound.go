@@ -105,7 +105,7 @@ func (in *frameRules) count(h frameHeader, limit int64) error {
 		// The limit applies to the inflated size. Compressed data may be larger than that: a stored
 		// block adds 5 bytes. Allow a quarter more and 1 KiB, which covers blocks of 20 bytes, so
 		// that no message within the limit is refused for its compressed size.
-		limit += min(limit, math.MaxInt64/2)/4 + 1024
+		limit += min(limit/4+1024, math.MaxInt64-limit)
 	}
 	// Neither number is negative, so the difference cannot overflow.
 	if limit > 0 && h.length > limit-in.size {
