@@ -13,8 +13,8 @@ import (
 	"net/url"
 )
 
-// openingHandshake reads the request on an accepted connection, and answers
-// it. All of it together, TLS included, has HandshakeTimeout.
+// openingHandshake reads the request on an accepted connection, and answers it. HandshakeTimeout
+// bounds all of it together, TLS included.
 func (s *Server) openingHandshake(c *Conn) (*http.Request, error) {
 	if timeout := cmp.Or(s.HandshakeTimeout, defaultHandshakeTimeout); timeout > 0 {
 		defer c.boundHandshake(timeout)()
@@ -27,7 +27,7 @@ func (s *Server) openingHandshake(c *Conn) (*http.Request, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.release() // before the application is asked, which may take its time
+	c.release() // before the application's functions, which may take their time
 	if refusal != nil {
 		r = unreadable()
 	}
@@ -46,8 +46,8 @@ func (s *Server) openingHandshake(c *Conn) (*http.Request, error) {
 	return a.r, nil
 }
 
-// addrString returns an address as text, "" for none: a transport that is no
-// socket may have no address.
+// addrString returns an address as text, or "" for nil. A transport that is no socket may have no
+// address.
 func addrString(a net.Addr) string {
 	if a == nil {
 		return ""
@@ -55,7 +55,7 @@ func addrString(a net.Addr) string {
 	return a.String()
 }
 
-// unreadable stands for a request that could not be read, for Upgrader.Error.
+// unreadable returns the request for Upgrader.Error and Trace if the client's could not be read.
 func unreadable() *http.Request {
 	return &http.Request{Method: http.MethodGet, URL: new(url.URL), Header: make(http.Header), Body: http.NoBody}
 }
@@ -77,15 +77,14 @@ func handshakeTLS(c *Conn) (*tls.ConnectionState, error) {
 	return &state, nil
 }
 
-// readRequest reads the header of a request. What came behind it stays in
-// c.in.unread.
+// readRequest reads the header of a request. The bytes behind it stay in c.in.unread.
 func (s *Server) readRequest(c *Conn) (*http.Request, *HandshakeError, error) {
 	limit := cmp.Or(s.MaxHeaderBytes, defaultMaxHeaderBytes)
 	if limit < 0 || limit > bufferSize {
 		limit = bufferSize
 	}
 	if err := c.fillOnce(); err == nil && c.in.unread[0] == 0x16 {
-		// A TLS ClientHello. Who sent it would not understand an answer.
+		// A TLS ClientHello. Its sender would not understand an answer in HTTP.
 		return nil, nil, errors.New("websocket: reading the request: the client speaks TLS (wss://), and this server does not")
 	}
 	n, err := c.readHeader(limit)
@@ -100,8 +99,7 @@ func (s *Server) readRequest(c *Conn) (*http.Request, *HandshakeError, error) {
 	return r, refusal, nil
 }
 
-// refuseRaw answers a request with a refusal, and waits for the client to have
-// read it.
+// refuseRaw answers a request with a refusal, and waits until the client has read it.
 func (s *Server) refuseRaw(c *Conn, r *http.Request, refusal *HandshakeError) error {
 	w := &rawResponse{header: make(http.Header)}
 	err := s.refuse(w, r, refusal)
