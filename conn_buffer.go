@@ -6,13 +6,12 @@ import (
 	"slices"
 )
 
-// Buffers for special cases: for long messages whose length is not known, for transports
-// that can only be read, such as TLS, and for the header of an opening handshake.
+// Buffers for special cases: for long messages of unknown length, for transports that can only be
+// read, such as TLS, and for the header of an opening handshake.
 
-// chunkSize is the size of the pieces of a long message whose length is not known. A
-// slice that grows is copied, and for a moment both copies are there: 40 KB that
-// inflate beyond the limit could so cost twice the limit. The pieces are put together
-// only when the end has come.
+// chunkSize is the size of the pieces of a long message of unknown length. A slice that grows is
+// copied, and for a moment both copies are there. So 40 KB that inflate beyond the limit could cost
+// twice the limit. The pieces are put together only at the end of the message.
 const chunkSize = 256 << 10
 
 // pieceFor returns the slice to which the next payload is appended: dst, or the last of
@@ -65,8 +64,8 @@ func (c *Conn) readPlain(direct []byte) (int, error) {
 	}
 }
 
-// attachPlain is attach for a connection that keeps its buffer. It makes a larger
-// one if that is full, as only the opening handshake can have it.
+// attachPlain is attach for a connection that keeps its buffer. If the buffer is full, which only an
+// opening handshake can cause, it makes a larger one.
 func (in *readState) attachPlain() (room []byte) {
 	if len(in.buf) == bufferSize { // the pool's
 		putBuffer((*[bufferSize]byte)(in.buf))
@@ -79,7 +78,7 @@ func (in *readState) attachPlain() (room []byte) {
 	return in.buf[len(in.unread):]
 }
 
-// fillOnce is fill if nothing is there yet.
+// fillOnce is fill, unless there are unread bytes.
 func (c *Conn) fillOnce() error {
 	if len(c.in.unread) > 0 {
 		return nil

@@ -10,8 +10,8 @@ import (
 // Control frames, which may come between any two frames and are dealt with at once,
 // and the end of reading: here an error becomes final.
 
-// handleControl deals with a control frame whose payload is at the front of
-// unread (RFC 6455 section 5.5).
+// handleControl deals with a control frame. Its payload is at the front of unread (RFC 6455 section
+// 5.5).
 func (c *Conn) handleControl(h frameHeader) error {
 	p := c.in.unread[:h.length]
 	c.in.unread = c.in.unread[h.length:]
@@ -69,8 +69,8 @@ type handlerError struct{ error }
 
 var errReadClosed = fmt.Errorf("websocket: read: %w", net.ErrClosed)
 
-// readFailed maps err to the error that the caller sees. A timeout is returned as it
-// is, and reading can go on. Every other error is final.
+// readFailed maps err to the error that the caller sees. It returns a timeout as it is, and reading
+// can go on. Every other error is final.
 func (c *Conn) readFailed(err error) error {
 	if c.readErr != nil {
 		return c.readErr

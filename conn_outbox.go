@@ -17,8 +17,8 @@ import (
 // for reading would end that. Keepalive has to go on with its other connections.
 // A broadcast has to reach the next member.
 //
-// So they leave the frame in the outbox instead, and whoever holds out.lock sends
-// it before it gives the lock back:
+// So they leave the frame in the outbox instead, and the holder of out.lock sends it
+// before it gives the lock back:
 //
 //	a frame ──► outbox ──► lock.leave ──► free: the caller is the holder, and sends
 //	                                └───► held: the holder was told, and will send
@@ -26,11 +26,11 @@ import (
 // lock.go says why none is forgotten: a free lock means an empty outbox, except for
 // messages that wait for the end of a message of NextWriter's.
 //
-// Sending what was left is nobody's own call, so it must not take anybody's time.
-// The holder makes one attempt that does not wait. What the transport does not take
-// goes to a goroutine, together with the lock. That goroutine ends when the outbox
-// is empty. A connection that keeps up costs no goroutine, and one that is slow
-// costs one while it is slow.
+// The holder sends frames of other callers, so that must not take its time. It makes
+// one attempt that does not wait. The rest that the transport does not take goes to a
+// goroutine, together with the lock. That goroutine ends when the outbox is empty. A
+// connection that keeps up costs no goroutine, and one that is slow costs one while
+// it is slow.
 //
 // Frames leave the outbox in this order: the pending answers, which were reported
 // as written long ago (see conn_coalesce.go), one pong, control frames, a close
@@ -39,24 +39,24 @@ import (
 // outbox holds the frames that were left for the holder of a Conn's out.lock. A
 // Conn has one only while there is something in it.
 type outbox struct {
-	mu sync.Mutex // guards all below; taken after out.lock, and before pinging.mu only
+	mu sync.Mutex // guards all below. It is taken after out.lock and before pinging.mu
 
-	c     *Conn // whose outbox it is, nil in the pool
+	c     *Conn // the owner, nil in the pool
 	pong  controlFrame
 	ping  controlFrame // keepalive's, or of Ping
-	close controlFrame // the answer to the peer's, or to what the peer did wrong
+	close controlFrame // the answer to the peer's close frame or violation, or Enqueue's
 
 	controls []queuedMessage // pings and pongs of the application's
 	queue    messageQueue
 
-	// What the holder has taken out and the transport has not taken yet.
+	// The messages that the holder has taken out and the transport has not taken yet.
 	sendingMessages int
 	sendingBytes    int
 	sendingClose    bool
 	draining        bool      // by a goroutine
 	moved           time.Time // when the transport took some of it, while draining
 
-	timer *time.Timer // calls queueExpired; nil if it need not
+	timer *time.Timer // calls queueExpired, nil if there is nothing to watch
 }
 
 // A controlFrame is a control frame's payload, if there is one.
@@ -175,6 +175,7 @@ func (c *Conn) unlockWrite() {
 	}
 }
 
+// unlockSlow is unlockWrite if something was left, or if the transport's Write has panicked.
 func (c *Conn) unlockSlow() {
 	if c.out.writing {
 		c.out.writing = false
@@ -224,6 +225,7 @@ func (c *Conn) endAndUnlock() {
 
 var errWritePanicked = errors.New("websocket: write: the transport or a Trace function panicked")
 
+// emptyBatch is empty, without its care for panics.
 func (c *Conn) emptyBatch() (stillHolder bool) {
 	if c.out.err == nil && c.flags.has(flagClosed) {
 		c.writeFailed(net.ErrClosed, true)
@@ -235,7 +237,7 @@ func (c *Conn) emptyBatch() (stillHolder bool) {
 	return c.dispatch(c.gather())
 }
 
-// A batch is what is sent in one go.
+// A batch holds the frames that are sent together.
 type batch struct {
 	buf      *[bufferSize]byte // in which small lies
 	small    []byte            // frames that were put together
@@ -269,7 +271,7 @@ func (c *Conn) newBatch() (b batch) {
 	return b
 }
 
-// takeControls puts the control frames that were left behind the pending answers.
+// takeControls takes the control frames out of the outbox, and puts them behind the pending answers.
 func (c *Conn) takeControls(b *batch) {
 	box := c.lockOutboxIfAny()
 	if box == nil {
@@ -423,7 +425,7 @@ func (b *batch) recycle() {
 // drain sends b and then everything that lies in the outbox. It has got out.lock
 // from its caller, and gives it back.
 //
-// The user's deadline for writes does not count here: nobody's call is under way.
+// The user's deadline for writes does not count here, because no call of the user's is under way.
 // QueueTimeout bounds the wait instead, and keepalive.
 func (c *Conn) drain(b batch) {
 	defer func() {
@@ -466,16 +468,16 @@ func (c *Conn) stopDraining() {
 	}
 }
 
-// A writersTurn says when the first of those who wait for out.lock gets it from a
-// goroutine that drains. Messages that are queued all the time could else hold up a
-// call of WriteMessage for ever.
+// A writersTurn says when the first writer that waits for out.lock gets it from a goroutine that
+// drains. Otherwise messages that are queued all the time could hold up a call of WriteMessage for
+// ever.
 type writersTurn struct {
 	waiter chan struct{}
 	behind uint64 // the number of the first message that may have come later
 }
 
-// passOn gives out.lock to the writer whose turn it is, together with the rest of
-// the outbox.
+// passOn gives out.lock, together with the rest of the outbox, to the first writer that waits, if it
+// is its turn.
 func (c *Conn) passOn(turn *writersTurn) bool {
 	waiter := c.out.lock.firstWaiter()
 	box := c.lockOutboxIfAny()

@@ -43,8 +43,8 @@ var standardSettings = settings{
 	handlers:     new(handlers),
 }
 
-// latestSettings are those of the last connection that has its own: a Server's
-// are all alike.
+// latestSettings are the last settings that differ from the standard ones. The connections of a
+// Server are all alike, so the next connection most likely shares them.
 var latestSettings atomic.Pointer[settings]
 
 // configure applies the settings of an Upgrader or Dialer, in which 0 means
@@ -70,7 +70,7 @@ func (c *Conn) configure(s settings) {
 	}
 }
 
-// clampInt32 returns n, or the int32 that is next to it.
+// clampInt32 returns n, or the int32 that is nearest to it.
 func clampInt32(n int) int32 { return int32(max(math.MinInt32, min(n, math.MaxInt32))) }
 
 // change replaces the settings by changed ones.
