@@ -57,7 +57,7 @@ const (
 
 // A ConnectError says why an attempt of Connect's failed.
 type ConnectError struct {
-	Response *http.Response // as DialContext returned it; nil if the server sent none
+	Response *http.Response // as DialContext returned it, nil if the server sent none
 	Err      error          // as DialContext, or Retry.Header, returned it
 }
 
@@ -73,8 +73,8 @@ func (e *ConnectError) Error() string {
 // Permanent reports whether a further attempt would most likely fail too: the server refused
 // with a status of 3xx, as redirects are not followed, or of 4xx. 408 (Request Timeout),
 // 425 (Too Early) and 429 (Too Many Requests) are not permanent. Nor is anything else:
-// servers come back, names get known, certificates are renewed, clocks are set, and hotels
-// let one through in the end.
+// servers come back, names get known, certificates are renewed, clocks are set, and networks
+// that ask for a login let the client through in the end.
 func (e *ConnectError) Permanent() bool {
 	if e.Response == nil {
 		return false
@@ -187,8 +187,8 @@ func (k *connector) run(ctx context.Context, yield func(*Conn, error) bool) {
 	yield(nil, k.ended(ctx))
 }
 
-// ended returns the error that says that ctx has ended, and what kept the client from
-// being connected, if anything did.
+// ended returns the error that says that ctx has ended. It holds the error of the last attempt, if
+// that failed.
 func (k *connector) ended(ctx context.Context) error {
 	if k.last != nil {
 		return fmt.Errorf("websocket: connect: %w; the last attempt: %v", ctx.Err(), k.last)

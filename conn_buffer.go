@@ -64,8 +64,8 @@ func (c *Conn) readPlain(direct []byte) (int, error) {
 	}
 }
 
-// attachPlain is attach for a connection that keeps its buffer. If the buffer is full, which only an
-// opening handshake can cause, it makes a larger one.
+// attachPlain is attach for a connection that keeps its buffer. If the buffer is full, which only
+// an opening handshake can cause, it makes a larger one.
 func (in *readState) attachPlain() (room []byte) {
 	if len(in.buf) == bufferSize { // the pool's
 		putBuffer((*[bufferSize]byte)(in.buf))

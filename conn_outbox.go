@@ -271,7 +271,8 @@ func (c *Conn) newBatch() (b batch) {
 	return b
 }
 
-// takeControls takes the control frames out of the outbox, and puts them behind the pending answers.
+// takeControls takes the control frames out of the outbox, and puts them behind the pending
+// answers.
 func (c *Conn) takeControls(b *batch) {
 	box := c.lockOutboxIfAny()
 	if box == nil {
@@ -476,8 +477,8 @@ type writersTurn struct {
 	behind uint64 // the number of the first message that may have come later
 }
 
-// passOn gives out.lock, together with the rest of the outbox, to the first writer that waits, if it
-// is its turn.
+// passOn gives out.lock, together with the rest of the outbox, to the first writer that waits, if
+// it is its turn.
 func (c *Conn) passOn(turn *writersTurn) bool {
 	waiter := c.out.lock.firstWaiter()
 	box := c.lockOutboxIfAny()

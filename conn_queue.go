@@ -15,14 +15,14 @@ import (
 // it connects again. A limit in messages would cut off healthy peers in a burst of
 // small ones.
 
-// ErrQueueFull is returned by Enqueue, EnqueuePrepared and EnqueueLatest if more bytes would wait for
-// the peer than QueueLimit allows. Nothing of the message is sent, and the connection can be used
-// further.
+// ErrQueueFull is returned by Enqueue, EnqueuePrepared and EnqueueLatest if more bytes would wait
+// for the peer than QueueLimit allows. Nothing of the message is sent, and the connection can be
+// used further.
 var ErrQueueFull = errors.New("websocket: the queue for a slow peer is full (see QueueLimit)")
 
-// ErrQueueTimeout is returned by reads and writes after the peer did not take the messages that were
-// queued for it within QueueTimeout. The transport is then closed. The error is a net.Error, its
-// Timeout is true, and it is final.
+// ErrQueueTimeout is returned by reads and writes after the peer did not take the messages that
+// were queued for it within QueueTimeout. The transport is then closed. The error is a net.Error,
+// its Timeout is true, and it is final.
 var ErrQueueTimeout error = queueTimeoutError{}
 
 type queueTimeoutError struct{}

@@ -182,8 +182,8 @@ func (c *Conn) Messages() iter.Seq2[Message, error] {
 }
 
 // JoinMessages returns a reader for all messages of c, one after the other. Each is followed by
-// term, so "\n" makes lines of them. The reader ends with the error with which reading c ends. While
-// it is used, nothing else should read from c.
+// term, so "\n" makes lines of them. The reader ends with the error with which reading c ends.
+// While it is used, nothing else should read from c.
 func JoinMessages(c *Conn, term string) io.Reader {
 	return &joinedMessages{c: c, term: term}
 }

@@ -342,7 +342,8 @@ func (c *Conn) writeLarge(h frameHeader, payload []byte) error {
 }
 
 // writePieces writes a frame by way of a pooled buffer, piece by piece: for clients, which must not
-// mask the caller's bytes in place, and for TLS, which would make a record of its own of the header.
+// mask the caller's bytes in place, and for TLS, which would make a record of its own of the
+// header.
 func (c *Conn) writePieces(h frameHeader, payload []byte) error {
 	buf := getBuffer()
 	defer putBuffer(buf)
@@ -404,8 +405,9 @@ func (c *Conn) writeVectored(h frameHeader, payload []byte) error {
 
 var errWriteClosed = fmt.Errorf("websocket: write: %w", net.ErrClosed)
 
-// writeFailed returns the error for the caller of a write that ended with err. The error is final if a
-// part of a frame has gone out, or may have: the peer could not make sense of anything after it.
+// writeFailed returns the error for the caller of a write that ended with err. The error is final
+// if a part of a frame has gone out, or may have: the peer could not make sense of anything after
+// it.
 func (c *Conn) writeFailed(err error, begun bool) error {
 	switch {
 	case c.gaveUp() != nil:

@@ -32,8 +32,8 @@ const (
 // longAgo is a deadline that has passed, in any clock.
 var longAgo = time.Unix(1, 0)
 
-// toNano turns a deadline into Unix nanoseconds, which reach from 1678 to 2262. A deadline outside of
-// that becomes the nearest one that can be told.
+// toNano turns a deadline into Unix nanoseconds, which reach from 1678 to 2262. A deadline outside
+// of that becomes the nearest one that can be told.
 func toNano(t time.Time) int64 {
 	switch {
 	case t.IsZero():

@@ -71,8 +71,8 @@ type HandshakeError struct {
 	cause   *cause // nil if the client broke a rule
 }
 
-// A cause is an error of this side's own that refuses a handshake: the error of Upgrader.Admit, or a
-// response header that must not be sent. HandshakeError holds a pointer to it because a
+// A cause is an error of this side's own that refuses a handshake: the error of Upgrader.Admit, or
+// a response header that must not be sent. HandshakeError holds a pointer to it because a
 // HandshakeError can be compared, and a header cannot.
 type cause struct {
 	err    error

@@ -5,7 +5,7 @@ import "math"
 // Which frame may come next: RFC 6455 sections 5.1, 5.2, 5.4 and 5.5.
 //
 // A frame can be well formed and still come at the wrong time. A receiver has to remember very
-// little to notice: whether it is inside a message, and what the message's first frame said.
+// little to notice: whether it is inside a message, and a few facts about that message.
 //
 //	                       text, binary
 //	                       without FIN

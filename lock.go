@@ -80,9 +80,9 @@ func (l *lock) leave() (holder bool) {
 	}
 }
 
-// release gives the lock to the first waiter, or sets it free. It reports false if something was left
-// for the holder meanwhile. Then the caller still has the lock, and has to look for that before it
-// calls release again.
+// release gives the lock to the first waiter, or sets it free. It reports false if something was
+// left for the holder meanwhile. Then the caller still has the lock, and has to look for that
+// before it calls release again.
 func (l *lock) release() bool {
 	for {
 		switch s := l.state.Load(); {

@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// ErrServerClosed is returned by Serve, ServeTLS, ListenAndServe and ListenAndServeTLS after Shutdown
-// or Close, or after the listener was closed.
+// ErrServerClosed is returned by Serve, ServeTLS, ListenAndServe and ListenAndServeTLS after
+// Shutdown or Close, or after the listener was closed.
 var ErrServerClosed = errors.New("websocket: Server closed")
 
 const noHandler = "the Server has neither a Handler nor OnMessage"
@@ -26,9 +26,9 @@ const noHandler = "the Server has neither a Handler nor OnMessage"
 //	srv := &websocket.Server{Addr: ":8080", Handler: echo}
 //	log.Fatal(srv.ListenAndServe())
 //
-// A Server knows its connections and can shut them down. It also saves memory: the handler runs in a
-// goroutine of its own, not in net/http's with its buffers. An idle connection then costs about
-// 4 KB, or 1.2 KB with OnMessage on Linux.
+// A Server knows its connections and can shut them down. It also saves memory: the handler runs in
+// a goroutine of its own, not in net/http's with its buffers. An idle connection then costs about 4
+// KB, or 1.2 KB with OnMessage on Linux.
 //
 // All fields must be set before the first connection. Only Handler or OnMessage is required.
 type Server struct {
@@ -45,21 +45,21 @@ type Server struct {
 	// does not end.
 	Handler func(c *Conn, r *http.Request)
 
-	// OnMessage, if Handler is nil, is called for each message of each connection. Like the function
-	// of Conn.HandleMessages it must not read, and data is valid until it returns. It is the
-	// cheapest style for servers that answer messages, in CPU time and in memory.
+	// OnMessage, if Handler is nil, is called for each message of each connection. Like the
+	// function of Conn.HandleMessages it must not read, and data is valid until it returns. It is
+	// the cheapest style for servers that answer messages, in CPU time and in memory.
 	//
 	// On Linux, for TCP and Unix sockets without TLS, an idle connection has no goroutine, unless a
-	// read deadline is set. Elsewhere it has one with a small stack. So OnMessage may run on another
-	// goroutine for each message. It is called for one message of a connection at a time, in order.
-	// It may take its time: that delays no other connection.
+	// read deadline is set. Elsewhere it has one with a small stack. So OnMessage may run on
+	// another goroutine for each message. It is called for one message of a connection at a time,
+	// in order. It may take its time: that delays no other connection.
 	OnMessage func(c *Conn, messageType int, data []byte)
 
-	// OnOpen, if not nil, is called once for each connection, before Handler or the first OnMessage,
-	// with the request that opened it. The Server does not keep the request. Values that are needed
-	// later go into c.SetValue. OnOpen may read and write, and may take its time. If it closes the
-	// connection by Close or Shutdown, neither Handler nor OnMessage is called. If it panics, the
-	// connection is closed with code 1011.
+	// OnOpen, if not nil, is called once for each connection, before Handler or the first
+	// OnMessage, with the request that opened it. The Server does not keep the request. Values that
+	// are needed later go into c.SetValue. OnOpen may read and write, and may take its time. If it
+	// closes the connection by Close or Shutdown, neither Handler nor OnMessage is called. If it
+	// panics, the connection is closed with code 1011.
 	OnOpen func(c *Conn, r *http.Request)
 
 	// OnClose, if not nil, is called once for each connection for which OnOpen was or would have
@@ -154,8 +154,8 @@ func (s *Server) ServeTLS(l net.Listener, certFile, keyFile string) error {
 	return s.Serve(tls.NewListener(l, config))
 }
 
-// ServeHTTP upgrades a request to a connection and returns, while the handler runs on. Requests that
-// do not ask for an upgrade, or break a rule, are refused as by Upgrader.
+// ServeHTTP upgrades a request to a connection and returns, while the handler runs on. Requests
+// that do not ask for an upgrade, or break a rule, are refused as by Upgrader.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c, r, err := s.upgradeMember(w, r)
 	if err != nil {
@@ -181,8 +181,8 @@ func (s *Server) upgradeMember(w http.ResponseWriter, r *http.Request) (*Conn, *
 	return c, a.r, s.answerMember(c, a)
 }
 
-// answerMember makes c a member before its client knows that it has a connection. So Shutdown misses
-// no connection that is in use.
+// answerMember makes c a member before its client knows that it has a connection. So Shutdown
+// misses no connection that is in use.
 func (s *Server) answerMember(c *Conn, a admission) error {
 	if !s.join(c) {
 		c.unreserve()
@@ -226,8 +226,8 @@ func (s *Server) start(c *Conn, r *http.Request) {
 	}
 }
 
-// run calls the handler, and closes the connection after it. Its stack frame stays for as long as the
-// connection lives. So it is kept small, and so is drive's.
+// run calls the handler, and closes the connection after it. Its stack frame stays for as long as
+// the connection lives. So it is kept small, and so is drive's.
 func (s *Server) run(c *Conn, r *http.Request) {
 	code := CloseInternalServerErr
 	defer func() { s.finish(c, code, "", recover()) }()
@@ -294,14 +294,14 @@ func (s *Server) logPanic(c *Conn, panicked any) {
 }
 
 // Shutdown closes the listeners, sends every connection a close frame with ShutdownCode, over the
-// time of ShutdownSpread, and waits for their handlers to return. A peer that does not answer within
-// CloseTimeout is cut off. If ctx ends first, all connections that are left are cut off, and
+// time of ShutdownSpread, and waits for their handlers to return. A peer that does not answer
+// within CloseTimeout is cut off. If ctx ends first, all connections that are left are cut off, and
 // Shutdown returns ctx's error.
 //
 // If ShutdownCode cannot be sent, Shutdown returns an error and has done nothing.
 //
-// An http.Server in front knows nothing of the connections that were upgraded, and its Shutdown does
-// not wait for them: call both.
+// An http.Server in front knows nothing of the connections that were upgraded, and its Shutdown
+// does not wait for them: call both.
 func (s *Server) Shutdown(ctx context.Context) error {
 	bye, err := s.newFarewell(ctx)
 	if err != nil {

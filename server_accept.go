@@ -67,8 +67,8 @@ func (s *Server) Serve(l net.Listener) error {
 	}
 }
 
-// A trackedListener is a listener that Shutdown has to close. It can be closed twice, and its pointer
-// can be the key of a map. Not every listener allows that.
+// A trackedListener is a listener that Shutdown has to close. It can be closed twice, and its
+// pointer can be the key of a map. Not every listener allows that.
 type trackedListener struct {
 	net.Listener
 	once sync.Once
@@ -162,8 +162,8 @@ func (s *Server) serve(c *Conn) {
 	r, err = s.openingHandshake(c)
 }
 
-// errGoexit is the error of a handshake in which the application's code, such as CheckOrigin, called
-// runtime.Goexit. A test's FailNow does that.
+// errGoexit is the error of a handshake in which the application's code, such as CheckOrigin,
+// called runtime.Goexit. A test's FailNow does that.
 var errGoexit = errors.New("websocket: opening handshake: the application ended the goroutine (runtime.Goexit)")
 
 // abandon ends a connection after its opening handshake has failed. It closes the connection first,

@@ -8,8 +8,8 @@ import (
 )
 
 // The end of a server with many connections. If all of them get their close frame in the same
-// instant, all clients come back in the same instant, and the next server has to do all their opening
-// handshakes at once. So the close frames may be spread over a time.
+// instant, all clients come back in the same instant, and the next server has to do all their
+// opening handshakes at once. So the close frames may be spread over a time.
 
 // A farewell says how a Server's connections are closed.
 type farewell struct {
@@ -52,8 +52,8 @@ func (m *members) dismiss(bye farewell) {
 	bye.tell(later)
 }
 
-// tell sends the close frames in the order of the list, and cuts off the peers that do not answer in
-// time. It needs no goroutine and no timer for each connection.
+// tell sends the close frames in the order of the list, and cuts off the peers that do not answer
+// in time. It needs no goroutine and no timer for each connection.
 func (bye *farewell) tell(list []*Conn) {
 	offset := rand.Float64() // so that several servers do not begin in the same instant
 	due := func(i int) time.Duration {

@@ -57,7 +57,8 @@ func (m *members) ready(c *Conn) {
 	c.member.handshakeDone = true
 }
 
-// remove takes c out of the list. The poller and the goroutine of keepAlive end with the last member.
+// remove takes c out of the list. The poller and the goroutine of keepAlive end with the last
+// member.
 func (m *members) remove(c *Conn) {
 	if last := m.removeFromList(c); last != nil {
 		last.close() // without m.mu: it waits for the poller's goroutine, which may wait for m.mu
@@ -170,8 +171,8 @@ func (m *members) cutOff() {
 	})
 }
 
-// closeInTurn is closeNow for one of many connections. The Close of TLS sends an alert first, which may
-// take its time, so a goroutine calls it.
+// closeInTurn is closeNow for one of many connections. The Close of TLS sends an alert first, which
+// may take its time, so a goroutine calls it.
 func (c *Conn) closeInTurn() {
 	if c.raw == nil {
 		go c.closeNow()

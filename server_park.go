@@ -8,16 +8,17 @@ import (
 
 // A Server is the parker of its connections (conn_park.go). Its list of members has the poller.
 
-// parkBatch is the number of goroutines that are started, for connections that have become readable,
-// before these goroutines may run. Most of them end soon, so there are not many at a time.
+// parkBatch is the number of goroutines that are started, for connections that have become
+// readable, before these goroutines may run. Most of them end soon, so there are not many at a
+// time.
 const parkBatch = 128
 
 // parkTick is the longest tick of a Server that parks connections. A connection is parked after a
 // silence of one to two ticks.
 const parkTick = 7500 * time.Millisecond
 
-// parks reports whether connections may wait without a goroutine. They may not if a Handler needs the
-// goroutine's stack.
+// parks reports whether connections may wait without a goroutine. They may not if a Handler needs
+// the goroutine's stack.
 func (s *Server) parks() bool {
 	return s.Handler == nil && s.OnMessage != nil && !parktest.Never.Load()
 }
@@ -63,8 +64,8 @@ func (s *Server) resume(c *Conn) {
 	s.drive(c, true)
 }
 
-// openPoller returns the poller, and makes it if there is none. Its caller is the reader of a member,
-// so the poller stays until that member is no longer parked.
+// openPoller returns the poller, and makes it if there is none. Its caller is the reader of a
+// member, so the poller stays until that member is no longer parked.
 func (m *members) openPoller(resume func(c *Conn)) (*poller, error) {
 	if p := m.poller.Load(); p != nil {
 		return p, nil

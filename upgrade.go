@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// An Upgrader turns HTTP requests that ask for it into WebSocket connections (RFC 6455 section 4.2).
-// Its zero value is ready for use. Any number of goroutines may use it as long as its fields do not
-// change.
+// An Upgrader turns HTTP requests that ask for it into WebSocket connections (RFC 6455 section
+// 4.2). Its zero value is ready for use. Any number of goroutines may use it as long as its fields
+// do not change.
 //
 // With net/http, the Conn lives in the handler's goroutine, and net/http keeps some 10 KB for that
 // until the handler returns. A Server needs neither.
@@ -52,7 +52,8 @@ type Upgrader struct {
 	// other error is answered with status 500 and without its text, as a failure of the server. The
 	// HandshakeError that Upgrade returns, and that Trace gets, wraps either.
 	//
-	// If the Server accepts connections itself, HandshakeTimeout includes the time that Admit takes.
+	// If the Server accepts connections itself, HandshakeTimeout includes the time that Admit
+	// takes.
 	Admit func(r *http.Request, header http.Header) (*http.Request, error)
 
 	// Error writes the response that refuses a handshake. The fields of Admit's Refusal are set
@@ -92,9 +93,9 @@ type Upgrader struct {
 	// and reads return ErrPongTimeout: 0 means PingInterval, less than 0 means never.
 	PongTimeout time.Duration
 
-	// QueueLimit is the number of bytes that may wait for a slow client, of the messages of Enqueue,
-	// EnqueuePrepared and EnqueueLatest: 0 means 256 KiB, less than 0 means no limit. A message
-	// counts as at least 64 bytes. One message may pass the limit if no other waits.
+	// QueueLimit is the number of bytes that may wait for a slow client, of the messages of
+	// Enqueue, EnqueuePrepared and EnqueueLatest: 0 means 256 KiB, less than 0 means no limit. A
+	// message counts as at least 64 bytes. One message may pass the limit if no other waits.
 	QueueLimit int
 
 	// QueueTimeout is the longest wait of such a message, or of a control frame that the library
@@ -288,9 +289,10 @@ func (u *Upgrader) agreeOnDeflate(c *Conn, r *http.Request) (answer string) {
 	return answer
 }
 
-// subprotocol chooses among u.Subprotocols. If there are none, a handler may choose by a field in the
-// extra header. Its choice counts only if the client offered it: "if the server does not agree to
-// any of the client's requested subprotocols, the only acceptable value is null" (section 4.2.2).
+// subprotocol chooses among u.Subprotocols. If there are none, a handler may choose by a field in
+// the extra header. Its choice counts only if the client offered it: "if the server does not agree
+// to any of the client's requested subprotocols, the only acceptable value is null" (section
+// 4.2.2).
 func (u *Upgrader) subprotocol(r *http.Request, extra http.Header) string {
 	own := u.Subprotocols
 	if own == nil {
