@@ -27,8 +27,8 @@ const noHandler = "the Server has neither a Handler nor OnMessage"
 //	log.Fatal(srv.ListenAndServe())
 //
 // A Server knows its connections and can shut them down. It also saves memory: the handler runs in
-// a goroutine of its own, not in net/http's with its buffers. An idle connection then costs about 4
-// KB, or 1.2 KB with OnMessage on Linux.
+// a goroutine of its own, not in net/http's with its buffers. An idle connection then costs about
+// 4 KB, or 1.2 KB with OnMessage on Linux.
 //
 // All fields must be set before the first connection. Only Handler or OnMessage is required.
 type Server struct {
