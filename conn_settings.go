@@ -62,8 +62,9 @@ func (c *Conn) configure(s settings) {
 	} else if latest != nil && s == *latest {
 		c.settings.Store(latest)
 	} else {
-		latestSettings.Store(&s)
-		c.settings.Store(&s)
+		own := s // a copy, so that s itself need not be on the heap
+		latestSettings.Store(&own)
+		c.settings.Store(&own)
 	}
 	if c.in != noInput { // frames came with the handshake
 		c.setRules()

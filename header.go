@@ -30,19 +30,17 @@ func (set *byteSet) holds(s string) bool {
 	return s != ""
 }
 
-// tokenBytes is the set of the bytes that a token may hold (RFC 9110 section 5.6.2).
-var tokenBytes = func() (set byteSet) {
-	for c := '0'; c <= '9'; c++ {
-		set[c] = true
-	}
-	for c := 'a'; c <= 'z'; c++ {
-		set[c], set[c-'a'+'A'] = true, true
-	}
-	for _, c := range "!#$%&'*+-.^_`|~" {
+// newByteSet returns the set of the ASCII letters and digits and the bytes of others.
+func newByteSet(others string) (set byteSet) {
+	const alphanumeric = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+	for _, c := range []byte(alphanumeric + others) {
 		set[c] = true
 	}
 	return set
-}()
+}
+
+// tokenBytes is the set of the bytes that a token may hold (RFC 9110 section 5.6.2).
+var tokenBytes = newByteSet("!#$%&'*+-.^_`|~")
 
 // isToken reports whether s is a token.
 func isToken(s string) bool { return tokenBytes.holds(s) }
@@ -59,16 +57,7 @@ func isFieldValue(s string) bool {
 }
 
 // hostBytes is the set of the bytes that a host and port may hold (RFC 3986 section 3.2).
-var hostBytes = func() (set byteSet) {
-	set = tokenBytes
-	for _, c := range "()[],;=:" {
-		set[c] = true
-	}
-	for _, c := range "#^`|" {
-		set[c] = false
-	}
-	return set
-}()
+var hostBytes = newByteSet("!$%&'*+-._~()[],;=:")
 
 // isHost reports whether s may be a Host field.
 func isHost(s string) bool { return hostBytes.holds(s) }

@@ -14,7 +14,8 @@ import (
 )
 
 // openingHandshake reads the request on an accepted connection, and answers it. HandshakeTimeout
-// bounds all of it together, TLS included.
+// bounds all of it together, TLS included. The request that it returns is nil if no function of the
+// application's gets it.
 func (s *Server) openingHandshake(c *Conn) (*http.Request, error) {
 	if timeout := cmp.Or(s.HandshakeTimeout, defaultHandshakeTimeout); timeout > 0 {
 		defer c.boundHandshake(timeout)()
@@ -23,14 +24,15 @@ func (s *Server) openingHandshake(c *Conn) (*http.Request, error) {
 	if err != nil {
 		return nil, err
 	}
-	r, refusal, err := s.readRequest(c)
+	parsed, refusal, err := s.readRequest(c)
 	if err != nil {
 		return nil, err
 	}
 	c.release() // before the application's functions, which may take their time
 	if refusal != nil {
-		r = unreadable()
+		parsed = unreadable()
 	}
+	r := &parsed.Request
 	r.RemoteAddr, r.TLS = addrString(c.RemoteAddr()), state
 	if refusal != nil {
 		return nil, s.refuseRaw(c, r, refusal)
@@ -43,7 +45,18 @@ func (s *Server) openingHandshake(c *Conn) (*http.Request, error) {
 	if err := s.respond(c, a); err != nil {
 		return nil, err
 	}
+	if !s.showsRequests() {
+		parsed.recycle()
+		return nil, nil
+	}
 	return a.r, nil
+}
+
+// showsRequests reports whether any function of the application's gets the requests that are
+// answered with 101.
+func (s *Server) showsRequests() bool {
+	return s.Handler != nil || s.OnOpen != nil || s.Admit != nil || s.CheckOrigin != nil ||
+		s.Trace != nil && s.Trace.Handshake != nil
 }
 
 // addrString returns an address as text, or "" for nil. A transport that is no socket may have no
@@ -56,8 +69,10 @@ func addrString(a net.Addr) string {
 }
 
 // unreadable returns the request for Upgrader.Error and Trace if the client's could not be read.
-func unreadable() *http.Request {
-	return &http.Request{Method: http.MethodGet, URL: new(url.URL), Header: make(http.Header), Body: http.NoBody}
+func unreadable() *parsedRequest {
+	return &parsedRequest{Request: http.Request{
+		Method: http.MethodGet, URL: new(url.URL), Header: make(http.Header), Body: http.NoBody,
+	}}
 }
 
 // handshakeTLS does the TLS handshake, if c is a TLS connection.
@@ -78,7 +93,7 @@ func handshakeTLS(c *Conn) (*tls.ConnectionState, error) {
 }
 
 // readRequest reads the header of a request. The bytes behind it stay in c.in.unread.
-func (s *Server) readRequest(c *Conn) (*http.Request, *HandshakeError, error) {
+func (s *Server) readRequest(c *Conn) (*parsedRequest, *HandshakeError, error) {
 	limit := cmp.Or(s.MaxHeaderBytes, defaultMaxHeaderBytes)
 	if limit < 0 || limit > bufferSize {
 		limit = bufferSize
