@@ -119,7 +119,17 @@ func (c *Conn) transportEnd(err error) error {
 	case err == io.EOF: // the peer ended TCP without a close frame: code 1006
 		return &CloseError{Code: CloseAbnormalClosure, Text: io.ErrUnexpectedEOF.Error()}
 	case isReset(err): // or reset it: the same, as a write may have met the reset first
-		return fmt.Errorf("%w: %w", &CloseError{Code: CloseAbnormalClosure, Text: "the peer reset the connection"}, err)
+		return &resetError{CloseError{Code: CloseAbnormalClosure, Text: "the peer reset the connection"}, err}
 	}
 	return err // anything else: as it is
 }
+
+// A resetError is the end of a connection that the peer has reset. It makes its text when that is
+// asked for, because some clients reset every connection.
+type resetError struct {
+	closed    CloseError
+	transport error
+}
+
+func (e *resetError) Error() string   { return e.closed.Error() + ": " + e.transport.Error() }
+func (e *resetError) Unwrap() []error { return []error{&e.closed, e.transport} }

@@ -51,6 +51,9 @@ func (s *Server) parkNew(c *Conn) bool {
 
 // watcher implements parker.
 func (s *Server) watcher() (watcher, error) {
+	if p := s.members.poller.Load(); p != nil {
+		return p, nil
+	}
 	p, err := s.members.openPoller(s.resume)
 	if err != nil {
 		return nil, err
@@ -67,9 +70,6 @@ func (s *Server) resume(c *Conn) {
 // openPoller returns the poller, and makes it if there is none. Its caller is the reader of a
 // member, so the poller stays until that member is no longer parked.
 func (m *members) openPoller(resume func(c *Conn)) (*poller, error) {
-	if p := m.poller.Load(); p != nil {
-		return p, nil
-	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if p := m.poller.Load(); p != nil {
