@@ -57,7 +57,7 @@ const (
 
 // A ConnectError says why an attempt of Connect's failed.
 type ConnectError struct {
-	Response *http.Response // as DialContext returned it; nil if the server sent none
+	Response *http.Response // as DialContext returned it, nil if the server sent none
 	Err      error          // as DialContext, or Retry.Header, returned it
 }
 
@@ -205,8 +205,8 @@ func (k *connector) run(ctx context.Context, yield func(*Conn, error) bool) {
 	yield(nil, k.ended(ctx))
 }
 
-// ended returns the error that says that ctx has ended, and what kept the client from
-// being connected, if anything did.
+// ended returns the error that says that ctx has ended. It holds the error of the last attempt, if
+// that failed.
 func (k *connector) ended(ctx context.Context) error {
 	if k.last != nil {
 		return fmt.Errorf("websocket: connect: %w; the last attempt: %v", ctx.Err(), k.last)
@@ -252,7 +252,7 @@ func (k *connector) use(ctx context.Context, c *Conn, yield func(*Conn, error) b
 	defer c.Close() // also if the body panics
 	defer leaveWhenDone(ctx, c)()
 	more = yield(c, nil)
-	if time.Since(start) >= orDefault(k.StableAfter, defaultStableAfter) {
+	if time.Since(start) >= cmp.Or(k.StableAfter, defaultStableAfter) {
 		k.failures = 0
 	}
 	if end = context.Cause(c.Context()); end == nil {
@@ -310,11 +310,11 @@ func (k *connector) nextWait(err error) time.Duration {
 
 // firstWait is not negative, as what bound doubles would overflow to the other side.
 func (k *connector) firstWait() time.Duration {
-	return max(0, orDefault(k.FirstWait, defaultFirstWait))
+	return max(0, cmp.Or(k.FirstWait, defaultFirstWait))
 }
 
 func (k *connector) maxWait() time.Duration {
-	return max(k.firstWait(), orDefault(k.MaxWait, defaultMaxWait))
+	return max(k.firstWait(), cmp.Or(k.MaxWait, defaultMaxWait))
 }
 
 // bound returns the bound of the next random wait.
