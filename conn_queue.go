@@ -91,6 +91,11 @@ func (q *messageQueue) ready(messageOpen bool) bool {
 	return len(q.waiting) > 0 && (!messageOpen || q.waiting[0].op.isControl())
 }
 
+// dataFirst reports whether a message is the first of those that wait, and no close frame.
+func (q *messageQueue) dataFirst() bool {
+	return len(q.waiting) > 0 && !q.waiting[0].op.isControl()
+}
+
 func (q *messageQueue) take(messageOpen bool) (m queuedMessage, ok bool) {
 	if !q.ready(messageOpen) {
 		return m, false
@@ -225,12 +230,25 @@ func (c *Conn) EnqueueLatest(key any, pm *PreparedMessage) (replaced bool, err e
 // is told of them. It drops none if that would not help: messages that the transport has
 // taken a part of stay, and so does a close frame, behind which nothing can be queued.
 func (c *Conn) MakeRoom(size int) (dropped int) {
+	limit := c.queueLimit()
+	return c.dropFirst(func(box *outbox) bool { return box.canMakeRoom(size, limit) && !box.hasRoom(size, limit) })
+}
+
+// DropQueued drops all queued messages, and reports how many these were. Trace.Dropped is
+// told of them. Messages that the transport has taken a part of stay, and so do control
+// frames.
+func (c *Conn) DropQueued() (dropped int) {
+	return c.dropFirst(func(*outbox) bool { return true })
+}
+
+// dropFirst drops the first of the queued messages, and the next ones, while isNeeded.
+func (c *Conn) dropFirst(isNeeded func(box *outbox) bool) (dropped int) {
 	box := c.lockOutboxIfAny()
 	if box == nil {
 		return 0
 	}
-	limit, bytes := c.queueLimit(), 0
-	for box.canMakeRoom(size, limit) && !box.hasRoom(size, limit) {
+	bytes := 0
+	for box.queue.dataFirst() && isNeeded(box) {
 		m := box.queue.removeFirst()
 		dropped++
 		bytes += m.size()
