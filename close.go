@@ -215,8 +215,8 @@ var ErrReadLimit error = &ProtocolError{
 
 // ErrPongTimeout is returned by reads and writes after keepalive gave a connection up: the peer
 // gave no sign of life for PingInterval, and none for PongTimeout after a ping. It neither sent
-// anything nor took bytes of a write that had to wait. The error is a net.Error whose Timeout is
-// true, and final.
+// anything nor took bytes of a write that had to wait. The error is a net.Error, its Timeout is
+// true, and it is final.
 var ErrPongTimeout error = pongTimeoutError{}
 
 type pongTimeoutError struct{}

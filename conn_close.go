@@ -77,7 +77,7 @@ func (c *Conn) closeNow() error {
 	return err
 }
 
-// closedErr returns why a connection has ended whose transport this side closed.
+// closedErr returns the error of a connection after this side has closed its transport.
 func (c *Conn) closedErr() error {
 	if gaveUp := c.gaveUp(); gaveUp != nil {
 		return gaveUp
@@ -161,9 +161,9 @@ func (c *Conn) readEnded() (err error, dead bool) {
 	return c.readErr, c.flags.has(flagTransportDead)
 }
 
-// finishClosed is Shutdown for a server whose peer is done, which is the usual end of a
-// handler. There is nothing to wait for. If the transport is dead, nothing is written:
-// the kernel would send a signal for it.
+// finishClosed is Shutdown for a server after its peer has closed, which is the usual end of a
+// handler. There is nothing to wait for. If the transport is dead, nothing is written: the kernel
+// would send a signal for it.
 func (c *Conn) finishClosed(end error, dead bool, payload []byte) error {
 	defer c.Close()
 	if dead {
@@ -173,8 +173,8 @@ func (c *Conn) finishClosed(end error, dead bool, payload []byte) error {
 	return nil
 }
 
-// closingHandshake sends a close frame and reads up to the peer's: both at the
-// same time, for the peer may be writing too, and read only after it.
+// closingHandshake sends a close frame and reads up to the peer's. It does both at the same time,
+// because the peer may be writing too, and may not read before it is done.
 func (c *Conn) closingHandshake(ctx context.Context, payload []byte) error {
 	c.SetWriteDeadline(time.Time{}) // one that has passed must not prevent the close
 	sent := make(chan error, 1)
