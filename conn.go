@@ -65,7 +65,8 @@ type Conn struct {
 type flags struct{ word atomic.Uint32 }
 
 const (
-	flagClosed        uint32 = 1 << iota // Close was called
+	flagClosed        uint32 = 1 << iota // Close was called: no further message is delivered
+	flagCut                              // the transport was closed, or is just being closed
 	flagTransportDead                    // reading has found the transport's end
 	flagGaveUp                           // keepalive gave the peer up
 	flagTooSlow                          // messages for the peer were queued for too long

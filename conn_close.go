@@ -35,23 +35,29 @@ const lingerTimeout = time.Second
 //
 // While HandleMessages runs, another goroutine closes the transport, and Close may
 // return before and without its error. The same holds, for a second at most, while
-// the answer to the peer's close frame is being sent.
+// a close frame is being sent.
 func (c *Conn) Close() error {
-	if c.flags.has(flagClosed) || !c.isSendingClose() {
+	if !c.isSendingClose() {
 		return c.closeNow()
 	}
-	go func() {
-		if c.out.lock.lock(context.Background(), time.Now().Add(lingerTimeout)) == nil {
-			c.unlockWrite()
-		}
-		c.closeNow()
-	}()
+	if !c.flags.set(flagClosed) {
+		go c.closeWhenSent()
+	}
 	return nil
+}
+
+// closeWhenSent is Close, but waits itself until a close frame is sent.
+func (c *Conn) closeWhenSent() {
+	if c.isSendingClose() && c.out.lock.lock(context.Background(), time.Now().Add(lingerTimeout)) == nil {
+		c.unlockWrite()
+	}
+	c.closeNow()
 }
 
 // closeNow is Close, whatever is being sent.
 func (c *Conn) closeNow() error {
-	if c.flags.set(flagClosed) {
+	c.flags.set(flagClosed)
+	if c.flags.set(flagCut) {
 		return nil
 	}
 	c.stopKeepalive()
@@ -139,7 +145,7 @@ func (c *Conn) Shutdown(ctx context.Context, code int, text string) error {
 	defer context.AfterFunc(ctx, func() { c.closeNow() })() // interrupts whatever waits below
 
 	err := c.closingHandshake(ctx, payload)
-	if ctx.Err() != nil {
+	if err != nil && ctx.Err() != nil {
 		return fmt.Errorf("websocket: the peer did not answer the close frame in time: %w", ctx.Err())
 	}
 	return err

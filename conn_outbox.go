@@ -105,9 +105,11 @@ func (c *Conn) lockOutboxIfAny() *outbox {
 	}
 }
 
-// unlock unlocks the outbox, and takes it from its Conn if nothing is in it.
+// unlock unlocks the outbox, and takes it from its Conn if nothing is in it, and
+// nothing of it is being sent.
 func (box *outbox) unlock() {
-	if box.hasControls() || box.queue.len() > 0 || box.draining {
+	sending := box.draining || box.sendingMessages > 0 || box.sendingClose
+	if box.hasControls() || box.queue.len() > 0 || sending {
 		box.mu.Unlock()
 		return
 	}
@@ -117,7 +119,6 @@ func (box *outbox) unlock() {
 	}
 	box.c.out.box.Store(nil)
 	box.c = nil
-	box.sendingMessages, box.sendingBytes, box.sendingClose = 0, 0, false
 	box.queue.reset()
 	box.mu.Unlock()
 	outboxes.Put(box)
@@ -252,13 +253,15 @@ type batch struct {
 func (c *Conn) gather() batch {
 	b := c.newBatch()
 	c.takeControls(&b)
-	for !b.closing && b.large == nil && len(b.small) <= holdLimit {
-		m, more, ok := c.takeMessage()
+	for !b.closing && b.large == nil {
+		m, more, ok := c.takeMessage() // one at least, so that b.more is known
 		if !ok {
 			break
 		}
 		b.more, b.closing = more, m.op == opClose
-		c.addFrame(&b, m)
+		if c.addFrame(&b, m); len(b.small) > holdLimit {
+			break
+		}
 	}
 	return b
 }
@@ -429,14 +432,20 @@ func (b *batch) recycle() {
 // The user's deadline for writes does not count here, because no call of the user's is under way.
 // QueueTimeout bounds the wait instead, and keepalive.
 func (c *Conn) drain(b batch) {
+	returned := false
 	defer func() {
-		if v := recover(); v != nil { // a Trace function's, or the transport's
+		if v := recover(); !returned { // a Trace function or the transport panicked, or ended the goroutine
 			c.endWriting(fmt.Errorf("%w: %v", errWritePanicked, v))
 			c.stopDraining()
 			c.endAndUnlock()
 			c.Close()
 		}
 	}()
+	c.drainAll(b)
+	returned = true
+}
+
+func (c *Conn) drainAll(b batch) {
 	c.liftWrite()
 	var turn writersTurn
 	for c.out.err == nil {
@@ -568,7 +577,7 @@ func (c *Conn) dropOutbox() {
 	}
 	messages, bytes := box.queue.len()+box.sendingMessages, box.queue.bytes+box.sendingBytes
 	messages -= box.queue.closes
-	box.sendingMessages, box.sendingBytes = 0, 0
+	box.sendingMessages, box.sendingBytes, box.sendingClose = 0, 0, false
 	box.queue.reset()
 	pinging := box.ping.present
 	box.dropControls()

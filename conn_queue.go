@@ -2,6 +2,7 @@ package websocket
 
 import (
 	"errors"
+	"reflect"
 	"time"
 )
 
@@ -69,7 +70,7 @@ type messageQueue struct {
 	first   uint64         // the number of waiting[0]
 	bytes   int            // of payload in waiting
 	cost    int            // of waiting, for QueueLimit
-	closes  int            // close frames in waiting
+	closes  int            // close frames in waiting: at most one, the last
 	latest  map[any]uint64 // key to number of the messages in waiting that have one
 }
 
@@ -88,6 +89,11 @@ func (q *messageQueue) since() (t time.Time) {
 // between the frames of an open message (RFC 6455 section 5.4).
 func (q *messageQueue) ready(messageOpen bool) bool {
 	return len(q.waiting) > 0 && (!messageOpen || q.waiting[0].op.isControl())
+}
+
+// dataFirst reports whether a message is the first of those that wait, and no close frame.
+func (q *messageQueue) dataFirst() bool {
+	return len(q.waiting) > 0 && !q.waiting[0].op.isControl()
 }
 
 func (q *messageQueue) take(messageOpen bool) (m queuedMessage, ok bool) {
@@ -202,8 +208,11 @@ func (c *Conn) EnqueuePrepared(pm *PreparedMessage) error {
 // in the queue, and the limit does not count. It reports whether that was so. The
 // key must be comparable, and not nil.
 func (c *Conn) EnqueueLatest(key any, pm *PreparedMessage) (replaced bool, err error) {
-	if pm.op.isControl() {
+	switch {
+	case pm.op.isControl():
 		return false, errors.New("websocket: EnqueueLatest is for TextMessage and BinaryMessage")
+	case key == nil || !reflect.ValueOf(key).Comparable():
+		return false, errors.New("websocket: EnqueueLatest: the key is nil or not comparable")
 	}
 	m := queuedMessage{op: pm.op, prepared: pm, key: key}
 	if box := c.lockOutboxIfAny(); box != nil {
@@ -218,18 +227,31 @@ func (c *Conn) EnqueueLatest(key any, pm *PreparedMessage) (replaced bool, err e
 
 // MakeRoom drops the oldest queued messages, as many as it takes for one of size
 // bytes to be queued within QueueLimit, and reports how many these were. Trace.Dropped
-// is told of them.
+// is told of them. It drops none if that would not help: messages that the transport has
+// taken a part of stay, and so does a close frame, behind which nothing can be queued.
 func (c *Conn) MakeRoom(size int) (dropped int) {
+	limit := c.queueLimit()
+	return c.dropFirst(func(box *outbox) bool { return box.canMakeRoom(size, limit) && !box.hasRoom(size, limit) })
+}
+
+// DropQueued drops all queued messages, and reports how many these were. Trace.Dropped is
+// told of them. Messages that the transport has taken a part of stay, and so do control
+// frames.
+func (c *Conn) DropQueued() (dropped int) {
+	return c.dropFirst(func(*outbox) bool { return true })
+}
+
+// dropFirst drops the first of the queued messages, and the next ones, while isNeeded.
+func (c *Conn) dropFirst(isNeeded func(box *outbox) bool) (dropped int) {
 	box := c.lockOutboxIfAny()
 	if box == nil {
 		return 0
 	}
-	limit, bytes := c.queueLimit(), 0
-	for box.queue.len() > 0 && !box.hasRoom(size, limit) {
-		if m := box.queue.removeFirst(); !m.op.isControl() {
-			dropped++
-			bytes += m.size()
-		}
+	bytes := 0
+	for box.queue.dataFirst() && isNeeded(box) {
+		m := box.queue.removeFirst()
+		dropped++
+		bytes += m.size()
 	}
 	box.mu.Unlock()
 	c.traceDropped(dropped, bytes)
@@ -265,6 +287,13 @@ func (c *Conn) queueLimit() int {
 func (box *outbox) hasRoom(size, limit int) bool {
 	waiting := box.queue.cost + box.sendingBytes
 	return waiting == 0 || limit < 0 || cost(size) <= limit-waiting
+}
+
+// canMakeRoom reports whether a message of size bytes might be queued if the messages that
+// wait were not there.
+func (box *outbox) canMakeRoom(size, limit int) bool {
+	sending := box.sendingBytes
+	return box.queue.closes == 0 && (sending == 0 || limit < 0 || cost(size) <= limit-sending)
 }
 
 // enqueueNow sends an uncompressed message that nothing is in front of. It reports
@@ -345,7 +374,7 @@ func (c *Conn) enqueueFrame(m queuedMessage) (done bool, err error) {
 func (c *Conn) put(m queuedMessage) error {
 	box := c.lockOutbox()
 	defer box.unlock()
-	if box.close.present || box.sendingClose {
+	if box.close.present || box.sendingClose || box.queue.closes > 0 {
 		return ErrCloseSent
 	}
 	if !m.op.isControl() && !box.hasRoom(m.size(), c.queueLimit()) {

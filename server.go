@@ -282,7 +282,7 @@ func (s *Server) finish(c *Conn, code int, reason string, panicked any) {
 		s.logPanic(c, panicked)
 	}
 	if _, dead := c.readEnded(); dead {
-		c.Close()
+		c.closeWhenSent()
 	} else {
 		c.Shutdown(context.Background(), code, reason)
 	}

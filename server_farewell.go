@@ -3,6 +3,7 @@ package websocket
 import (
 	"cmp"
 	"context"
+	"math"
 	"math/rand/v2"
 	"time"
 )
@@ -20,10 +21,11 @@ type farewell struct {
 }
 
 func (s *Server) newFarewell(ctx context.Context) (farewell, error) {
+	const longest = math.MaxInt64 / 4 // sums of two do not overflow
 	bye := farewell{
 		code:     cmp.Or(s.ShutdownCode, CloseGoingAway),
-		spread:   s.ShutdownSpread,
-		patience: cmp.Or(s.CloseTimeout, defaultCloseTimeout),
+		spread:   min(s.ShutdownSpread, longest),
+		patience: min(cmp.Or(s.CloseTimeout, defaultCloseTimeout), longest),
 		over:     make(chan struct{}),
 	}
 	if deadline, ok := ctx.Deadline(); ok {
