@@ -36,7 +36,7 @@ type Trace struct {
 	// Dropped is called when messages are dropped that Enqueue or its kin had
 	// accepted, with their number and their bytes of payload: once for all that were
 	// still queued when the connection ended, and for those that MakeRoom drops. It is also called by
-	// ReportDropped, for messages that the program dropped.
+	// ReportDropped, for messages that the program or package pubsub dropped, perhaps after Closed.
 	Dropped func(c *Conn, messages, bytes int)
 
 	// Closed is called when a connection has ended. err is the error that reads
