@@ -76,7 +76,11 @@ func stormText(n int) string {
 }
 
 func TestStorm(t *testing.T) {
-	for range 3 {
+	rounds := 4
+	if underRace {
+		rounds = 2
+	}
+	for range rounds {
 		seed := rand.Uint64()
 		t.Run(fmt.Sprint(seed), func(t *testing.T) { runStorm(t, seed) })
 	}
