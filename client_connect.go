@@ -57,7 +57,7 @@ const (
 
 // A ConnectError says why an attempt of Connect's failed.
 type ConnectError struct {
-	Response *http.Response // as DialContext returned it; nil if the server sent none
+	Response *http.Response // as DialContext returned it, nil if the server sent none
 	Err      error          // as DialContext, or Retry.Header, returned it
 }
 
@@ -95,9 +95,7 @@ func (e *ConnectError) Permanent() bool {
 	}
 }
 
-// retryAfter returns how long the server asks to wait (RFC 9110 section 10.2.3). The server
-// means a date by its own clock, which the response's Date field tells. Without that the
-// client's clock has to do.
+// retryAfter returns how long the server asks to wait (RFC 9110 section 10.2.3).
 func (e *ConnectError) retryAfter() time.Duration {
 	if e.Response == nil {
 		return 0
@@ -107,13 +105,18 @@ func (e *ConnectError) retryAfter() time.Duration {
 	if seconds, err := strconv.ParseUint(field, 10, 32); err == nil {
 		wait = time.Duration(seconds) * time.Second
 	} else if at, err := http.ParseTime(field); err == nil {
-		now, err := http.ParseTime(e.Response.Header.Get("Date"))
-		if err != nil {
-			now = time.Now()
-		}
-		wait = at.Sub(now)
+		wait = at.Sub(e.serverTime())
 	}
 	return min(max(0, wait), maxRetryAfter)
+}
+
+// serverTime returns the time of the server's answer by the server's clock if it tells, as this
+// side's may be wrong.
+func (e *ConnectError) serverTime() time.Time {
+	if t, err := http.ParseTime(e.Response.Header.Get("Date")); err == nil {
+		return t
+	}
+	return time.Now()
 }
 
 // Connect keeps a client connected. It returns one connection after the other, for use with
@@ -202,8 +205,8 @@ func (k *connector) run(ctx context.Context, yield func(*Conn, error) bool) {
 	yield(nil, k.ended(ctx))
 }
 
-// ended returns the error that says that ctx has ended, and what kept the client from
-// being connected, if anything did.
+// ended returns the error that says that ctx has ended. It holds the error of the last attempt, if
+// that failed.
 func (k *connector) ended(ctx context.Context) error {
 	if k.last != nil {
 		return fmt.Errorf("websocket: connect: %w; the last attempt: %v", ctx.Err(), k.last)
@@ -249,7 +252,7 @@ func (k *connector) use(ctx context.Context, c *Conn, yield func(*Conn, error) b
 	defer c.Close() // also if the body panics
 	defer leaveWhenDone(ctx, c)()
 	more = yield(c, nil)
-	if time.Since(start) >= orDefault(k.StableAfter, defaultStableAfter) {
+	if time.Since(start) >= cmp.Or(k.StableAfter, defaultStableAfter) {
 		k.failures = 0
 	}
 	if end = context.Cause(c.Context()); end == nil {
@@ -305,10 +308,13 @@ func (k *connector) nextWait(err error) time.Duration {
 	return wait
 }
 
-func (k *connector) firstWait() time.Duration { return orDefault(k.FirstWait, defaultFirstWait) }
+// firstWait is not negative, as what bound doubles would overflow to the other side.
+func (k *connector) firstWait() time.Duration {
+	return max(0, cmp.Or(k.FirstWait, defaultFirstWait))
+}
 
 func (k *connector) maxWait() time.Duration {
-	return max(k.firstWait(), orDefault(k.MaxWait, defaultMaxWait))
+	return max(k.firstWait(), cmp.Or(k.MaxWait, defaultMaxWait))
 }
 
 // bound returns the bound of the next random wait.

@@ -125,10 +125,12 @@ func TestConnectBound(t *testing.T) {
 			k.failures++
 		}
 	}
-	for _, failures := range []int{0, 1, 1 << 30} {
-		k := connector{Retry: Retry{FirstWait: -1}, failures: failures}
-		if wait := k.nextWait(nil); wait != 0 {
-			t.Errorf("without waits it waits %v", wait)
+	for _, first := range []time.Duration{-1, -second, -5 * second, math.MinInt64} {
+		for failures := range 100 {
+			k := connector{Retry: Retry{FirstWait: first}, failures: failures}
+			if bound, wait := k.bound(), k.nextWait(nil); bound > 0 || wait != 0 {
+				t.Fatalf("FirstWait %v: after %d failures it waits %v, below %v", first, failures, wait, bound)
+			}
 		}
 	}
 	k := connector{failures: 1 << 30} // a server that was away for years

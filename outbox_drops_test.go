@@ -64,7 +64,7 @@ func TestMakeRoom(t *testing.T) {
 }
 
 // A close frame that waits behind the messages is not dropped for others, and none goes behind it.
-func TestMakeRoomKeepsTheGoodbye(t *testing.T) {
+func TestDropsKeepTheGoodbye(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var d dropped
 		rc := newStuckConn(t, &d)
@@ -73,11 +73,14 @@ func TestMakeRoomKeepsTheGoodbye(t *testing.T) {
 		if err := rc.c.Enqueue(BinaryMessage, make([]byte, 10)); err != ErrCloseSent {
 			t.Errorf("a message behind the close frame: %v, want ErrCloseSent", err)
 		}
-		if n := rc.c.MakeRoom(900); n != 1 {
-			t.Errorf("it dropped %d messages, want 1", n)
+		if n := rc.c.MakeRoom(900); n != 0 {
+			t.Errorf("MakeRoom dropped %d messages, though none can be queued", n)
 		}
-		if n := rc.c.MakeRoom(5000); n != 0 {
-			t.Errorf("it dropped %d messages, want none", n)
+		if n := rc.c.DropQueued(); n != 1 {
+			t.Errorf("DropQueued dropped %d messages, want 1", n)
+		}
+		if n := rc.c.DropQueued(); n != 0 {
+			t.Errorf("DropQueued dropped %d messages, want none", n)
 		}
 		for _, want := range []string{"text stuck", "close 1012"} {
 			if got := rc.peer.next(halfAtLast); got != want {

@@ -2,7 +2,6 @@ package pubsub
 
 import (
 	"errors"
-	"math"
 	"runtime"
 	"sync/atomic"
 	"time"
@@ -45,7 +44,7 @@ func (t *Topics) deliver(p *publication, c *websocket.Conn) bool {
 		verdict = t.Slow(c, p.topic, p.pm)
 	}
 	if full && verdict == DropOldest {
-		t.makeRoom(c, p.pm.Len())
+		t.counters.dropped.Add(int64(c.MakeRoom(p.pm.Len())))
 		accepted, full = t.enqueue(p, c)
 	}
 	if accepted {
@@ -56,11 +55,6 @@ func (t *Topics) deliver(p *publication, c *websocket.Conn) bool {
 		t.closeSlow(c)
 	}
 	return false
-}
-
-// makeRoom drops messages that wait, and counts them.
-func (t *Topics) makeRoom(c *websocket.Conn, size int) {
-	t.counters.dropped.Add(int64(c.MakeRoom(size)))
 }
 
 // enqueue reports whether a connection accepted a message, and otherwise, whether its queue is
@@ -83,7 +77,7 @@ var slowClose = websocket.FormatCloseMessage(websocket.CloseTryAgainLater, "too 
 // for the time in which the peer may answer.
 func (t *Topics) closeSlow(c *websocket.Conn) {
 	t.counters.closed.Add(1)
-	t.makeRoom(c, math.MaxInt) // the close frame drops what waits, too, but does not say how much
+	t.counters.dropped.Add(int64(c.DropQueued())) // the close frame drops them, too, and does not say how many
 	c.Enqueue(websocket.CloseMessage, slowClose)
 	t.cutOffLater(c)
 	if tell := t.leaveAll(c); len(tell) > 0 {
