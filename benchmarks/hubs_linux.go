@@ -250,7 +250,7 @@ func (r *hubRun) stop() {
 
 // hubTimes are shorter in tests.
 var hubTimes = struct {
-	patience time.Duration // how long a round may take: a fourth of what all rounds may take
+	patience time.Duration // how long a round may take; all together may take four times as long
 	silence  time.Duration // the longest one in which a message may still come
 	idle     time.Duration // how long members do nothing before their memory is read
 }{20 * time.Second, 3 * time.Second, time.Second}
