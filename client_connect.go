@@ -145,7 +145,9 @@ func (d *Dialer) Connect(ctx context.Context, urlStr string, requestHeader http.
 	}
 	return func(yield func(*Conn, error) bool) {
 		k := connector{dialer: *d, url: urlStr, header: requestHeader}
-		k.dialer.PingInterval = cmp.Or(d.PingInterval, connectPingInterval)
+		if !d.inBrowser() { // which cannot ping
+			k.dialer.PingInterval = cmp.Or(d.PingInterval, connectPingInterval)
+		}
 		if d.Retry != nil {
 			k.Retry = *d.Retry
 		}

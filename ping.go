@@ -88,6 +88,9 @@ func (c *Conn) Ping(ctx context.Context) (rtt time.Duration, err error) {
 	case end.Err() != nil:
 		return 0, context.Cause(end)
 	}
+	if err := c.checkControl(PingMessage, nil); err != nil {
+		return 0, err
+	}
 	p := c.addPing()
 	defer c.removePing(p)
 	c.leavePing()
