@@ -203,12 +203,18 @@ func (c *browserConn) wake() {
 	}
 }
 
-// onError notes the text that Node has with this event. The event close follows.
+// onError notes the text that Node has with this event. The event close follows, except in Node 20 if
+// the connection was never open.
 func (c *browserConn) onError(event js.Value) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	if message := event.Get("message"); message.Type() == js.TypeString {
+		c.mu.Lock()
 		c.detail = message.String()
+		c.mu.Unlock()
+	}
+	select {
+	case <-c.opened:
+	default:
+		c.finish(nil, io.EOF, errBrowserEnded)
 	}
 }
 

@@ -116,7 +116,7 @@ func (p *Page) report() {
 	if err == nil {
 		err = os.MkdirAll(*screenshots, 0o777)
 	}
-	file := filepath.Join(*screenshots, p.t.Name()+".png")
+	file := filepath.Join(*screenshots, strings.ReplaceAll(p.t.Name(), "/", "-")+".png")
 	if err == nil {
 		err = os.WriteFile(file, png, 0o666)
 	}
