@@ -70,6 +70,15 @@ func fakeDial(t *testing.T, d Dialer) (*Conn, js.Value) {
 	return c, class.Get("last")
 }
 
+// fakeSettle waits until the events that were fired have come.
+func fakeSettle() {
+	done := make(chan struct{})
+	f := js.FuncOf(func(js.Value, []js.Value) any { close(done); return nil })
+	defer f.Release()
+	js.Global().Call("setTimeout", f, 20)
+	<-done
+}
+
 // fakeWants requires that the fake was given these messages.
 func fakeWants(t *testing.T, ws js.Value, want ...string) {
 	t.Helper()
@@ -343,7 +352,7 @@ func TestBrowserUncleanEnd(t *testing.T) {
 	c, ws := fakeDial(t, Dialer{})
 	ws.Call("give", "first")
 	ws.Call("end", 1006, "", false)
-	time.Sleep(10 * time.Millisecond)
+	fakeSettle()
 	if err := c.WriteMessage(TextMessage, nil); !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("a write: %v", err)
 	}
@@ -409,7 +418,7 @@ func TestBrowserHoldsAtMost(t *testing.T) {
 	for range 5 {
 		ws.Call("bytes", 400)
 	}
-	time.Sleep(20 * time.Millisecond)
+	fakeSettle()
 	for i := range 2 {
 		if _, p, err := c.ReadMessage(); len(p) != 400 || err != nil {
 			t.Errorf("message %d: %d bytes, %v", i, len(p), err)
@@ -427,7 +436,7 @@ func TestBrowserHoldsAtMost(t *testing.T) {
 	for range 1000 {
 		ws.Call("give", "")
 	}
-	time.Sleep(50 * time.Millisecond)
+	fakeSettle()
 	held := c.NetConn().(*browserConn).held
 	if len(held) > 1000/leastCost {
 		t.Errorf("%d empty messages are held", len(held))
@@ -438,7 +447,7 @@ func TestBrowserHoldsAtMost(t *testing.T) {
 	for range 50 {
 		ws.Call("bytes", 1<<20)
 	}
-	time.Sleep(50 * time.Millisecond)
+	fakeSettle()
 	for i := range 50 {
 		if _, p, err := c.ReadMessage(); len(p) != 1<<20 || err != nil {
 			t.Fatalf("message %d: %d bytes, %v", i, len(p), err)
