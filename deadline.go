@@ -3,6 +3,7 @@ package websocket
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"net"
 	"os"
@@ -10,8 +11,21 @@ import (
 	"time"
 )
 
-// deadlines remembers the user's deadlines, so that one of the library's own (a
-// context's end, a control frame's) can be lifted again.
+// Deadlines. A transport has one deadline for reads and one for writes. They are the
+// user's, and the library needs them at times for itself. Then the user's are
+// remembered, and given to the transport again afterwards:
+//
+//	                    side    until            instead of the user's deadline
+//	overrideWrite       writes  restoreWrite     WriteControl's
+//	liftWrite           writes  unliftWrite      none: what is sent is nobody's call
+//	interruptWhenDone   both    restore          one that has passed, once a context ends
+//	interrupt           reads   liftInterrupt    one that has passed, to park a connection
+//	overrideRead        reads   the end          the closing handshake's
+//
+// A transport may have no deadlines. The first and third then close it when their time
+// comes.
+
+// deadlines remembers the user's deadlines.
 type deadlines struct {
 	mu   sync.Mutex // guards all below, and the order of calls to the transport
 	user [2]int64   // in Unix nanoseconds, 0 for none; the lowest bit is overridden
@@ -217,3 +231,8 @@ func (c *Conn) interruptWhenDone(ctx context.Context, s side) (restore func(erro
 // transport can be used further. (The kernel's ETIMEDOUT is another matter: it
 // gives a connection up.)
 func isTimeout(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }
+
+// closedByContext says why a read or write of a transport without deadlines ended.
+func closedByContext(err error) error {
+	return fmt.Errorf("websocket: %w (the transport has no deadlines, so it was closed)", err)
+}

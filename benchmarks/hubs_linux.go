@@ -71,7 +71,7 @@ func serveHub(args []string) error {
 			runtime.GC()
 			debug.FreeOSMemory()
 		}
-		out.Encode(hubReading{processCPU(), residentMemory(), runtime.NumGoroutine(), held})
+		out.Encode(hubReading{processCPU(), residentMemory("self"), runtime.NumGoroutine(), held})
 	}
 	return nil
 }

@@ -27,10 +27,10 @@ func processCPU() time.Duration {
 	return time.Duration(t.Nano())
 }
 
-// residentMemory returns the part of this process's memory that is in RAM and its own. The
-// program's code does not count, because more of it is loaded as more of it runs.
-func residentMemory() uint64 {
-	status, _ := os.ReadFile("/proc/self/status")
+// residentMemory returns the part of a process's memory that is in RAM and its own. The program's
+// code does not count, because more of it is loaded as more of it runs.
+func residentMemory(process string) uint64 {
+	status, _ := os.ReadFile("/proc/" + process + "/status")
 	for line := range bytes.Lines(status) {
 		if value, ok := bytes.CutPrefix(line, []byte("RssAnon:")); ok {
 			var kib uint64
