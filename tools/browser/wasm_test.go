@@ -203,6 +203,7 @@ func TestWasm(t *testing.T) {
 	program := buildWasm(t)
 	t.Run("Chromium", func(t *testing.T) { runInChromium(t, program) })
 	t.Run("Node", func(t *testing.T) { runInNode(t, program) })
+	t.Run("websockettest", runWebsockettest)
 }
 
 func runInChromium(t *testing.T, program string) {
@@ -245,4 +246,16 @@ func runInNode(t *testing.T, program string) {
 		state = err.Error()
 	}
 	checkWasm(t, state, output.String())
+}
+
+// Package websockettest has a transport of its own, which is used under GOOS=js as everywhere.
+func runWebsockettest(t *testing.T) {
+	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Minute)
+	defer cancel()
+	test := exec.CommandContext(ctx, "go", "test", "-count=1", "-exec", filepath.Join(wasmSupport(t), "go_js_wasm_exec"), "./websockettest")
+	test.Dir = filepath.Join("..", "..")
+	test.Env = append(os.Environ(), "GOOS=js", "GOARCH=wasm")
+	if out, err := test.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
 }
