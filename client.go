@@ -143,6 +143,10 @@ func (d *Dialer) Dial(urlStr string, requestHeader http.Header) (*Conn, *http.Re
 //
 // If ctx or HandshakeTimeout ends first, in whatever step, no connection is left behind. The
 // connection that DialContext returns does not depend on ctx. The caller must close it.
+//
+// Under GOOS=js the browser does the handshake, unless d has a dial function. Settings and header
+// fields that a browser cannot honour are errors that satisfy errors.Is(err, errors.ErrUnsupported).
+// The response then has status 101 and the subprotocol, and there is none if the server refused.
 func (d *Dialer) DialContext(ctx context.Context, urlStr string, requestHeader http.Header) (*Conn, *http.Response, error) {
 	if d == nil {
 		d = DefaultDialer

@@ -34,7 +34,7 @@ var (
 const (
 	patience = 10 * time.Second      // the longest wait for one thing to happen
 	interval = 10 * time.Millisecond // the time between two looks
-	lifetime = 2 * time.Minute     // the longest life of a browser
+	lifetime = 2 * time.Minute       // the longest life of a browser
 )
 
 // Page is a tab in a browser of its own.

@@ -259,3 +259,31 @@ func runWebsockettest(t *testing.T) {
 		t.Errorf("%v\n%s", err, out)
 	}
 }
+
+// The example's page, whose program is in Go, stays connected.
+func TestPageInGo(t *testing.T) {
+	server := Start(t, "wasm")
+	resp, err := http.Get(server.URL + "/page.wasm") // so the page need not wait for the build
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	page := Open(t, server.URL)
+	page.See("#state", "connected")
+	page.Labelled()
+	page.Fill("#text", "Grüße, 世界")
+	page.Press("\r")
+	page.See("#log", "Grüße, 世界")
+	page.Resize(320, 640)
+	page.Quiet()
+	server.Interrupt()
+	page.See("#error", "close 1001", "next attempt")
+
+	addr := strings.TrimPrefix(server.URL, "http://")
+	again := Run(t, server.cmd.Path, "-addr", addr)
+	again.WaitOutput("open http://")
+	page.See("#state", "connected")
+	page.Fill("#text", "again")
+	page.Click("#form button")
+	page.See("#log", "again")
+}
