@@ -17,17 +17,17 @@ import (
 
 // A browser's WebSocket as a transport. A script sees no frames: the browser does the opening
 // handshake, masks, answers pings, and takes and gives whole messages. A Conn reads and writes
-// frames. So this transport plays the server to it. It takes the Conn's frames apart and gives their
-// messages to the browser, and it makes a frame of each message that the browser gives:
+// frames. So this transport plays the server to it. It takes the Conn's frames apart and gives
+// their messages to the browser, and it makes a frame of each message that the browser gives:
 //
 //	Conn ── frames ──► Write ── messages ──► WebSocket.send, WebSocket.close
 //	Conn ◄── frames ── Read ◄── held ◄────── the events message and close
 //
-// Everything that a Conn can do then works over it, and no other file knows of it. The price is a
-// copy of each message, and a mask that nobody needs.
+// Everything that a Conn can do then works over it, except for pings. The price is a copy of each
+// message, and a mask that nobody needs.
 //
-// JavaScript has one thread, and Go runs on it too. Nothing else happens before the function returns
-// that an event calls. So these functions note the event and wait for nothing.
+// JavaScript has one thread, and Go runs on it too. Nothing else happens before the function
+// returns that an event calls. So these functions note the event and wait for nothing.
 //
 // A server cannot be made to wait: the browser reads on, and has an event for each message. This
 // transport bounds the messages that it holds, and fails the connection beyond that.
@@ -203,8 +203,8 @@ func (c *browserConn) wake() {
 	}
 }
 
-// onError notes the text that Node has with this event. The event close follows, except in Node 20 if
-// the connection was never open.
+// onError notes the text that Node has with this event. The event close follows, except in Node 20
+// if the connection was never open.
 func (c *browserConn) onError(event js.Value) {
 	if message := event.Get("message"); message.Type() == js.TypeString {
 		c.mu.Lock()
@@ -221,8 +221,8 @@ func (c *browserConn) onError(event js.Value) {
 // errBrowserEnded is the error of writes to a connection that has ended without a close frame.
 var errBrowserEnded = fmt.Errorf("websocket: the browser's connection has ended: %w", io.ErrUnexpectedEOF)
 
-// onClose gives Read the peer's close frame. The Conn's answer then goes nowhere, because the browser
-// has answered. Code 1006 has no close frame.
+// onClose gives Read the peer's close frame. The Conn's answer then goes nowhere, because the
+// browser has answered. Code 1006 has no close frame.
 func (c *browserConn) onClose(event js.Value) {
 	if !event.Get("wasClean").Bool() {
 		c.finish(nil, io.EOF, errBrowserEnded)
@@ -274,6 +274,7 @@ func (c *browserConn) fail(code int, reason string, err error) {
 // one that stands for code 1006.
 func (c *browserConn) Close() error {
 	c.finish(nil, net.ErrClosed, net.ErrClosed)
+	c.SetDeadline(time.Time{}) // no timer stays
 	c.mu.Lock()
 	c.held = nil
 	c.mu.Unlock()
@@ -284,7 +285,7 @@ func (c *browserConn) Close() error {
 // closeSocket has the browser send a close frame behind the messages that wait there, unless it has
 // sent one.
 func (c *browserConn) closeSocket(code int, reason string) {
-	catch(func() { // what could it throw, with a code and a reason that are checked?
+	catch(func() { // it throws for a bad code or reason only, and these are checked
 		if code == CloseNoStatusReceived {
 			c.ws.Call("close")
 		} else {

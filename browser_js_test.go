@@ -128,8 +128,8 @@ func TestBrowserRefusesSettings(t *testing.T) {
 	}
 }
 
-// The browser gets the URL with its scheme, encoded path and query, and the subprotocols, from either
-// place.
+// The browser gets the URL with its scheme, encoded path and query, and the subprotocols, from
+// either place.
 func TestBrowserGetsURLAndSubprotocols(t *testing.T) {
 	class := fakeBrowser(t)
 	for _, tt := range []struct {

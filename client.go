@@ -145,8 +145,9 @@ func (d *Dialer) Dial(urlStr string, requestHeader http.Header) (*Conn, *http.Re
 // connection that DialContext returns does not depend on ctx. The caller must close it.
 //
 // Under GOOS=js the browser does the handshake, unless d has a dial function. Settings and header
-// fields that a browser cannot honour are errors that satisfy errors.Is(err, errors.ErrUnsupported).
-// The response then has status 101 and the subprotocol, and there is none if the server refused.
+// fields that a browser cannot honour are errors, which satisfy errors.Is(err,
+// errors.ErrUnsupported). The response then has status 101 and the subprotocol, and there is none
+// if the server refused.
 func (d *Dialer) DialContext(ctx context.Context, urlStr string, requestHeader http.Header) (*Conn, *http.Response, error) {
 	if d == nil {
 		d = DefaultDialer

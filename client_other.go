@@ -8,8 +8,8 @@ import (
 	"net/http"
 )
 
-// inBrowser reports whether d has to leave the connection to a browser, which no program but one for
-// GOOS=js has to.
+// inBrowser reports whether d has to leave the connection to a browser. Only a program for GOOS=js
+// has to.
 func (d *Dialer) inBrowser() bool { return false }
 
 func (d *Dialer) checkForBrowser(*http.Request, http.Header) error { return nil }

@@ -43,8 +43,8 @@ func socketURL() string {
 	return strings.Replace(location.Get("origin").String(), "http", "ws", 1) + "/ws"
 }
 
-// onSubmit returns the texts that the user sends. The function that the browser calls must not wait,
-// so a text that comes before the last was taken is dropped.
+// onSubmit returns the texts that the user sends. The function that the browser calls must not
+// wait, so a text that comes before the last was taken is dropped.
 func onSubmit() <-chan string {
 	typed := make(chan string, 1)
 	element("form").Set("onsubmit", js.FuncOf(func(_ js.Value, args []js.Value) any {
