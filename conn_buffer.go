@@ -12,13 +12,13 @@ import (
 // and release gives it back when nothing of a message is left.
 //
 // Below these are the buffers of special cases: of messages that are not whole yet, of long
-// messages whose length is not known, of transports that can only be read, such as TLS, and
+// messages of unknown length, of transports that can only be read, such as TLS, and
 // of the header of an opening handshake.
 
-// readState holds the bytes that a connection has read and not delivered yet, and the
-// place in the message at which they stand. The goroutine
-// that holds readLock owns it. No function keeps a pointer to it, or to unread, over a
-// call of fill: a connection that waits between messages gives it back.
+// readState holds the bytes that a connection has read and not delivered yet, and the place
+// in the message at which they stand. The goroutine that holds readLock owns it. No function
+// keeps a pointer to it, or to unread, over a call of fill: a connection that waits between
+// messages gives it back.
 type readState struct {
 	// Bytes that were read and not consumed. They lie in buf, or, while the
 	// connection waits inside a header, in a copy of their own: no buffer is held
@@ -174,10 +174,9 @@ func growFor(dst []byte, in *readState) []byte {
 	return slices.Grow(dst, int(min(in.left, max(least, 4*here, 3*int64(len(dst))))))
 }
 
-// chunkSize is the size of the pieces of a long message whose length is not known. A
-// slice that grows is copied, and for a moment both copies are there: 40 KB that
-// inflate beyond the limit could so cost twice the limit. The pieces are put together
-// only when the end has come.
+// chunkSize is the size of the pieces of a long message of unknown length. A slice that grows is
+// copied, and for a moment both copies are there. So 40 KB that inflate beyond the limit could cost
+// twice the limit. The pieces are put together only at the end of the message.
 const chunkSize = 256 << 10
 
 // pieceFor returns the slice to which the next payload is appended: dst, or the last of
@@ -230,8 +229,8 @@ func (c *Conn) readPlain(direct []byte) (int, error) {
 	}
 }
 
-// attachPlain is attach for a connection that keeps its buffer. It makes a larger
-// one if that is full, as only the opening handshake can have it.
+// attachPlain is attach for a connection that keeps its buffer. If the buffer is full, which only
+// an opening handshake can cause, it makes a larger one.
 func (in *readState) attachPlain() (room []byte) {
 	if len(in.buf) == bufferSize { // the pool's
 		putBuffer((*[bufferSize]byte)(in.buf))
@@ -244,7 +243,7 @@ func (in *readState) attachPlain() (room []byte) {
 	return in.buf[len(in.unread):]
 }
 
-// fillOnce is fill if nothing is there yet.
+// fillOnce is fill, unless there are unread bytes.
 func (c *Conn) fillOnce() error {
 	if len(c.in.unread) > 0 {
 		return nil

@@ -28,14 +28,14 @@ import (
 // deadlines remembers the user's deadlines.
 type deadlines struct {
 	mu   sync.Mutex // guards all below, and the order of calls to the transport
-	user [2]int64   // in Unix nanoseconds, 0 for none; the lowest bit is overridden
+	user [2]int64   // in Unix nanoseconds, 0 for none. The lowest bit is overridden
 }
 
-// overridden says that the transport has another deadline than the user's at this
+// overridden is the bit that says that the transport has another deadline than the user's at this
 // moment.
 const overridden = 1
 
-// A side is what a deadline is for.
+// A side is the half that a deadline is for.
 type side int
 
 const (
@@ -46,14 +46,14 @@ const (
 // longAgo is a deadline that has passed, in any clock.
 var longAgo = time.Unix(1, 0)
 
-// toNano turns a deadline into Unix nanoseconds, which reach from 1678 to 2262.
-// What is outside is as good as the bounds.
+// toNano turns a deadline into Unix nanoseconds, which reach from 1678 to 2262. A deadline outside
+// of that becomes the nearest one that can be told.
 func toNano(t time.Time) int64 {
 	switch {
 	case t.IsZero():
 		return 0
 	case t.Unix() <= 0:
-		return 2 // has passed; 1 is a flag
+		return 2 // has passed, and the lowest bit is not set
 	case t.Unix() >= math.MaxInt64/int64(time.Second):
 		return math.MaxInt64
 	}

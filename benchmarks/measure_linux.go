@@ -206,9 +206,11 @@ func (b *bench) idle(s *server, j job, n int) (sample, error) {
 	if err != nil {
 		return nil, err
 	}
+	kernel := kernelMemory()
 	if err := ss.open(n, script); err != nil {
 		return nil, err
 	}
+	kernel = kernelMemory() - kernel
 	after, err := ss.read("read")
 	if err != nil {
 		return nil, err
@@ -217,5 +219,5 @@ func (b *bench) idle(s *server, j job, n int) (sample, error) {
 	if err != nil {
 		return nil, err
 	}
-	return idleSample(before, after, collected, n), nil
+	return append(idleSample(before, after, collected, n), float64(kernel)/float64(n)), nil
 }

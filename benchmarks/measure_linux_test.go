@@ -16,6 +16,12 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, serveChild(os.Args[2:]))
 		os.Exit(1)
 	}
+	broadcasters = append(broadcasters, badHubs...)
+	if len(os.Args) > 1 && os.Args[1] == "serve-hub" {
+		fmt.Fprintln(os.Stderr, serveHub(os.Args[2:]))
+		os.Exit(1)
+	}
+	broadcasters = broadcasters[:len(broadcasters)-len(badHubs)]
 	servers = servers[:len(servers)-len(liars)]
 	os.Exit(m.Run())
 }

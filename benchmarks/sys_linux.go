@@ -41,6 +41,20 @@ func residentMemory(process string) uint64 {
 	return 0
 }
 
+// kernelMemory returns the bytes of the kernel's own objects, such as sockets. They are the whole
+// machine's.
+func kernelMemory() int {
+	info, _ := os.ReadFile("/proc/meminfo")
+	for line := range bytes.Lines(info) {
+		if value, ok := bytes.CutPrefix(line, []byte("Slab:")); ok {
+			var kib int
+			fmt.Sscan(string(value), &kib)
+			return kib << 10
+		}
+	}
+	return 0
+}
+
 // pins returns a CPU for the server and one for the load generator. With a
 // single one there is nothing to choose.
 func pins() (server, load int, ok bool) {
