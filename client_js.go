@@ -1,6 +1,7 @@
 package websocket
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -81,7 +82,7 @@ func checkBrowserFields(r *http.Request, extra http.Header) error {
 // openInBrowser has the browser open a connection.
 func (d *Dialer) openInBrowser(ctx context.Context, r *http.Request) (*Conn, *http.Response, error) {
 	offers := slices.Collect(listElements(r.Header["Sec-Websocket-Protocol"]))
-	nc, err := newBrowserConn(r.URL, offers, orDefault(d.ReadLimit, defaultReadLimit))
+	nc, err := newBrowserConn(r.URL, offers, cmp.Or(d.ReadLimit, defaultReadLimit))
 	if err != nil {
 		return nil, nil, err
 	}
