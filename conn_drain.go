@@ -162,10 +162,15 @@ func (c *Conn) dispatch(b batch) (stillHolder bool) {
 
 // startDraining gives b and out.lock to a goroutine, and unlocks box.
 func (c *Conn) startDraining(box *outbox, b batch) {
-	box.draining, box.moved = true, time.Now()
-	box.watch()
+	box.beginDraining()
 	box.mu.Unlock()
 	go c.drain(b)
+}
+
+// beginDraining begins the time in which a goroutine has out.lock.
+func (box *outbox) beginDraining() {
+	box.draining, box.moved = true, time.Now()
+	box.watch()
 }
 
 // attempt writes b as far as the socket takes it at once, and takes that from b.
@@ -290,7 +295,7 @@ func (c *Conn) passOn(turn *writersTurn) bool {
 		return true
 	}
 	box = c.lockOutbox() // the writer has given up
-	box.draining = true
+	box.beginDraining()
 	box.mu.Unlock()
 	c.liftWrite()
 	return false

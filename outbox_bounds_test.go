@@ -1,6 +1,8 @@
 package websocket
 
 import (
+	"context"
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -192,4 +194,54 @@ func TestQueuedAge(t *testing.T) {
 		c.dispatch(sending)
 		c.unlockWrite()
 	})
+}
+
+// A goroutine that was about to give the lock to a writer, who gave up in that moment, goes on
+// sending. QueueTimeout bounds it as before.
+func TestSendingGoesOnWithinQueueTimeout(t *testing.T) {
+	hook := new(deadlineHook)
+	c, _ := newHeldConn(t, rawOptions{transport: "pipe", wrap: func(nc net.Conn) net.Conn {
+		hook.Conn = nc
+		return hook
+	}})
+	c.SetWriteDeadline(time.Now().Add(time.Hour)) // is restored before the lock is given away
+	c.liftWrite()
+	box := c.lockOutbox()
+	box.draining = true
+	box.mu.Unlock()
+	ctx, cancel := context.WithCancel(t.Context())
+	gaveUp := make(chan error)
+	go func() { gaveUp <- c.WriteMessageContext(ctx, TextMessage, nil) }()
+	for c.out.lock.firstWaiter() == nil {
+		time.Sleep(time.Millisecond)
+	}
+	hook.call = func() {
+		cancel()
+		<-gaveUp
+	}
+	before := time.Now()
+	if c.passOn(new(writersTurn)) {
+		t.Fatal("the lock was given to a writer who had given up")
+	}
+	box = c.lockOutbox()
+	if box.timer == nil || box.moved.Before(before) {
+		t.Errorf("nothing bounds the sending: timer %v, moved %v", box.timer != nil, box.moved)
+	}
+	box.mu.Unlock()
+	c.stopDraining()
+	c.unlockWrite()
+}
+
+// A deadlineHook is a transport that calls a function once when a deadline for writes is set.
+type deadlineHook struct {
+	net.Conn
+	call func()
+}
+
+func (h *deadlineHook) SetWriteDeadline(t time.Time) error {
+	if call := h.call; call != nil && !t.IsZero() {
+		h.call = nil
+		call()
+	}
+	return h.Conn.SetWriteDeadline(t)
 }
