@@ -334,7 +334,8 @@ func (s *storm) checkMember(sm *stormMember) {
 	}
 }
 
-// expected returns the messages that were published while a member was one for certain, and perhaps.
+// expected returns the messages that were published while a member was one for certain, and those
+// that were so perhaps.
 func (s *storm) expected(sm *stormMember) (must, may []int) {
 	for n, p := range s.messages {
 		is, maybe := false, false
