@@ -102,8 +102,8 @@ func (e *ConnectError) retryAfter() time.Duration {
 	}
 	field := e.Response.Header.Get("Retry-After")
 	var wait time.Duration
-	if seconds, err := strconv.ParseUint(field, 10, 32); err == nil {
-		wait = time.Duration(seconds) * time.Second
+	if seconds, err := strconv.ParseUint(field, 10, 64); err == nil || errors.Is(err, strconv.ErrRange) {
+		wait = time.Duration(min(seconds, uint64(maxRetryAfter/time.Second))) * time.Second
 	} else if at, err := http.ParseTime(field); err == nil {
 		wait = at.Sub(e.serverTime())
 	}

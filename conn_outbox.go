@@ -174,12 +174,20 @@ func (c *Conn) unlockSlow() {
 		c.out.writing = false
 		c.endWriting(errWritePanicked)
 	}
-	for !c.out.lock.release() {
+	for batches := 0; !c.out.lock.release(); batches++ {
+		if batches == maxBatches {
+			c.startDraining(c.lockOutbox(), batch{})
+			return
+		}
 		if !c.empty() {
 			return
 		}
 	}
 }
+
+// maxBatches is how many batches of other callers a holder sends. Callers that leave
+// frames all the time would else keep it from returning. A goroutine sends the rest.
+const maxBatches = 4
 
 // emptyAndUnlock is unlockWrite for a holder that knows of something in the
 // outbox.

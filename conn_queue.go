@@ -195,6 +195,8 @@ func (c *Conn) Enqueue(messageType int, data []byte) error {
 // copied.
 func (c *Conn) EnqueuePrepared(pm *PreparedMessage) error {
 	switch {
+	case pm.frame == nil:
+		return errZeroPrepared
 	case pm.op == opClose:
 		return c.enqueueClose(pm.payload)
 	case pm.op.isControl():
@@ -209,6 +211,8 @@ func (c *Conn) EnqueuePrepared(pm *PreparedMessage) error {
 // key must be comparable, and not nil.
 func (c *Conn) EnqueueLatest(key any, pm *PreparedMessage) (replaced bool, err error) {
 	switch {
+	case pm.frame == nil:
+		return false, errZeroPrepared
 	case pm.op.isControl():
 		return false, errors.New("websocket: EnqueueLatest is for TextMessage and BinaryMessage")
 	case key == nil || !reflect.ValueOf(key).Comparable():

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -244,4 +245,43 @@ func (h *deadlineHook) SetWriteDeadline(t time.Time) error {
 		call()
 	}
 	return h.Conn.SetWriteDeadline(t)
+}
+
+// Somebody who leaves a frame for each one that is sent does not keep a writer from returning.
+func TestWriterIsNotHeldByOthers(t *testing.T) {
+	var stop atomic.Bool
+	defer stop.Store(true)
+	rc := rawMustOpen(t, rawOptions{transport: "tcp", trace: &Trace{Frame: func(c *Conn, f Frame) {
+		if f.Sent && !stop.Load() {
+			c.Enqueue(PingMessage, nil)
+		}
+	}}})
+	wrote := make(chan error, 1)
+	go func() { wrote <- rc.c.WriteMessage(TextMessage, []byte("x")) }()
+	go func() {
+		for rc.peer.next(10*time.Second) != "" && !stop.Load() {
+		}
+	}()
+	select {
+	case err := <-wrote:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("WriteMessage sends other callers' frames for ever")
+	}
+}
+
+// A PreparedMessage that NewPreparedMessage has not made is an error for both sides.
+func TestZeroPreparedMessage(t *testing.T) {
+	for _, client := range []bool{false, true} {
+		c := rawMustOpen(t, rawOptions{transport: "tcp", client: client}).c
+		var pm PreparedMessage
+		_, latest := c.EnqueueLatest("key", &pm)
+		for _, err := range []error{c.WritePreparedMessage(&pm), c.EnqueuePrepared(&pm), latest} {
+			if err != errZeroPrepared {
+				t.Errorf("client %v: error %v", client, err)
+			}
+		}
+	}
 }
