@@ -148,8 +148,6 @@ func lossType(err error) string {
 		return "pong_timeout"
 	case errors.Is(err, websocket.ErrQueueTimeout):
 		return "queue_timeout"
-	case isTimeout(err):
-		return "timeout"
 	case isLost(err):
 		return "connection_lost"
 	}
