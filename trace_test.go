@@ -360,6 +360,39 @@ func TestTraceOfEarlyEnd(t *testing.T) {
 	}
 }
 
+// A connection whose Trace panics in Handshake is told of its end all the same.
+func TestTraceHandshakePanics(t *testing.T) {
+	closed := make(chan error, 2)
+	trace := &Trace{
+		Handshake: func(*Conn, *http.Request, []byte, error) { panic("no") },
+		Closed:    func(_ *Conn, err error) { closed <- err },
+	}
+	srv := &Server{Upgrader: Upgrader{Trace: trace}, Handler: echo}
+	l := newListener()
+	go srv.Serve(l)
+	defer srv.Close()
+	d := Dialer{Trace: trace, NetDial: func(string, string) (net.Conn, error) {
+		s, c := net.Pipe()
+		l.conns <- s
+		return c, nil
+	}}
+	func() {
+		defer func() { recover() }()
+		d.Dial("ws://h/", nil)
+		t.Error("Dial has returned")
+	}()
+	for range 2 {
+		select {
+		case err := <-closed:
+			if !errors.Is(err, net.ErrClosed) {
+				t.Errorf("closed: %v", err)
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatal("Closed was not called")
+		}
+	}
+}
+
 func errText(err error) string {
 	if err == nil {
 		return "none"

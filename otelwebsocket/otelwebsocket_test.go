@@ -175,8 +175,8 @@ func TestAlsoInPart(t *testing.T) {
 func TestAttributes(t *testing.T) {
 	m := newMeter(t)
 	chat, feed := attribute.String("http.route", "/chat"), attribute.String("http.route", "/feed")
-	if m.ClientTrace(nil, chat) != m.ClientTrace(nil, chat) || m.ClientTrace(nil, chat) == m.ClientTrace(nil, feed) ||
-		m.ClientTrace(nil, chat) == m.ServerTrace(nil, chat) {
+	first, again := m.ClientTrace(nil, chat), m.ClientTrace(nil, chat)
+	if first != again || first == m.ClientTrace(nil, feed) || first == m.ServerTrace(nil, chat) {
 		t.Error("there is not one Trace for each side and its attributes")
 	}
 	url := serve(t, echoServer(websocket.Upgrader{}))
