@@ -62,6 +62,11 @@ func TestDocFunction(t *testing.T) {
 	if f := functionIn(read(t, "doc_test.go"), "metricsPage"); !strings.Contains(read(t, "../docs/metrics.md"), f) {
 		t.Errorf("docs/metrics.md has another text for metricsPage than doc_test.go:\n%s", f)
 	}
+	defer func(r prometheusclient.Registerer, g prometheusclient.Gatherer) {
+		prometheusclient.DefaultRegisterer, prometheusclient.DefaultGatherer = r, g
+	}(prometheusclient.DefaultRegisterer, prometheusclient.DefaultGatherer)
+	registry := prometheusclient.NewRegistry()
+	prometheusclient.DefaultRegisterer, prometheusclient.DefaultGatherer = registry, registry
 	srv, mux := echoServer(websocket.Upgrader{}), http.NewServeMux()
 	if err := metricsPage(srv, new(pubsub.Topics), mux); err != nil {
 		t.Fatal(err)
