@@ -1,31 +1,57 @@
 package main
 
 import (
-	"fmt"
+	"context"
+	"errors"
 	"net/http"
+
+	registry "github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"go.opentelemetry.io/otel/exporters/prometheus"
+	"go.opentelemetry.io/otel/metric"
+	sdk "go.opentelemetry.io/otel/sdk/metric"
+
+	"github.com/plainsocket/websocket/otelwebsocket"
 )
 
-// serveMetrics is the page that Prometheus reads: what the hub and its topics count.
-func (n *node) serveMetrics(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Content-Type", "text/plain; version=0.0.4")
-	if !n.ready.Load() {
-		return
+// metrics are the figures of a node: the instruments of its connections and topics, and the counts
+// of its hub. Prometheus reads them at /metrics. docs/metrics.md explains them.
+type metrics struct {
+	*otelwebsocket.Instruments
+	meter metric.Meter
+	page  http.Handler
+}
+
+func newMetrics() (*metrics, error) {
+	all := registry.NewRegistry()
+	all.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	exporter, err := prometheus.New(prometheus.WithRegisterer(all), prometheus.WithoutScopeInfo(), prometheus.WithoutTargetInfo())
+	if err != nil {
+		return nil, err
 	}
-	h := n.lobby.hub
-	stats := h.topics.Stats()
-	for _, m := range []struct {
-		name, kind, help string
-		value            int64
-	}{
-		{"cluster_rooms", "gauge", "Rooms with a member on this node.", int64(stats.Topics)},
-		{"cluster_members", "gauge", "Connections of this node that are in a room.", int64(stats.Members)},
-		{"cluster_events_total", "counter", "Messages that this node's rooms passed on.", h.counts.delivered.Load()},
-		{"cluster_deliveries_total", "counter", "Messages that members' connections accepted.", stats.Delivered},
-		{"cluster_dropped_total", "counter", "Messages dropped for slow members.", stats.Dropped},
-		{"cluster_closed_slow_total", "counter", "Members closed because they were slow.", stats.Closed},
-		{"cluster_repaired_total", "counter", "Rooms that lacked messages and read them from the stream.", h.counts.repaired.Load()},
-		{"cluster_resets_total", "counter", "Times that somebody was told that messages are missing.", h.counts.resets.Load()},
-	} {
-		fmt.Fprintf(w, "# HELP %s %s\n# TYPE %s %s\n%s %d\n", m.name, m.help, m.name, m.kind, m.name, m.value)
+	provider := sdk.NewMeterProvider(sdk.WithReader(exporter))
+	instruments, err := otelwebsocket.New(otelwebsocket.Options{MeterProvider: provider})
+	if err != nil {
+		return nil, err
 	}
+	return &metrics{instruments, provider.Meter("cluster"), promhttp.HandlerFor(all, promhttp.HandlerOpts{})}, nil
+}
+
+// watch adds the counts of a hub.
+func (m *metrics) watch(h *hub) error {
+	m.ObserveTopics(&h.topics)
+	counter := func(name, unit, description string) (c metric.Int64ObservableCounter, err error) {
+		return m.meter.Int64ObservableCounter(name, metric.WithUnit(unit), metric.WithDescription(description))
+	}
+	events, err := counter("cluster.events", "{message}", "Messages that the rooms of this node passed on.")
+	repaired, err2 := counter("cluster.repaired", "{room}", "Rooms that lacked messages and read them from the stream.")
+	resets, err3 := counter("cluster.resets", "{reset}", "Times that somebody was told that messages are missing.")
+	_, err4 := m.meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
+		o.ObserveInt64(events, h.counts.delivered.Load())
+		o.ObserveInt64(repaired, h.counts.repaired.Load())
+		o.ObserveInt64(resets, h.counts.resets.Load())
+		return nil
+	}, events, repaired, resets)
+	return errors.Join(err, err2, err3, err4)
 }
