@@ -17,6 +17,7 @@ func (n *node) serveMetrics(w http.ResponseWriter, _ *http.Request) {
 		name, kind, help string
 		value            int64
 	}{
+		{"cluster_leader", "gauge", "1 if this node's broker leads the rooms' stream.", h.broker.leads()},
 		{"cluster_rooms", "gauge", "Rooms with a member on this node.", int64(stats.Topics)},
 		{"cluster_members", "gauge", "Connections of this node that are in a room.", int64(stats.Members)},
 		{"cluster_events_total", "counter", "Messages that this node's rooms passed on.", h.counts.delivered.Load()},
