@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -88,8 +89,8 @@ func (b *broker) commonOptions() []nats.Option {
 	return []nats.Option{nats.Name("cluster example " + b.config.name), nats.DrainTimeout(5 * time.Second)}
 }
 
-// startEmbedded starts NATS in this process. Clients reach it through memory only: it opens no port
-// for them. Only a cluster has a port, for the other nodes.
+// startEmbedded starts NATS in this process, which reaches it through memory. It opens no port. Only
+// a cluster has one, for the other nodes.
 func (b *broker) startEmbedded() (*nats.Conn, error) {
 	opts, err := b.embeddedOptions()
 	if err != nil {
@@ -103,7 +104,8 @@ func (b *broker) startEmbedded() (*nats.Conn, error) {
 	if !b.embedded.ReadyForConnections(30 * time.Second) {
 		return nil, errors.New("the embedded broker is not ready after 30 s: is the cluster's port in use?")
 	}
-	return nats.Connect("", append(b.commonOptions(), nats.InProcessServer(b.embedded), nats.MaxReconnects(-1))...)
+	return nats.Connect("", append(b.commonOptions(), nats.InProcessServer(b.embedded), nats.MaxReconnects(-1),
+		nats.UserInfo(opts.Username, opts.Password))...)
 }
 
 func (b *broker) embeddedOptions() (*server.Options, error) {
@@ -141,6 +143,9 @@ func (b *broker) addCluster(opts *server.Options) error {
 	if err != nil {
 		return fmt.Errorf("-cluster %s: the port is no number", b.config.cluster)
 	}
+	// NATS begins with its routes when it listens for clients. Here nobody knows the password.
+	opts.DontListen, opts.Host, opts.Port = false, "127.0.0.1", server.RANDOM_PORT
+	opts.Username, opts.Password = "this process", rand.Text()
 	opts.Cluster = server.ClusterOpts{
 		Name:         "cluster-example",
 		Host:         cmp.Or(host, "0.0.0.0"),
@@ -240,10 +245,18 @@ func (b *broker) waitHealthy(ctx context.Context) error {
 	})
 }
 
+// leads returns 1 if the embedded broker is the leader of the rooms' stream, and 0 otherwise.
+func (b *broker) leads() int64 {
+	if b.embedded != nil && b.embedded.JetStreamIsStreamLeader(server.DEFAULT_GLOBAL_ACCOUNT, roomsStream) {
+		return 1
+	}
+	return 0
+}
+
 // retry calls f until it succeeds.
 func (b *broker) retry(ctx context.Context, doing string, f func(context.Context) error) error {
 	for start := time.Now(); ; {
-		attempt, cancel := context.WithTimeout(ctx, 5*time.Second)
+		attempt, cancel := context.WithTimeout(ctx, 2*time.Second)
 		err := f(attempt)
 		cancel()
 		switch {
@@ -289,9 +302,9 @@ func (b *broker) stop() {
 // natsLog passes on what the embedded broker has to say if it is in trouble.
 type natsLog struct{ node string }
 
-func (natsLog) Noticef(string, ...any) {}
-func (natsLog) Debugf(string, ...any)  {}
-func (natsLog) Tracef(string, ...any)  {}
+func (l natsLog) Noticef(format string, v ...any) { l.Warnf(format, v...) }
+func (natsLog) Debugf(string, ...any)             {}
+func (natsLog) Tracef(string, ...any)             {}
 
 func (l natsLog) Warnf(format string, v ...any) {
 	slog.Debug("broker: "+fmt.Sprintf(format, v...), "node", l.node)

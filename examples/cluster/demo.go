@@ -61,6 +61,7 @@ func demoCommands(n int, cfg config, dir string) ([][]string, error) {
 	for i := range n {
 		name := fmt.Sprint("n", i+1)
 		args := []string{"-addr", addrs[i], "-name", name, "-dir", filepath.Join(dir, name), "-peers", strings.Join(peers, ",")}
+		args = append(args, cfg.same...)
 		if n > 1 {
 			args = append(args, "-cluster", clusters[i], "-join", strings.Join(clusters, ","))
 		}

@@ -70,6 +70,7 @@ type config struct {
 	spread     time.Duration
 	drainDelay time.Duration
 	broker     brokerConfig
+	same       []string // flags that a demo's nodes get too
 }
 
 func parseFlags(args []string) (cfg config, demoNodes int, withParent bool, err error) {
@@ -102,6 +103,12 @@ func parseFlags(args []string) (cfg config, demoNodes int, withParent bool, err 
 	if verbose {
 		slog.SetLogLoggerLevel(slog.LevelDebug)
 	}
+	f.Visit(func(given *flag.Flag) {
+		switch given.Name {
+		case "rooms", "rate", "presence-ttl", "spread", "drain-delay", "v":
+			cfg.same = append(cfg.same, "-"+given.Name+"="+given.Value.String())
+		}
+	})
 	if f.NArg() > 0 {
 		return cfg, 0, false, fmt.Errorf("%q is no flag", f.Arg(0))
 	}

@@ -41,17 +41,19 @@ func newMetrics() (*metrics, error) {
 // watch adds the counts of a hub.
 func (m *metrics) watch(h *hub) error {
 	m.ObserveTopics(&h.topics)
-	counter := func(name, unit, description string) (c metric.Int64ObservableCounter, err error) {
-		return m.meter.Int64ObservableCounter(name, metric.WithUnit(unit), metric.WithDescription(description))
+	report := func(value func() int64) metric.Int64Callback {
+		return func(_ context.Context, o metric.Int64Observer) error {
+			o.Observe(value())
+			return nil
+		}
 	}
-	events, err := counter("cluster.events", "{message}", "Messages that the rooms of this node passed on.")
-	repaired, err2 := counter("cluster.repaired", "{room}", "Rooms that lacked messages and read them from the stream.")
-	resets, err3 := counter("cluster.resets", "{reset}", "Times that somebody was told that messages are missing.")
-	_, err4 := m.meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
-		o.ObserveInt64(events, h.counts.delivered.Load())
-		o.ObserveInt64(repaired, h.counts.repaired.Load())
-		o.ObserveInt64(resets, h.counts.resets.Load())
-		return nil
-	}, events, repaired, resets)
-	return errors.Join(err, err2, err3, err4)
+	_, err1 := m.meter.Int64ObservableCounter("cluster.events", metric.WithUnit("{message}"),
+		metric.WithDescription("Messages that the rooms of this node passed on."), metric.WithInt64Callback(report(h.counts.delivered.Load)))
+	_, err2 := m.meter.Int64ObservableCounter("cluster.repaired", metric.WithUnit("{room}"),
+		metric.WithDescription("Rooms that lacked messages and read them from the stream."), metric.WithInt64Callback(report(h.counts.repaired.Load)))
+	_, err3 := m.meter.Int64ObservableCounter("cluster.resets", metric.WithUnit("{reset}"),
+		metric.WithDescription("Times that somebody was told that messages are missing."), metric.WithInt64Callback(report(h.counts.resets.Load)))
+	_, err4 := m.meter.Int64ObservableGauge("cluster.leader",
+		metric.WithDescription("1 if this node's broker leads the rooms' stream."), metric.WithInt64Callback(report(h.broker.leads)))
+	return errors.Join(err1, err2, err3, err4)
 }
