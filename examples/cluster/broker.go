@@ -37,6 +37,7 @@ type brokerConfig struct {
 	cert  string // file with this node's certificate for the broker
 	key   string // file with its key
 
+	replicas    int           // copies of what is said; 0 means 3 if there may be as many nodes, else 1
 	presenceTTL time.Duration // how long a member is shown whose node is gone
 }
 
@@ -63,6 +64,9 @@ func startBroker(cfg brokerConfig) (*broker, error) {
 	if err != nil {
 		b.stop()
 		return nil, err
+	}
+	if cfg.replicas > 0 {
+		b.replicas = cfg.replicas
 	}
 	b.js, err = jetstream.New(b.nc)
 	return b, err

@@ -92,6 +92,7 @@ func parseFlags(args []string) (cfg config, demoNodes int, withParent bool, err 
 	f.StringVar(&b.ca, "nats-ca", "", "PEM `file` with the certificates that sign those of -nats")
 	f.StringVar(&b.cert, "nats-cert", "", "PEM `file` with a certificate for -nats")
 	f.StringVar(&b.key, "nats-key", "", "PEM `file` with its key")
+	f.IntVar(&b.replicas, "replicas", 0, "keep this `number` of copies of the history (default: 3 with -nats or three nodes, else 1)")
 	f.DurationVar(&b.presenceTTL, "presence-ttl", 10*time.Second, "show the members of a killed node for this `time`")
 	f.DurationVar(&cfg.spread, "spread", time.Second, "at the end, send the pages away over this `time`")
 	f.DurationVar(&cfg.drainDelay, "drain-delay", 0, "at the end, be unready for this `time` before anything else, for load balancers")
