@@ -308,7 +308,7 @@ func (k *connector) nextWait(err error) time.Duration {
 	return wait
 }
 
-// firstWait is not negative, as what bound doubles would overflow to the other side.
+// firstWait is not negative, because bound doubles it and would overflow to the other side.
 func (k *connector) firstWait() time.Duration {
 	return max(0, cmp.Or(k.FirstWait, defaultFirstWait))
 }

@@ -52,6 +52,7 @@ type outbox struct {
 	// The messages that the holder has taken out and the transport has not taken yet.
 	sendingMessages int
 	sendingBytes    int
+	sendingSince    time.Time // when the first of these messages was queued
 	sendingClose    bool
 	draining        bool      // by a goroutine
 	moved           time.Time // when the transport took some of it, while draining
@@ -325,6 +326,9 @@ func (c *Conn) takeMessage() (m queuedMessage, more, ok bool) {
 	}
 	box.sendingClose = m.op == opClose
 	if !m.op.isControl() {
+		if box.sendingMessages == 0 {
+			box.sendingSince = m.at
+		}
 		box.sendingMessages++
 		box.sendingBytes += m.size()
 	}

@@ -273,7 +273,11 @@ func (c *Conn) Queued() (messages, bytes int, age time.Duration) {
 	}
 	defer box.mu.Unlock()
 	messages = box.queue.len() - box.queue.closes + box.sendingMessages
-	if since := box.queue.since(); !since.IsZero() {
+	since := box.queue.since()
+	if box.sendingMessages > 0 {
+		since = box.sendingSince
+	}
+	if !since.IsZero() {
 		age = time.Since(since)
 	}
 	return messages, box.queue.bytes + box.sendingBytes, age
@@ -336,7 +340,7 @@ func (c *Conn) sendNow(b batch, size int) (stillHolder bool, err error) {
 		return true, err
 	}
 	box := c.lockOutbox()
-	box.sendingMessages, box.sendingBytes = 1, size
+	box.sendingMessages, box.sendingBytes, box.sendingSince = 1, size, time.Now()
 	c.startDraining(box, rest)
 	return false, nil
 }

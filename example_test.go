@@ -366,6 +366,23 @@ func ExampleConn_Enqueue() {
 	// the end <nil>
 }
 
+// A feed of samples, of which a slow reader misses some, in a hub of the program's own. The Trace
+// counts them, together with those that a connection held when it ended.
+func ExampleConn_ReportDropped() {
+	var missed atomic.Int64
+	srv := &Server{Upgrader: Upgrader{Trace: &Trace{
+		Dropped: func(_ *Conn, messages, _ int) { missed.Add(int64(messages)) },
+	}}}
+	send := func(members []*Conn, pm *PreparedMessage) {
+		for _, c := range members {
+			if err := c.EnqueuePrepared(pm); err == ErrQueueFull {
+				c.ReportDropped(1, pm.Len())
+			}
+		}
+	}
+	_, _ = srv, send
+}
+
 // How far away is the server? Another goroutine reads meanwhile, as it would anyway.
 func ExampleConn_Ping() {
 	hs := httptest.NewServer(&Server{Handler: func(c *Conn, _ *http.Request) { c.ReadMessage() }})

@@ -161,3 +161,35 @@ func TestEnqueueLatestRefusesKeys(t *testing.T) {
 		t.Errorf("the peer got %q", got)
 	}
 }
+
+// The age of what waits is that of the oldest message, also while that is being sent.
+func TestQueuedAge(t *testing.T) {
+	const wait = 50 * time.Millisecond
+	wantAge := func(t *testing.T, c *Conn) {
+		t.Helper()
+		time.Sleep(wait)
+		if messages, _, age := c.Queued(); messages == 0 || age < wait || age > time.Minute {
+			t.Errorf("%d messages wait, the oldest for %v, want more than %v", messages, age, wait)
+		}
+	}
+	t.Run("sent at once in part", func(t *testing.T) {
+		for _, transport := range []string{"tcp", "tls", "pipe"} {
+			rc := rawMustOpen(t, rawOptions{transport: transport})
+			if err := rc.c.Enqueue(BinaryMessage, rawStuckMessage); err != nil {
+				t.Fatal(err)
+			}
+			wantAge(t, rc.c)
+			rc.c.Enqueue(TextMessage, []byte("younger"))
+			wantAge(t, rc.c)
+		}
+	})
+	t.Run("taken from the queue", func(t *testing.T) {
+		c, _ := newHeldConn(t, rawOptions{transport: "tcp"})
+		c.Enqueue(TextMessage, []byte("old"))
+		wantAge(t, c)
+		sending := c.gather()
+		wantAge(t, c)
+		c.dispatch(sending)
+		c.unlockWrite()
+	})
+}

@@ -42,4 +42,4 @@ if [ -z "${CHROME:-}" ] && ! found; then
 fi
 
 # -count=1, because Go's cache of results does not see the examples that the test builds.
-exec go test -count=1 -timeout 300s . "$@"
+exec go test -count=1 -timeout 600s . "$@"
