@@ -230,3 +230,24 @@ func (c *Client) Report() Report {
 	}
 	return r
 }
+
+// Live reports whether the client has what was said, and hears what is.
+func (c *Client) Live() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.live
+}
+
+// Waiting returns how many messages are not acknowledged.
+func (c *Client) Waiting() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.pending)
+}
+
+// Connections returns how many connections the client has had.
+func (c *Client) Connections() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.connections
+}
