@@ -31,6 +31,7 @@ func TestQueueAndDrops(t *testing.T) {
 		topics.Publish("feed", pm)
 	}
 	m.expect(t, "websocket.server.queue.", map[string]int64{"messages": 2, "size": 2 * size})
+	m.expect(t, "websocket.pubsub.backlog", map[string]int64{}) // all are handed over
 	values := m.values(t)
 	dropped := values["websocket.server.dropped.messages"]
 	delivered := values["websocket.pubsub.delivered.messages"]
