@@ -6,6 +6,8 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -113,6 +115,24 @@ func TestMetrics(t *testing.T) {
 	}
 	if t.Failed() {
 		t.Log(page[strings.Index(page, "# HELP websocket"):])
+	}
+}
+
+// The queries in docs/metrics.md ask for figures that are on the page.
+func TestMetricsQueries(t *testing.T) {
+	doc, err := os.ReadFile("../../docs/metrics.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := regexp.MustCompile(`\b(cluster|process)_[a-z_]+`).FindAllString(string(doc), -1)
+	if len(names) < 5 {
+		t.Errorf("found only %q", names)
+	}
+	page := metricsPage(t, startAlone(t))
+	for _, name := range names {
+		if lacks(page, "\n"+name+" ") {
+			t.Errorf("the page has no %s", name)
+		}
 	}
 }
 
