@@ -31,7 +31,7 @@ var layerRows = [][]string{
 	3: {"inbound.go", "handshake.go", "origin.go", "request.go", "response.go"},
 	4: {"compress.go"},
 	5: {"conn.go", "conn_settings.go", "conn_close.go", "conn_read.go", "conn_reader.go", "conn_frames.go", "conn_buffer.go", "conn_write.go", "conn_writer.go",
-		"conn_wait_unix.go", "conn_wait_other.go", "deadline.go", "keepalive.go", "trace.go", "conn_deflate.go", "conn_coalesce.go", "conn_outbox.go", "conn_queue.go", "prepared.go", "conn_context.go", "ping.go", "write_unix.go",
+		"conn_wait_unix.go", "conn_wait_other.go", "deadline.go", "keepalive.go", "trace.go", "conn_deflate.go", "conn_coalesce.go", "conn_outbox.go", "conn_drain.go", "conn_queue.go", "prepared.go", "conn_context.go", "ping.go", "write_unix.go",
 		"conn_park.go", "conn_handle.go", "conn_handle_unix.go"},
 	6: {"json.go", "stream.go"},
 	7: {"server.go", "server_accept.go", "server_handshake.go", "server_members.go", "server_farewell.go", "server_park.go", "park_linux.go", "park_other.go", "upgrade.go", "upgrade_admit.go",
