@@ -155,15 +155,17 @@ func (e *ConnectError) serverTime() time.Time {
 // so the body's reads end after CloseTimeout at the latest. The values of ctx go to DialContext.
 //
 // A connection to a server that is gone looks like any other, so if d.PingInterval is 0,
-// Connect takes 30 s. Each loop over the sequence is a client of its own. A nil Dialer is
-// DefaultDialer.
+// Connect takes 30 s. (In a browser, which cannot ping, it takes 0.) Each loop over the sequence
+// is a client of its own. A nil Dialer is DefaultDialer.
 func (d *Dialer) Connect(ctx context.Context, urlStr string, requestHeader http.Header) iter.Seq2[*Conn, error] {
 	if d == nil {
 		d = DefaultDialer
 	}
 	return func(yield func(*Conn, error) bool) {
 		k := connector{dialer: *d, url: urlStr, header: requestHeader}
-		k.dialer.PingInterval = cmp.Or(d.PingInterval, connectPingInterval)
+		if !d.inBrowser() { // which cannot ping
+			k.dialer.PingInterval = cmp.Or(d.PingInterval, connectPingInterval)
+		}
 		if d.Retry != nil {
 			k.Retry = *d.Retry
 		}

@@ -217,6 +217,12 @@ func (d *Dialer) openingHandshake(ctx context.Context, nc net.Conn, r *http.Requ
 		return nil, resp, err
 	}
 	c.release()
+	d.begin(c, r, header)
+	return c, resp, nil
+}
+
+// begin begins the life of a connection whose opening handshake is done.
+func (d *Dialer) begin(c *Conn, r *http.Request, header []byte) {
 	traced := false
 	defer func() {
 		if !traced { // Trace has panicked or ended the goroutine
@@ -226,7 +232,6 @@ func (d *Dialer) openingHandshake(ctx context.Context, nc net.Conn, r *http.Requ
 	c.traceOpened(r, header)
 	traced = true
 	c.startKeepalive(newPingSchedule(d.PingInterval, d.PongTimeout))
-	return c, resp, nil
 }
 
 // exchange sends the request and checks the response. header is the response's header as it came.
@@ -253,12 +258,17 @@ func (d *Dialer) exchange(c *Conn, r *http.Request, offers []deflateOffer) (resp
 	if err == nil {
 		err = d.takeDeflate(c, resp.Header["Sec-Websocket-Extensions"], offers)
 	}
+	d.configure(c, subprotocol)
+	keepBody(c, resp)
+	return resp, header, err
+}
+
+// configure gives c the settings of d.
+func (d *Dialer) configure(c *Conn, subprotocol string) {
 	c.configure(settings{limit: d.ReadLimit, maxFragments: clampInt32(d.MaxFragments), closeTimeout: d.CloseTimeout, subprotocol: subprotocol,
 		queueLimit: d.QueueLimit, queueTimeout: d.QueueTimeout,
 		frameSize: d.WriteBufferSize, trace: d.Trace})
 	c.coalesce = d.CoalesceWrites
-	keepBody(c, resp)
-	return resp, header, err
 }
 
 // takeDeflate sets up c for the compression that the server agreed to.

@@ -177,7 +177,7 @@ func (c *Conn) Enqueue(messageType int, data []byte) error {
 	case op == opClose:
 		return c.enqueueClose(data)
 	case op.isControl():
-		if err := checkControl(messageType, data); err != nil {
+		if err := c.checkControl(messageType, data); err != nil {
 			return err
 		}
 		return c.enqueueControl(queuedMessage{op: op, frame: withRoom(data)})
