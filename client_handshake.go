@@ -212,7 +212,6 @@ func (d *Dialer) openingHandshake(ctx context.Context, nc net.Conn, r *http.Requ
 		if agreed { // the server agreed, but too late
 			resp = nil
 		}
-		c.flags.set(flagCloseTraced) // no connection was traced, so no end is
 		c.drop()
 		c.Close()
 		return nil, resp, err
@@ -230,7 +229,7 @@ func (d *Dialer) begin(c *Conn, r *http.Request, header []byte) {
 			c.Close()
 		}
 	}()
-	d.Trace.traceHandshake(c, r, header, nil)
+	c.traceOpened(r, header)
 	traced = true
 	c.startKeepalive(newPingSchedule(d.PingInterval, d.PongTimeout))
 }
