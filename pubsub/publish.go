@@ -44,6 +44,7 @@ func (p *publication) cost() int64 { return int64(p.pm.Len() + overhead) }
 type item struct {
 	*publication
 	memberships []*membership
+	members     int // of memberships, without those who had left
 }
 
 // A shard has a share of the connections, and sends to them.
@@ -108,7 +109,8 @@ func (t *Topics) Publish(topic string, pm *websocket.PreparedMessage, except ...
 // PublishLatest is Publish for state that supersedes the state before, such as a price or a
 // position. Of the messages with the same topic and key that wait for a member, the last one takes
 // the place of the first, and the others are not sent. So a member that is slow gets fewer of them,
-// and what it gets is current. Other messages may be overtaken by that. Publishing the same key
+// and what it gets is current. Other messages may be overtaken by that. A member that leaves gets
+// neither, if the first still waited to be handed to it. Publishing the same key
 // again at once supersedes even for members that keep up, as the message may still wait to be
 // handed to them.
 //
@@ -168,9 +170,9 @@ func (t *Topics) has(name string) bool {
 // hand gives a publication to a part's shard. The caller has t.mu.
 func (t *Topics) hand(part *part, p *publication) {
 	s := part.shard
-	i := item{p, part.memberships}
+	i := item{p, part.memberships, len(part.memberships) - part.gone}
 	if old, ok := s.replace(i); ok {
-		t.counters.replaced.Add(int64(len(old.memberships)))
+		t.counters.replaced.Add(int64(old.members))
 		t.done(old.publication)
 		return
 	}

@@ -209,6 +209,40 @@ func testDrop(t *testing.T, verdict pubsub.Verdict) {
 	}
 }
 
+// Stats counts a message that is replaced for those who would have got it, not for members that had
+// left before.
+func TestReplacedCountsMembers(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // one shard, which Slow holds up
+	asked, goOn := make(chan bool, 1), make(chan bool)
+	var once sync.Once
+	topics := pubsub.Topics{Slow: func(*websocket.Conn, string, *websocket.PreparedMessage) pubsub.Verdict {
+		once.Do(func() { asked <- true })
+		<-goOn
+		return pubsub.DropNewest
+	}}
+	_, stuck := served(t, websocket.Upgrader{QueueLimit: size, QueueTimeout: -1}, nil)
+	topics.Subscribe(stuck, "stuck")
+	const n = 20
+	var servers [n]*websocket.Conn
+	for i := range servers {
+		_, servers[i] = pair(t)
+		topics.Subscribe(servers[i], "x")
+	}
+	topics.Unsubscribe(servers[0], "x")
+	for range 100 {
+		topics.Publish("stuck", prepare(long("filler", size)))
+	}
+	<-asked
+	topics.PublishLatest("x", "key", prepare("first"))
+	topics.PublishLatest("x", "key", prepare("second"))
+	replaced := topics.Stats().Replaced
+	close(goOn)
+	until(t, "all is handed over", func() bool { return topics.Stats().Backlog == 0 })
+	if replaced != n-1 {
+		t.Errorf("replaced for %d, want the %d members", replaced, n-1)
+	}
+}
+
 // Of the messages with one key that wait, only the last is sent, in the place of the first.
 func TestPublishLatest(t *testing.T) {
 	var topics pubsub.Topics
