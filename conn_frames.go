@@ -120,6 +120,8 @@ func (c *Conn) transportEnd(err error) error {
 		return &CloseError{Code: CloseAbnormalClosure, Text: io.ErrUnexpectedEOF.Error()}
 	case isReset(err): // or reset it: the same, as a write may have met the reset first
 		return fmt.Errorf("%w: %w", &CloseError{Code: CloseAbnormalClosure, Text: "the peer reset the connection"}, err)
+	case errors.Is(err, errStreamReset):
+		return fmt.Errorf("%w: %w", &CloseError{Code: CloseAbnormalClosure, Text: "the HTTP/2 stream was reset"}, err)
 	}
 	return err // anything else: as it is
 }

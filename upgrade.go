@@ -147,6 +147,9 @@ func (u *Upgrader) Upgrade(w http.ResponseWriter, r *http.Request, responseHeade
 	if err := u.answer(c, a); err != nil {
 		return nil, err
 	}
+	if stream, ok := c.nc.(*http2Stream); ok {
+		stream.start()
+	}
 	c.startKeepalive(newPingSchedule(u.PingInterval, u.PongTimeout))
 	return c, nil
 }
@@ -157,6 +160,9 @@ func (u *Upgrader) take(w http.ResponseWriter, r *http.Request, extra http.Heade
 	a, refusal := u.check(r, extra)
 	if refusal != nil {
 		return nil, a, u.refuse(w, r, refusal)
+	}
+	if r.ProtoMajor > 1 {
+		return u.takeStream(w, r, a)
 	}
 	nc, rw, err := http.NewResponseController(w).Hijack()
 	if err != nil {
@@ -237,6 +243,10 @@ func (u *Upgrader) refuse(w http.ResponseWriter, r *http.Request, e *HandshakeEr
 		h.Set("Sec-Websocket-Version", "13") // RFC 6455 section 4.4
 	case http.StatusMethodNotAllowed:
 		h.Set("Allow", http.MethodGet)
+	case http.StatusBadRequest:
+		if r.ProtoMajor > 1 { // the version may be the reason
+			h.Set("Sec-Websocket-Version", "13")
+		}
 	}
 	if u.Error != nil {
 		u.Error(w, r, e.Status, *e)
@@ -249,19 +259,23 @@ func (u *Upgrader) refuse(w http.ResponseWriter, r *http.Request, e *HandshakeEr
 
 // cannotHijack says which ResponseWriter stands in the way.
 func cannotHijack(w http.ResponseWriter, err error) *HandshakeError {
-	inner := w
-	for {
-		wrapper, ok := inner.(interface{ Unwrap() http.ResponseWriter })
-		if !ok {
-			break
-		}
-		inner = wrapper.Unwrap()
-	}
+	inner := innermost(w)
 	if errors.Is(err, http.ErrNotSupported) {
 		return refuse(http.StatusInternalServerError,
 			"the connection cannot be taken over: %T has neither a method Hijack nor Unwrap() http.ResponseWriter", inner)
 	}
 	return refuse(http.StatusInternalServerError, "the connection cannot be taken over from %T: %v", inner, err)
+}
+
+// innermost returns the ResponseWriter that all others wrap: mostly net/http's own.
+func innermost(w http.ResponseWriter) http.ResponseWriter {
+	for {
+		wrapper, ok := w.(interface{ Unwrap() http.ResponseWriter })
+		if !ok {
+			return w
+		}
+		w = wrapper.Unwrap()
+	}
 }
 
 // respond sends the response that agrees, and applies u's settings.
@@ -273,8 +287,14 @@ func (u *Upgrader) respond(c *Conn, a admission) error {
 	c.coalesce = u.CoalesceWrites
 	buf := getBuffer()
 	defer putBuffer(buf)
-	response := appendSwitching(buf[:0], a.key, subprotocol, extensions, a.header)
-	_, err := c.nc.Write(response)
+	var response []byte
+	var err error
+	if stream, ok := c.nc.(*http2Stream); ok {
+		response = stream.respond(buf[:0], subprotocol, extensions, a.header)
+	} else {
+		response = appendSwitching(buf[:0], a.key, subprotocol, extensions, a.header)
+		_, err = c.nc.Write(response)
+	}
 	if err != nil {
 		c.flags.set(flagCloseTraced) // there was no connection that could end
 		return fmt.Errorf("websocket: opening handshake: %w", err)
