@@ -44,6 +44,7 @@ type http2Stream struct {
 	in, out http2Half
 	closed  bool
 	waiting int         // calls of Write that wait
+	cut     bool        // a Write gave up after a part of its bytes
 	done    bool        // serve has ended: w must not be used
 	limit   *time.Timer // resets the stream if the last bytes do not get through; nil before Close
 }
@@ -123,6 +124,7 @@ func (s *http2Stream) Read(p []byte) (n int, err error) {
 func (s *http2Stream) Write(p []byte) (n int, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	defer func() { s.cut = s.cut || 0 < n && n < len(p) }()
 	for n < len(p) {
 		switch out := &s.out; {
 		case s.closed:
@@ -162,10 +164,13 @@ func (h *http2Half) release() {
 	}
 }
 
-// start is serve for an Upgrader, in a goroutine of its own.
+// start is serve for an Upgrader, in a goroutine of its own. The response's header is sent before it
+// returns. So a handler that then returns without closing the connection does not meet a writer that
+// is in use, unless it is being written to at that moment.
 func (s *http2Stream) start() {
 	s.ended = make(chan struct{})
-	go s.serve()
+	err := s.w.FlushError()
+	go s.serve(err)
 }
 
 // fetch reads the body until it ends, which it does at the handler's return at the latest.
@@ -217,26 +222,42 @@ func bodyError(err error) error {
 	return fmt.Errorf("%w: %w", errStreamReset, err)
 }
 
-// serve sends the response's header, and then the bytes that Write has left, until the stream ends.
-func (s *http2Stream) serve() {
+// serve sends the bytes that Write has left, until the stream ends. err is that of sending the
+// response's header.
+func (s *http2Stream) serve(err error) {
 	defer s.end()
-	defer context.AfterFunc(s.ctx, s.breakOff)()
+	stop := context.AfterFunc(s.ctx, s.breakOff)
+	defer stop()
 	go s.fetch()
-	err := s.w.FlushError()
 	for err == nil {
 		buf, p := s.take()
 		if buf == nil {
 			return
 		}
-		if _, err = s.w.Write(p); err == nil {
-			err = s.w.FlushError()
-		}
+		err = s.send(p)
 		putBuffer(buf)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.endWriting(fmt.Errorf("%w: %w", errStreamReset, err))
 }
+
+// send gives p to net/http, and waits until that has sent it.
+func (s *http2Stream) send(p []byte) (err error) {
+	defer func() {
+		// net/http panics if an Upgrader's handler has returned without closing the connection. That is
+		// wrong, but must not end the program.
+		if s.ended != nil && recover() != nil {
+			err = errHandlerReturned
+		}
+	}()
+	if _, err = s.w.Write(p); err != nil {
+		return err
+	}
+	return s.w.FlushError()
+}
+
+var errHandlerReturned = errors.New("the handler has returned")
 
 // take waits for bytes to send, and takes them with their buffer. It returns none at the end.
 func (s *http2Stream) take() (buf *[bufferSize]byte, p []byte) {
@@ -288,8 +309,8 @@ func (s *http2Stream) end() {
 }
 
 // Close ends the stream, and does not wait. Bytes that Write has accepted are sent, if the peer
-// takes them within drainTime. If a call of Write waits, a frame is cut in two, so that nothing
-// after it would make sense: the stream is reset at once.
+// takes them within drainTime. If a call of Write waits, or gave up, a frame is cut in two, and nothing
+// is gained by sending a part of it: the stream is reset at once.
 func (s *http2Stream) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -301,7 +322,7 @@ func (s *http2Stream) Close() error {
 	s.out.stop()
 	s.in.release()
 	switch {
-	case s.waiting > 0:
+	case s.waiting > 0 || s.cut:
 		s.reset()
 	case !s.done && s.ended == nil:
 		s.limit = time.AfterFunc(drainTime, s.giveUp)

@@ -33,7 +33,7 @@ func (u *Upgrader) takeStream(w http.ResponseWriter, r *http.Request, a admissio
 	return c, a, nil
 }
 
-// respond leaves the response that agrees with net/http, which serve has sent. It appends the
+// respond leaves the response that agrees with net/http, and does not wait for it to be sent. It appends the
 // response as HTTP/1.1 would write it to b, for a Trace.
 func (s *http2Stream) respond(b []byte, subprotocol, extensions string, extra http.Header) []byte {
 	h := s.outer.Header()
@@ -64,5 +64,5 @@ func (s *http2Stream) respond(b []byte, subprotocol, extensions string, extra ht
 // serveStream is ServeHTTP for a stream: the handler must not return before the connection ends.
 func (s *Server) serveStream(c *Conn, r *http.Request, stream *http2Stream) {
 	go s.start(c, r) // OnOpen may write, and wait for serve
-	stream.serve()
+	stream.serve(stream.w.FlushError())
 }

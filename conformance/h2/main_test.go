@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -60,6 +61,23 @@ func dial(t testing.TB, hs *httptest.Server, o Options) *Client {
 	t.Cleanup(func() { c.Close() })
 	timer := time.AfterFunc(2*time.Minute, func() { c.Close() }) // nothing may hang
 	t.Cleanup(func() { timer.Stop() })
+	return c
+}
+
+// dialThrough is dial by way of nc.
+func dialThrough(t testing.TB, hs *httptest.Server, nc *stopper) *Client {
+	t.Helper()
+	tcp, err := net.Dial("tcp", hs.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	nc.Conn, nc.closed = tcp, make(chan struct{})
+	t.Cleanup(func() { nc.Close() })
+	tc := tls.Client(nc, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}})
+	c, err := NewClient(tc, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
 	return c
 }
 
