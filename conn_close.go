@@ -38,7 +38,7 @@ const lingerTimeout = time.Second
 // the answer to the peer's close frame is being sent.
 //
 // Over HTTP/2 the Close of an Upgrader's connection waits until the handler may return. If the peer
-// does not take the bytes that were written last, that is a second.
+// does not take the bytes that were written last, that is a second or two.
 func (c *Conn) Close() error {
 	if s, ok := c.nc.(*http2Stream); ok {
 		defer s.awaitEnd()

@@ -353,7 +353,7 @@ func (c *Conn) dispatch(b batch) (stillHolder bool) {
 		c.batchSent(b)
 		return true
 	}
-	if c.raw != nil {
+	if c.canAttempt() {
 		done, err := c.attempt(&b)
 		if err != nil {
 			b.recycle()
@@ -379,19 +379,40 @@ func (c *Conn) startDraining(box *outbox, b batch) {
 	go c.drain(b)
 }
 
-// attempt writes b as far as the socket takes it at once, and takes that from b.
+// canAttempt reports whether the transport can be written without waiting. Sockets and streams of HTTP/2
+// can.
+func (c *Conn) canAttempt() bool {
+	if c.raw != nil {
+		return true
+	}
+	_, isStream := c.nc.(*http2Stream)
+	return isStream
+}
+
+// attempt writes b as far as the transport takes it at once, and takes that from b.
 func (c *Conn) attempt(b *batch) (done bool, err error) {
 	for _, p := range []*[]byte{&b.small, &b.large} {
 		if len(*p) == 0 {
 			continue
 		}
-		n, err := c.tryWrite(*p)
+		n, err := c.attemptWrite(*p)
 		*p = (*p)[n:]
 		if err != nil || len(*p) > 0 {
 			return false, err
 		}
 	}
 	return true, nil
+}
+
+// attemptWrite writes as much of p as the transport takes at once.
+func (c *Conn) attemptWrite(p []byte) (n int, err error) {
+	if s, ok := c.nc.(*http2Stream); ok {
+		n, err = s.tryWrite(p)
+		c.out.writing = false
+		c.took(n)
+		return n, err
+	}
+	return c.tryWrite(p)
 }
 
 // batchSent ends b, all of which the transport has taken.

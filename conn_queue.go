@@ -270,7 +270,7 @@ func (box *outbox) hasRoom(size, limit int) bool {
 // enqueueNow sends an uncompressed message that nothing is in front of. It reports
 // false if the message has to be queued.
 func (c *Conn) enqueueNow(op opcode, data []byte) (done bool, err error) {
-	if c.raw == nil || len(data) > copyLimit || !c.out.lock.tryLock() {
+	if !c.canAttempt() || len(data) > copyLimit || !c.out.lock.tryLock() {
 		return false, nil
 	}
 	holder := true
@@ -331,7 +331,7 @@ func (c *Conn) enqueueFrame(m queuedMessage) (done bool, err error) {
 	}
 	holder := true
 	defer c.unlockIf(&holder)
-	if c.out.err != nil || c.out.writer != nil || c.raw == nil || m.op.isControl() {
+	if c.out.err != nil || c.out.writer != nil || !c.canAttempt() || m.op.isControl() {
 		return c.out.err != nil, c.out.err
 	}
 	c.out.writing = true // as in enqueueNow

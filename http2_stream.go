@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"runtime"
 	"sync"
 	"time"
 )
@@ -38,7 +39,10 @@ type http2Stream struct {
 	ctx    context.Context // the request's, which ends with the stream and just before the handler's return
 	local  net.Addr
 	remote net.Addr
-	ended  chan struct{} // closed when serve has ended; nil for a Server's, constant once serve runs
+
+	// Of an Upgrader's, constant once serve runs; zero for a Server's.
+	ended   chan struct{} // closed when serve has ended
+	handler uint64        // the handler's goroutine
 
 	mu      sync.Mutex // guards all below
 	in, out http2Half
@@ -145,6 +149,22 @@ func (s *http2Stream) Write(p []byte) (n int, err error) {
 	return n, nil
 }
 
+// tryWrite writes as much of p as there is room for. The user's deadline does not count.
+func (s *http2Stream) tryWrite(p []byte) (n int, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch out := &s.out; {
+	case s.closed:
+		return 0, net.ErrClosed
+	case out.err != nil:
+		return 0, out.err
+	case len(out.bytes) < bufferSize:
+		n = out.append(p)
+		out.changed.Broadcast()
+	}
+	return n, nil
+}
+
 // append takes as much of p as there is room for.
 func (h *http2Half) append(p []byte) int {
 	if h.buf == nil {
@@ -168,7 +188,7 @@ func (h *http2Half) release() {
 // returns. So a handler that then returns without closing the connection does not meet a writer that
 // is in use, unless it is being written to at that moment.
 func (s *http2Stream) start() {
-	s.ended = make(chan struct{})
+	s.ended, s.handler = make(chan struct{}), goroutineID()
 	err := s.w.FlushError()
 	go s.serve(err)
 }
@@ -350,9 +370,13 @@ func (s *http2Stream) reset() {
 	s.endWriting(net.ErrClosed)
 }
 
-// awaitEnd waits, after Close, until the handler may return. That is at once, unless the last bytes
-// have to wait for the peer. If even the reset of the stream has to wait, because the TCP
-// connection as a whole is stuck, awaitEnd gives up.
+// awaitEnd waits, after Close, until serve has ended, so that the handler may return. That is at once,
+// unless the last bytes have to wait for the peer: then the reset ends the wait.
+//
+// If the TCP connection as a whole is stuck, even the reset has to wait. Then the handler's goroutine
+// waits for as long as net/http does, which http.HTTP2Config.WriteByteTimeout bounds: it would have to
+// do so at the handler's return anyway, and before that w must not be given to another request. Other
+// goroutines go on.
 func (s *http2Stream) awaitEnd() {
 	if s.ended == nil {
 		return
@@ -361,8 +385,26 @@ func (s *http2Stream) awaitEnd() {
 	defer t.Stop()
 	select {
 	case <-s.ended:
+		return
 	case <-t.C:
 	}
+	if goroutineID() == s.handler {
+		<-s.ended
+	}
+}
+
+// goroutineID returns the number of the goroutine that calls it, in the way in which net/http's HTTP/2
+// tells its own goroutines apart.
+func goroutineID() (id uint64) {
+	const prefix = "goroutine "
+	var buf [64]byte
+	for _, digit := range buf[len(prefix):runtime.Stack(buf[:], false)] {
+		if digit < '0' || digit > '9' {
+			break
+		}
+		id = 10*id + uint64(digit-'0')
+	}
+	return id
 }
 
 func (s *http2Stream) SetDeadline(t time.Time) error {

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"time"
 
 	"github.com/plainsocket/websocket"
 )
@@ -80,11 +81,19 @@ func toProxy(nc net.Conn, server net.Addr) {
 	}
 	defer proxy.Close()
 	fmt.Fprintf(proxy, "%s\n", server)
+	done := make(chan struct{})
 	go func() {
+		defer close(done)
 		io.Copy(proxy, nc)
-		if half, ok := proxy.(*net.TCPConn); ok {
-			half.CloseWrite()
-		}
+		proxy.(*net.TCPConn).CloseWrite()
+		io.Copy(io.Discard, nc) // what is left unread would become a reset, which may overtake a close frame
 	}()
 	io.Copy(nc, proxy)
+	if tc, ok := nc.(*net.TCPConn); ok {
+		tc.CloseWrite()
+	} else {
+		nc.Close()
+	}
+	nc.SetReadDeadline(time.Now().Add(time.Second))
+	<-done
 }

@@ -352,6 +352,15 @@ func (s *Stream) Reset(code http2.ErrCode) error {
 	return s.c.send(func() error { return s.c.fr.WriteRSTStream(s.ID, code) })
 }
 
+// Abort resets the stream. What has come can still be read.
+func (s *Stream) Abort() {
+	s.Reset(http2.ErrCodeCancel)
+	s.c.mu.Lock()
+	defer s.c.mu.Unlock()
+	s.end(net.ErrClosed)
+	s.c.changed.Broadcast()
+}
+
 // Grant lets the server send n more bytes.
 func (s *Stream) Grant(n uint32) error {
 	return s.c.send(func() error { return s.c.fr.WriteWindowUpdate(s.ID, n) })

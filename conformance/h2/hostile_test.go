@@ -620,3 +620,32 @@ func (a atOnce) Read(p []byte) (int, error) {
 	}
 	return a.Reader.Read(p)
 }
+
+// Enqueue sends what there is room for, keeps the rest in order, and waits for nobody.
+func TestEnqueue(t *testing.T) {
+	t.Parallel()
+	const n, size = 50, 10_000
+	handle := func(c *websocket.Conn) error {
+		start := time.Now()
+		for i := range n {
+			if err := c.Enqueue(websocket.BinaryMessage, []byte(strings.Repeat(string(rune('0'+i)), size))); err != nil {
+				t.Errorf("message %d: %v", i, err)
+			}
+		}
+		if elapsed := time.Since(start); elapsed > 5*time.Second {
+			t.Errorf("Enqueue took %v", elapsed)
+		}
+		return read(c)
+	}
+	handled(t, websocket.Upgrader{QueueLimit: -1}, Options{Window: 1000}, handle, func(t *testing.T, c *Client, result func() error) {
+		p := open(t, c)
+		time.Sleep(50 * time.Millisecond)
+		p.Grant(1 << 20)
+		for i := range n {
+			p.expect(t, opBinary, strings.Repeat(string(rune('0'+i)), size))
+		}
+		p.send(t, opClose, "\x03\xe8")
+		p.expectClose(t, 1000)
+		wantCode(t, result(), 1000)
+	})
+}

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"time"
 
 	"golang.org/x/net/http2/hpack"
 )
@@ -47,15 +48,25 @@ func (c *Client) Translate(nc net.Conn) error {
 	writeFields(nc, s.fields)
 	io.WriteString(nc, "\r\n")
 
+	done := make(chan struct{})
 	go func() {
+		defer close(done)
 		// The client's end is the stream's, as END_STREAM, or as a reset if it was none.
 		if _, err := io.Copy(s, in); err == nil {
 			s.CloseWrite()
 		} else {
-			s.Close()
+			s.Abort()
 		}
+		io.Copy(io.Discard, in) // what is left unread would become a reset, which may overtake a close frame
 	}()
 	_, err = io.Copy(nc, s)
+	if half, ok := nc.(interface{ CloseWrite() error }); ok {
+		half.CloseWrite()
+		nc.SetReadDeadline(time.Now().Add(time.Second))
+	} else {
+		nc.Close()
+	}
+	<-done
 	return err
 }
 

@@ -31,19 +31,19 @@ func main() {
 		if err != nil {
 			log.Fatal(err)
 		}
-		go serve(nc)
+		go serve(nc.(*net.TCPConn))
 	}
 }
 
 // buffered is a connection of which the first bytes were read ahead.
 type buffered struct {
-	net.Conn
+	*net.TCPConn
 	r *bufio.Reader
 }
 
 func (b buffered) Read(p []byte) (int, error) { return b.r.Read(p) }
 
-func serve(nc net.Conn) {
+func serve(nc *net.TCPConn) {
 	defer nc.Close()
 	in := bufio.NewReader(nc)
 	addr, err := in.ReadString('\n')
