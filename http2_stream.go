@@ -36,13 +36,13 @@ type http2Stream struct {
 	outer  http.ResponseWriter // the handler's, which may wrap w
 	w      http2Writer
 	body   io.Reader
-	ctx    context.Context // the request's, which ends with the stream and just before the handler's return
 	local  net.Addr
 	remote net.Addr
 
 	// Of an Upgrader's, constant once serve runs; zero for a Server's.
-	ended   chan struct{} // closed when serve has ended
-	handler uint64        // the handler's goroutine
+	ctx     context.Context // the request's, which ends just before the handler's return, or with the stream
+	ended   chan struct{}   // closed when serve has ended
+	handler uint64          // the handler's goroutine
 
 	mu      sync.Mutex // guards all below
 	in, out http2Half
@@ -80,8 +80,8 @@ var errStreamReset = errors.New("the HTTP/2 stream was reset")
 const drainTime = 5 * time.Second
 
 func newHTTP2Stream(outer http.ResponseWriter, w http2Writer, r *http.Request) *http2Stream {
-	s := &http2Stream{outer: outer, w: w, body: r.Body, ctx: r.Context(), remote: http2Addr(r.RemoteAddr)}
-	s.local, _ = s.ctx.Value(http.LocalAddrContextKey).(net.Addr)
+	s := &http2Stream{outer: outer, w: w, body: r.Body, remote: http2Addr(r.RemoteAddr)}
+	s.local, _ = r.Context().Value(http.LocalAddrContextKey).(net.Addr)
 	s.in.changed.L, s.out.changed.L = &s.mu, &s.mu
 	// Those of the http.Server were meant for a request and its response.
 	w.SetReadDeadline(time.Time{})
@@ -187,11 +187,15 @@ func (h *http2Half) release() {
 // start is serve for an Upgrader, in a goroutine of its own. The response's header is sent before it
 // returns. So a handler that then returns without closing the connection does not meet a writer that
 // is in use, unless it is being written to at that moment.
-func (s *http2Stream) start() {
-	s.ended, s.handler = make(chan struct{}), goroutineID()
+func (s *http2Stream) start(ctx context.Context) {
+	s.ctx, s.ended, s.handler = ctx, make(chan struct{}), goroutineID()
 	err := s.w.FlushError()
 	go s.serve(err)
 }
+
+// handlerReturned reports whether w must not be used any more, because an Upgrader's handler has
+// returned, or is about to, without having closed the connection.
+func (s *http2Stream) handlerReturned() bool { return s.ctx != nil && s.ctx.Err() != nil }
 
 // fetch reads the body until it ends, which it does at the handler's return at the latest.
 func (s *http2Stream) fetch() {
@@ -225,7 +229,9 @@ func (s *http2Stream) deliver(buf *[bufferSize]byte, n int, err error) bool {
 		in.release()
 		return false
 	}
-	in.err = bodyError(err)
+	if in.err = bodyError(err); in.err != nil && in.err != io.EOF {
+		s.endWriting(in.err)
+	}
 	in.changed.Broadcast()
 	for in.err == nil && len(in.bytes) > 0 && !s.closed {
 		in.changed.Wait()
@@ -246,8 +252,10 @@ func bodyError(err error) error {
 // response's header.
 func (s *http2Stream) serve(err error) {
 	defer s.end()
-	stop := context.AfterFunc(s.ctx, s.breakOff)
-	defer stop()
+	if s.ctx != nil {
+		stop := context.AfterFunc(s.ctx, s.breakOff)
+		defer stop()
+	}
 	go s.fetch()
 	for err == nil {
 		buf, p := s.take()
@@ -285,7 +293,7 @@ func (s *http2Stream) take() (buf *[bufferSize]byte, p []byte) {
 	defer s.mu.Unlock()
 	for out := &s.out; ; out.changed.Wait() {
 		switch {
-		case out.err != nil || s.ctx.Err() != nil: // an Upgrader's handler may have returned
+		case out.err != nil || s.handlerReturned():
 			return nil, nil
 		case len(out.bytes) > 0:
 			buf, p = out.buf, out.bytes
@@ -298,7 +306,7 @@ func (s *http2Stream) take() (buf *[bufferSize]byte, p []byte) {
 	}
 }
 
-// breakOff ends writing when the peer has reset the stream or is gone.
+// breakOff ends writing when the request's context has ended.
 func (s *http2Stream) breakOff() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -364,7 +372,7 @@ func (s *http2Stream) giveUp() {
 // reset resets the stream (RFC 9113 section 6.4), which ends a write that waits for the peer's flow
 // control. The caller holds mu.
 func (s *http2Stream) reset() {
-	if !s.done && s.ctx.Err() == nil {
+	if !s.done && !s.handlerReturned() {
 		s.w.SetWriteDeadline(longAgo)
 	}
 	s.endWriting(net.ErrClosed)
