@@ -34,7 +34,8 @@ type Client struct {
 	window   int64 // how much may be sent
 	initial  int64 // the window of a new stream
 	settings map[http2.SettingID]uint32
-	err      error // why the connection has ended
+	due      uint32 // what came and was not granted again
+	err      error  // why the connection has ended
 }
 
 // A Stream is a client's end of a stream. It is a net.Conn without deadlines.
@@ -48,7 +49,8 @@ type Stream struct {
 	err    error          // io.EOF after END_STREAM
 	reset  *http2.ErrCode // by the server
 	window int64
-	frames []int // the lengths of the DATA frames that came
+	due    uint32 // as the Client's
+	frames []int  // the lengths of the DATA frames that came
 	closed bool
 }
 
@@ -205,13 +207,30 @@ func (c *Client) takeData(f *http2.DataFrame) error {
 		}
 	}
 	c.changed.Broadcast()
-	c.mu.Unlock()
-	if n := len(f.Data()); n > 0 && c.large && s != nil {
-		return c.send(func() error {
-			return errors.Join(c.fr.WriteWindowUpdate(0, uint32(n)), c.fr.WriteWindowUpdate(f.StreamID, uint32(n)))
-		})
+	var ownDue, allDue uint32
+	if s != nil && c.large {
+		s.due += uint32(len(f.Data()))
+		c.due += uint32(len(f.Data()))
+		if s.due >= windowPiece {
+			ownDue, s.due = s.due, 0
+		}
+		if c.due >= windowPiece {
+			allDue, c.due = c.due, 0
+		}
 	}
-	return nil
+	c.mu.Unlock()
+	return errors.Join(c.grant(f.StreamID, ownDue), c.grant(0, allDue))
+}
+
+// windowPiece is how much has to come before it is granted again, as in a browser: a WINDOW_UPDATE for
+// each frame would be the larger part of the work.
+const windowPiece = 1 << 20
+
+func (c *Client) grant(id, n uint32) error {
+	if n == 0 {
+		return nil
+	}
+	return c.send(func() error { return c.fr.WriteWindowUpdate(id, n) })
 }
 
 // send writes frames that no others come between.
