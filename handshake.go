@@ -143,7 +143,10 @@ func checkRequest(r *http.Request) (key string, refusal *HandshakeError) {
 		return "", refuse(http.StatusBadRequest,
 			"Sec-WebSocket-Key must be there once, and hold 16 bytes in base64: got %q", keys)
 	}
-	return h["Sec-Websocket-Key"][0], checkSubprotocols(h)
+	if refusal := checkSubprotocols(h); refusal != nil {
+		return "", refusal
+	}
+	return h["Sec-Websocket-Key"][0], nil
 }
 
 // checkSubprotocols refuses a request that offers something else than subprotocols.
