@@ -6,8 +6,46 @@ import (
 	"slices"
 )
 
-// Buffers for special cases: for long messages whose length is not known, for transports
-// that can only be read, such as TLS, and for the header of an opening handshake.
+// Buffers for special cases: for messages of which not all is there, for long messages whose
+// length is not known, for transports that can only be read, such as TLS, and for the header
+// of an opening handshake.
+
+// resume puts the bytes that an earlier call had of the message behind dst.
+func (in *readState) resume(dst []byte) []byte {
+	partial := in.partial
+	in.partial = nil
+	if dst == nil {
+		return partial
+	}
+	return append(dst, partial...)
+}
+
+// worthHolding is how much larger than its content a slice may be that waits for
+// the rest of a message: memory follows the bytes that arrived.
+const worthHolding = 16
+
+// suspend keeps the bytes that p has of the message beyond dst for the next call.
+func (in *readState) suspend(dst, p []byte) {
+	if !in.open || len(p) <= len(dst) {
+		return
+	}
+	in.partial = p
+	if arrived := len(p) - len(dst); dst != nil || cap(p) > worthHolding*arrived {
+		in.partial = slices.Clone(p[len(dst):]) // p may be the caller's
+	}
+}
+
+// growFor makes room in dst for payload that has arrived, and beyond that for
+// at most three times as much as arrived before: memory follows bytes that were
+// sent, not lengths that were announced.
+func growFor(dst []byte, in *readState) []byte {
+	const least = 256
+	here, room := int64(len(in.unread)), int64(cap(dst)-len(dst))
+	if room >= min(in.left, max(here, least)) {
+		return dst
+	}
+	return slices.Grow(dst, int(min(in.left, max(least, 4*here, 3*int64(len(dst))))))
+}
 
 // chunkSize is the size of the pieces of a long message whose length is not known. A
 // slice that grows is copied, and for a moment both copies are there: 40 KB that

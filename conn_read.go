@@ -3,7 +3,6 @@ package websocket
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -26,8 +25,8 @@ import (
 //     message that lies in unread whole, as most do.
 //
 // handleMessage calls a function with a message instead, for conn_handle.go.
-// conn_reader.go reads messages as streams. The transport itself is read in conn_wait_unix.go and conn_handle_unix.go, if it
-// is a socket, and else in conn_buffer.go.
+// conn_reader.go reads messages as streams. The transport itself is read in conn_wait_unix.go
+// and conn_handle_unix.go, if it is a socket, and else in conn_buffer.go.
 //
 // All state is in readState, none on the stack of a call. So a read that is ended by
 // a deadline or a context can go on in the next call. An example: of the frame
@@ -252,31 +251,6 @@ func (c *Conn) beginMessage() error {
 	return c.nextFrame()
 }
 
-// resume puts the bytes that an earlier call had of the message behind dst.
-func (in *readState) resume(dst []byte) []byte {
-	partial := in.partial
-	in.partial = nil
-	if dst == nil {
-		return partial
-	}
-	return append(dst, partial...)
-}
-
-// worthHolding is how much larger than its content a slice may be that waits for
-// the rest of a message: memory follows the bytes that arrived.
-const worthHolding = 16
-
-// suspend keeps the bytes that p has of the message beyond dst for the next call.
-func (in *readState) suspend(dst, p []byte) {
-	if !in.open || len(p) <= len(dst) {
-		return
-	}
-	in.partial = p
-	if arrived := len(p) - len(dst); dst != nil || cap(p) > worthHolding*arrived {
-		in.partial = slices.Clone(p[len(dst):]) // p may be the caller's
-	}
-}
-
 // nextFrame consumes headers up to that of the next data frame. Control
 // frames on the way are dealt with.
 func (c *Conn) nextFrame() error {
@@ -366,18 +340,6 @@ func (c *Conn) readInto(p *[]byte, mayGrow bool) error {
 	n, err := c.readPayload((*p)[len(*p):cap(*p)])
 	*p = (*p)[:len(*p)+n]
 	return err
-}
-
-// growFor makes room in dst for payload that has arrived, and beyond that for
-// at most three times as much as arrived before: memory follows bytes that were
-// sent, not lengths that were announced.
-func growFor(dst []byte, in *readState) []byte {
-	const least = 256
-	here, room := int64(len(in.unread)), int64(cap(dst)-len(dst))
-	if room >= min(in.left, max(here, least)) {
-		return dst
-	}
-	return slices.Grow(dst, int(min(in.left, max(least, 4*here, 3*int64(len(dst))))))
 }
 
 // readPayload moves payload of the current frame to dst, waiting for some if none
@@ -607,8 +569,3 @@ func (in *readState) attach() []byte {
 // errWouldBlock is what a read returns that must not wait, if it would have to.
 // HandleMessages waits in a place of its own: see conn_handle_unix.go.
 var errWouldBlock = errors.New("websocket: nothing to read now")
-
-// closedByContext says why a read or write of a transport without deadlines ended.
-func closedByContext(err error) error {
-	return fmt.Errorf("websocket: %w (the transport has no deadlines, so it was closed)", err)
-}

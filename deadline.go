@@ -3,6 +3,7 @@ package websocket
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"net"
 	"os"
@@ -217,3 +218,8 @@ func (c *Conn) interruptWhenDone(ctx context.Context, s side) (restore func(erro
 // transport can be used further. (The kernel's ETIMEDOUT is another matter: it
 // gives a connection up.)
 func isTimeout(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }
+
+// closedByContext says why a read or write of a transport without deadlines ended.
+func closedByContext(err error) error {
+	return fmt.Errorf("websocket: %w (the transport has no deadlines, so it was closed)", err)
+}
