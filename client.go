@@ -1,6 +1,7 @@
 package websocket
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -83,9 +84,9 @@ type Dialer struct {
 	// and reads return ErrPongTimeout: 0 means PingInterval, less than 0 means never.
 	PongTimeout time.Duration
 
-	// QueueLimit is the number of bytes that may wait for a slow peer, of the messages of Enqueue
-	// and EnqueuePrepared: 0 means 256 KiB, less than 0 means no limit. A message counts as at
-	// least 64 bytes. One message may pass the limit if no other waits.
+	// QueueLimit is the number of bytes that may wait for a slow server, of the messages of
+	// Enqueue, EnqueuePrepared and EnqueueLatest: 0 means 256 KiB, less than 0 means no limit. A
+	// message counts as at least 64 bytes. One message may pass the limit if no other waits.
 	QueueLimit int
 
 	// QueueTimeout is the longest wait of such a message, or of a control frame that the library
@@ -93,7 +94,8 @@ type Dialer struct {
 	// means 10 s, less than 0 means no limit.
 	QueueTimeout time.Duration
 
-	// Retry has the settings of Connect. Nil means a zero Retry. DialContext tries once in any case.
+	// Retry has the settings of Connect. Nil means a zero Retry. DialContext tries once in any
+	// case.
 	Retry *Retry
 
 	// Trace, if not nil, has functions that are called for handshakes, frames and the end.
@@ -151,7 +153,7 @@ func (d *Dialer) DialContext(ctx context.Context, urlStr string, requestHeader h
 	if err != nil {
 		return nil, nil, err
 	}
-	if timeout := orDefault(d.HandshakeTimeout, defaultHandshakeTimeout); timeout > 0 {
+	if timeout := cmp.Or(d.HandshakeTimeout, defaultHandshakeTimeout); timeout > 0 {
 		var cancel func()
 		ctx, cancel = context.WithTimeout(ctx, timeout)
 		defer cancel()

@@ -217,6 +217,10 @@ func TestFormatCloseMessage(t *testing.T) {
 		{1005, "reason", ""},
 		{1006, "reason", ""},
 		{1015, "reason", ""},
+		// Codes whose low bytes are other codes.
+		{1<<16 + 1000, "", "\x00\x00"},
+		{1<<16 + 1005, "reason", "\x00\x00reason"},
+		{1000 - 1<<16, "", "\x00\x00"},
 	} {
 		got := FormatCloseMessage(tt.code, tt.text)
 		if string(got) != tt.want || got == nil {

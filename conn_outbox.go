@@ -17,8 +17,8 @@ import (
 // for reading would end that. Keepalive has to go on with its other connections.
 // A broadcast has to reach the next member.
 //
-// So they leave the frame in the outbox instead, and whoever holds out.lock sends
-// it before it gives the lock back:
+// So they leave the frame in the outbox instead, and the holder of out.lock sends it
+// before it gives the lock back:
 //
 //	a frame ──► outbox ──► lock.leave ──► free: the caller is the holder, and sends
 //	                                └───► held: the holder was told, and will send
@@ -26,11 +26,11 @@ import (
 // lock.go says why none is forgotten: a free lock means an empty outbox, except for
 // messages that wait for the end of a message of NextWriter's.
 //
-// Sending what was left is nobody's own call, so it must not take anybody's time.
-// The holder makes one attempt that does not wait. What the transport does not take
-// goes to a goroutine, together with the lock. That goroutine ends when the outbox
-// is empty. A connection that keeps up costs no goroutine, and one that is slow
-// costs one while it is slow.
+// The holder sends frames of other callers, so that must not take its time. It makes
+// one attempt that does not wait. The rest that the transport does not take goes to a
+// goroutine, together with the lock. That goroutine ends when the outbox is empty. A
+// connection that keeps up costs no goroutine, and one that is slow costs one while
+// it is slow.
 //
 // Frames leave the outbox in this order: the pending answers, which were reported
 // as written long ago (see conn_coalesce.go), one pong, control frames, a close
@@ -39,24 +39,24 @@ import (
 // outbox holds the frames that were left for the holder of a Conn's out.lock. A
 // Conn has one only while there is something in it.
 type outbox struct {
-	mu sync.Mutex // guards all below; taken after out.lock, and before pinging.mu only
+	mu sync.Mutex // guards all below. It is taken after out.lock and before pinging.mu
 
-	c     *Conn // whose outbox it is, nil in the pool
+	c     *Conn // the owner, nil in the pool
 	pong  controlFrame
 	ping  controlFrame // keepalive's, or of Ping
-	close controlFrame // the answer to the peer's, or to what the peer did wrong
+	close controlFrame // the answer to the peer's close frame or violation, or Enqueue's
 
 	controls []queuedMessage // pings and pongs of the application's
 	queue    messageQueue
 
-	// What the holder has taken out and the transport has not taken yet.
+	// The messages that the holder has taken out and the transport has not taken yet.
 	sendingMessages int
 	sendingBytes    int
 	sendingClose    bool
 	draining        bool      // by a goroutine
 	moved           time.Time // when the transport took some of it, while draining
 
-	timer *time.Timer // calls queueExpired; nil if it need not
+	timer *time.Timer // calls queueExpired, nil if there is nothing to watch
 }
 
 // A controlFrame is a control frame's payload, if there is one.
@@ -72,25 +72,30 @@ func (f *controlFrame) set(payload []byte) {
 
 var outboxes = sync.Pool{New: func() any { return new(outbox) }}
 
-// lockOutbox returns c's outbox, locked. If c has none, it gets one, or nil is
-// returned if make is false.
-func (c *Conn) lockOutbox(make bool) *outbox {
+// lockOutbox returns c's outbox, locked. If c has none, it gets one.
+func (c *Conn) lockOutbox() *outbox {
+	for {
+		if box := c.lockOutboxIfAny(); box != nil {
+			return box
+		}
+		box := outboxes.Get().(*outbox)
+		box.mu.Lock()
+		box.c = c
+		if c.out.box.CompareAndSwap(nil, box) {
+			return box
+		}
+		box.c = nil
+		box.mu.Unlock()
+		outboxes.Put(box)
+	}
+}
+
+// lockOutboxIfAny returns c's outbox, locked, or nil if c has none.
+func (c *Conn) lockOutboxIfAny() *outbox {
 	for {
 		box := c.out.box.Load()
 		if box == nil {
-			if !make {
-				return nil
-			}
-			box = outboxes.Get().(*outbox)
-			box.mu.Lock()
-			box.c = c
-			if c.out.box.CompareAndSwap(nil, box) {
-				return box
-			}
-			box.c = nil
-			box.mu.Unlock()
-			outboxes.Put(box)
-			continue
+			return nil
 		}
 		box.mu.Lock()
 		if c.out.box.Load() == box {
@@ -100,9 +105,11 @@ func (c *Conn) lockOutbox(make bool) *outbox {
 	}
 }
 
-// unlock unlocks the outbox, and takes it from its Conn if nothing is in it.
+// unlock unlocks the outbox, and takes it from its Conn if nothing is in it, and
+// nothing of it is being sent.
 func (box *outbox) unlock() {
-	if box.hasControls() || box.queue.len() > 0 || box.draining {
+	sending := box.draining || box.sendingMessages > 0 || box.sendingClose
+	if box.hasControls() || box.queue.len() > 0 || sending {
 		box.mu.Unlock()
 		return
 	}
@@ -112,7 +119,6 @@ func (box *outbox) unlock() {
 	}
 	box.c.out.box.Store(nil)
 	box.c = nil
-	box.sendingMessages, box.sendingBytes, box.sendingClose = 0, 0, false
 	box.queue.reset()
 	box.mu.Unlock()
 	outboxes.Put(box)
@@ -127,7 +133,7 @@ func (box *outbox) hasControls() bool {
 // leavePong answers a ping. Only the latest ping needs an answer (RFC 6455
 // section 5.5.3).
 func (c *Conn) leavePong(payload []byte) {
-	box := c.lockOutbox(true)
+	box := c.lockOutbox()
 	box.pong.set(payload)
 	box.mu.Unlock()
 	c.leave()
@@ -135,7 +141,7 @@ func (c *Conn) leavePong(payload []byte) {
 
 // leavePing sends keepalive's ping, or Ping's. One that waits here for both does for both.
 func (c *Conn) leavePing() {
-	box := c.lockOutbox(true)
+	box := c.lockOutbox()
 	box.ping.set(c.lastPing())
 	box.mu.Unlock()
 	c.leave()
@@ -144,7 +150,7 @@ func (c *Conn) leavePing() {
 // leaveClose sends a close frame as soon as the frame under way is sent. It reports
 // false if one was left before: that one counts.
 func (c *Conn) leaveClose(payload []byte) bool {
-	box := c.lockOutbox(true)
+	box := c.lockOutbox()
 	first := !box.close.present && !box.sendingClose
 	if first {
 		box.close.set(payload)
@@ -170,6 +176,7 @@ func (c *Conn) unlockWrite() {
 	}
 }
 
+// unlockSlow is unlockWrite if something was left, or if the transport's Write has panicked.
 func (c *Conn) unlockSlow() {
 	if c.out.writing {
 		c.out.writing = false
@@ -219,6 +226,7 @@ func (c *Conn) endAndUnlock() {
 
 var errWritePanicked = errors.New("websocket: write: the transport or a Trace function panicked")
 
+// emptyBatch is empty, without its care for panics.
 func (c *Conn) emptyBatch() (stillHolder bool) {
 	if c.out.err == nil && c.flags.has(flagClosed) {
 		c.writeFailed(net.ErrClosed, true)
@@ -230,7 +238,7 @@ func (c *Conn) emptyBatch() (stillHolder bool) {
 	return c.dispatch(c.gather())
 }
 
-// A batch is what is sent in one go.
+// A batch holds the frames that are sent together.
 type batch struct {
 	buf      *[bufferSize]byte // in which small lies
 	small    []byte            // frames that were put together
@@ -245,13 +253,15 @@ type batch struct {
 func (c *Conn) gather() batch {
 	b := c.newBatch()
 	c.takeControls(&b)
-	for !b.closing && b.large == nil && len(b.small) <= holdLimit {
-		m, more, ok := c.takeMessage()
+	for !b.closing && b.large == nil {
+		m, more, ok := c.takeMessage() // one at least, so that b.more is known
 		if !ok {
 			break
 		}
 		b.more, b.closing = more, m.op == opClose
-		c.addFrame(&b, m)
+		if c.addFrame(&b, m); len(b.small) > holdLimit {
+			break
+		}
 	}
 	return b
 }
@@ -264,9 +274,10 @@ func (c *Conn) newBatch() (b batch) {
 	return b
 }
 
-// takeControls puts the control frames that were left behind the pending answers.
+// takeControls takes the control frames out of the outbox, and puts them behind the pending
+// answers.
 func (c *Conn) takeControls(b *batch) {
-	box := c.lockOutbox(false)
+	box := c.lockOutboxIfAny()
 	if box == nil {
 		return
 	}
@@ -303,7 +314,7 @@ func (c *Conn) addControl(b *batch, op opcode, payload []byte) {
 // takeMessage takes the next message from the queue, and reports whether it was
 // not the last.
 func (c *Conn) takeMessage() (m queuedMessage, more, ok bool) {
-	box := c.lockOutbox(false)
+	box := c.lockOutboxIfAny()
 	if box == nil {
 		return m, false, false
 	}
@@ -367,7 +378,7 @@ func (c *Conn) dispatch(b batch) (stillHolder bool) {
 			b = batch{}
 		}
 	}
-	c.startDraining(c.lockOutbox(true), b)
+	c.startDraining(c.lockOutbox(), b)
 	return false
 }
 
@@ -397,7 +408,7 @@ func (c *Conn) attempt(b *batch) (done bool, err error) {
 // batchSent ends b, all of which the transport has taken.
 func (c *Conn) batchSent(b batch) {
 	b.recycle()
-	if box := c.lockOutbox(false); box != nil {
+	if box := c.lockOutboxIfAny(); box != nil {
 		box.sendingMessages, box.sendingBytes = 0, 0
 		box.unlock()
 	}
@@ -418,17 +429,23 @@ func (b *batch) recycle() {
 // drain sends b and then everything that lies in the outbox. It has got out.lock
 // from its caller, and gives it back.
 //
-// The user's deadline for writes does not count here: nobody's call is under way.
+// The user's deadline for writes does not count here, because no call of the user's is under way.
 // QueueTimeout bounds the wait instead, and keepalive.
 func (c *Conn) drain(b batch) {
+	returned := false
 	defer func() {
-		if v := recover(); v != nil { // a Trace function's, or the transport's
+		if v := recover(); !returned { // a Trace function or the transport panicked, or ended the goroutine
 			c.endWriting(fmt.Errorf("%w: %v", errWritePanicked, v))
 			c.stopDraining()
 			c.endAndUnlock()
 			c.Close()
 		}
 	}()
+	c.drainAll(b)
+	returned = true
+}
+
+func (c *Conn) drainAll(b batch) {
 	c.liftWrite()
 	var turn writersTurn
 	for c.out.err == nil {
@@ -455,25 +472,25 @@ func (c *Conn) stopDraining() {
 	if c.out.err != nil {
 		c.dropOutbox()
 	}
-	if box := c.lockOutbox(false); box != nil {
+	if box := c.lockOutboxIfAny(); box != nil {
 		box.draining = false
 		box.unlock()
 	}
 }
 
-// A writersTurn says when the first of those who wait for out.lock gets it from a
-// goroutine that drains. Messages that are queued all the time could else hold up a
-// call of WriteMessage for ever.
+// A writersTurn says when the first writer that waits for out.lock gets it from a goroutine that
+// drains. Otherwise messages that are queued all the time could hold up a call of WriteMessage for
+// ever.
 type writersTurn struct {
 	waiter chan struct{}
 	behind uint64 // the number of the first message that may have come later
 }
 
-// passOn gives out.lock to the writer whose turn it is, together with the rest of
-// the outbox.
+// passOn gives out.lock, together with the rest of the outbox, to the first writer that waits, if
+// it is its turn.
 func (c *Conn) passOn(turn *writersTurn) bool {
 	waiter := c.out.lock.firstWaiter()
-	box := c.lockOutbox(false)
+	box := c.lockOutboxIfAny()
 	if waiter == nil || box == nil {
 		turn.waiter = nil
 		if box != nil {
@@ -494,7 +511,7 @@ func (c *Conn) passOn(turn *writersTurn) bool {
 	if c.out.lock.passTo(waiter) {
 		return true
 	}
-	box = c.lockOutbox(true) // the writer has given up
+	box = c.lockOutbox() // the writer has given up
 	box.draining = true
 	box.mu.Unlock()
 	c.liftWrite()
@@ -510,7 +527,7 @@ func (c *Conn) sendBatch(b batch) error {
 				return err
 			}
 			p = p[n:]
-			if box := c.lockOutbox(false); box != nil {
+			if box := c.lockOutboxIfAny(); box != nil {
 				box.moved = time.Now()
 				box.mu.Unlock()
 			}
@@ -529,7 +546,7 @@ func (box *outbox) watch() {
 // queueExpired gives the peer up if something in the outbox has waited for
 // QueueTimeout.
 func (c *Conn) queueExpired() {
-	box := c.lockOutbox(false)
+	box := c.lockOutboxIfAny()
 	if box == nil {
 		return // it was emptied meanwhile
 	}
@@ -554,13 +571,13 @@ func (c *Conn) queueExpired() {
 // dropOutbox empties the outbox of a connection that can send nothing more, and
 // reports the messages. Its caller holds out.lock.
 func (c *Conn) dropOutbox() {
-	box := c.lockOutbox(false)
+	box := c.lockOutboxIfAny()
 	if box == nil {
 		return
 	}
 	messages, bytes := box.queue.len()+box.sendingMessages, box.queue.bytes+box.sendingBytes
 	messages -= box.queue.closes
-	box.sendingMessages, box.sendingBytes = 0, 0
+	box.sendingMessages, box.sendingBytes, box.sendingClose = 0, 0, false
 	box.queue.reset()
 	pinging := box.ping.present
 	box.dropControls()
@@ -573,7 +590,7 @@ func (c *Conn) dropOutbox() {
 
 // isSendingClose reports whether a goroutine is sending a close frame, or will.
 func (c *Conn) isSendingClose() bool {
-	box := c.lockOutbox(false)
+	box := c.lockOutboxIfAny()
 	if box == nil {
 		return false
 	}

@@ -19,9 +19,9 @@ import (
 // An epoll set is a file that is readable if it has events. So the runtime's poller
 // waits for it as for any file, and no thread is held.
 //
-// An event names a place in the Server's list of members, not a connection. An old one
-// may meet another connection at its place. That one is taken up, finds nothing to
-// read, and is parked again.
+// An event names a place in the Server's list of members, not a connection. By the time
+// an event is handled, another connection may have its place. It is taken up, finds
+// nothing to read, and is parked again.
 
 // A poller waits for sockets.
 type poller struct {
@@ -32,7 +32,7 @@ type poller struct {
 	fd     int
 	closed bool
 
-	events [parkBatch]syscall.EpollEvent // owned by run, as is places
+	events [parkBatch]syscall.EpollEvent // owned by run, as are the places
 	places [parkBatch]int32
 }
 

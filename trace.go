@@ -33,10 +33,10 @@ type Trace struct {
 	// pieces, as they come. It belongs to the latest Frame in the same direction.
 	Payload func(c *Conn, sent bool, p []byte)
 
-	// Dropped is called when messages are dropped that Enqueue or its kin had
-	// accepted, with their number and their bytes of payload: once for all that were
-	// still queued when the connection ended, and for those that MakeRoom drops. It is also called by
-	// ReportDropped, for messages that the program dropped.
+	// Dropped is called when messages are dropped that Enqueue, EnqueuePrepared or
+	// EnqueueLatest had accepted, with their number and their bytes of payload: once for
+	// all messages that were still queued when the connection ended, and for those that
+	// MakeRoom drops. ReportDropped calls it too, for messages that the program dropped.
 	Dropped func(c *Conn, messages, bytes int)
 
 	// Closed is called when a connection has ended. err is the error that reads
@@ -65,7 +65,7 @@ func (c *Conn) trace() Trace {
 	return Trace{}
 }
 
-// isTraced reports whether anybody wants to know of frames.
+// isTraced reports whether there is a Trace for frames.
 func (s *settings) isTraced() bool {
 	return s.trace != nil && (s.trace.Frame != nil || s.trace.Payload != nil)
 }

@@ -23,6 +23,9 @@ type server struct {
 	// their messages.
 	serve func(ln net.Listener, j *job) error
 
+	command []string // runs a server in another language, in place of serve
+	version string   // of that
+
 	raw      bool // answers every handshake alike and echoes bytes without WebSocket
 	deflate  bool // can compress
 	takeover bool // can refer to earlier messages when it does
@@ -171,7 +174,7 @@ func accept(ln net.Listener, serve func(nc net.Conn)) error {
 
 // selectServers returns the servers that a comma-separated list names: a
 // library stands for all its rows. "" names all.
-func selectServers(list string) (selected []*server, unknown []string) {
+func selectServers(servers []*server, list string) (selected []*server, unknown []string) {
 	if list == "" {
 		return servers, nil
 	}

@@ -73,7 +73,7 @@ func TestEchoCaseString(t *testing.T) {
 
 func TestSelectServers(t *testing.T) {
 	names := func(list string) string {
-		selected, unknown := selectServers(list)
+		selected, unknown := selectServers(servers, list)
 		var s []string
 		for _, v := range selected {
 			s = append(s, v.name)
@@ -89,7 +89,7 @@ func TestSelectServers(t *testing.T) {
 			t.Errorf("%s: %s, want %s", list, got, want)
 		}
 	}
-	if all, _ := selectServers(""); len(all) != len(servers) {
+	if all, _ := selectServers(servers, ""); len(all) != len(servers) {
 		t.Errorf("no list selects %d of %d", len(all), len(servers))
 	}
 }
