@@ -120,6 +120,16 @@
 // A [Trace] has functions that are called for opening handshakes, for every frame, and for the end
 // of a connection. [LogTrace] returns a Trace that logs.
 //
+// # In a browser
+//
+// Under GOOS=js, a Dialer uses the browser's WebSocket, and its connections are as everywhere. If
+// the Dialer asks for something that a browser cannot do, such as fields in the request's header,
+// Dial returns an error that satisfies errors.Is(err, [errors.ErrUnsupported]). A browser cannot
+// send pings. Nor can it send close codes other than 1000 and 3000 to 4999: the other codes arrive
+// with 3000 added to them, and 1001 arrives as 1000. A browser cannot make the server wait, so
+// messages that are not read in time are the connection's end. With a NetDialContext the browser is
+// not asked. docs/clients.md has the rest.
+//
 // # Programs written for gorilla/websocket
 //
 // The names are those of gorilla/websocket where it has one, and mean the same. Such programs run

@@ -727,6 +727,23 @@ func ExampleConn_Enqueue() {
 	// the end <nil>
 }
 
+// A feed of samples, of which a slow reader misses some, in a hub of the program's own. The Trace
+// counts them, together with those that a connection held when it ended.
+func ExampleConn_ReportDropped() {
+	var missed atomic.Int64
+	srv := &websocket.Server{Upgrader: websocket.Upgrader{Trace: &websocket.Trace{
+		Dropped: func(_ *websocket.Conn, messages, _ int) { missed.Add(int64(messages)) },
+	}}}
+	send := func(members []*websocket.Conn, pm *websocket.PreparedMessage) {
+		for _, c := range members {
+			if err := c.EnqueuePrepared(pm); err == websocket.ErrQueueFull {
+				c.ReportDropped(1, pm.Len())
+			}
+		}
+	}
+	_, _ = srv, send
+}
+
 // How far away is the server? Another goroutine reads meanwhile, as it would anyway.
 func ExampleConn_Ping() {
 	hs := httptest.NewServer(&websocket.Server{Handler: func(c *websocket.Conn, _ *http.Request) { c.ReadMessage() }})

@@ -276,11 +276,10 @@ func (u *Upgrader) respond(c *Conn, a admission) error {
 	response := appendSwitching(buf[:0], a.key, subprotocol, extensions, a.header)
 	_, err := c.nc.Write(response)
 	if err != nil {
-		c.flags.set(flagCloseTraced) // there was no connection that could end
 		return fmt.Errorf("websocket: opening handshake: %w", err)
 	}
 	c.nc.SetDeadline(time.Time{})
-	u.Trace.traceHandshake(c, a.r, response, nil)
+	c.traceOpened(a.r, response)
 	return nil
 }
 
