@@ -145,6 +145,11 @@ func (d *Dialer) Dial(urlStr string, requestHeader http.Header) (*Conn, *http.Re
 //
 // If ctx or HandshakeTimeout ends first, in whatever step, no connection is left behind. The
 // connection that DialContext returns does not depend on ctx. The caller must close it.
+//
+// Under GOOS=js the browser does the handshake, unless d has a dial function. Settings and header
+// fields that a browser cannot honour are errors, which satisfy errors.Is(err,
+// errors.ErrUnsupported). The response then has status 101 and the subprotocol, and there is none
+// if the server refused.
 func (d *Dialer) DialContext(ctx context.Context, urlStr string, requestHeader http.Header) (*Conn, *http.Response, error) {
 	if d == nil {
 		d = DefaultDialer
@@ -159,18 +164,25 @@ func (d *Dialer) DialContext(ctx context.Context, urlStr string, requestHeader h
 		defer cancel()
 	}
 	req = req.WithContext(ctx)
-	var c *Conn
-	var resp *http.Response
-	nc, err := d.connect(ctx, req)
-	if err == nil {
-		c, resp, err = d.openingHandshake(ctx, nc, req, offer)
-	}
+	c, resp, err := d.open(ctx, req, offer)
 	if err != nil {
 		err = dialError(ctx, err)
 		d.Trace.traceHandshake(nil, req, nil, err)
 		return nil, resp, err
 	}
 	return c, resp, nil
+}
+
+// open makes a transport, and does the opening handshake on it.
+func (d *Dialer) open(ctx context.Context, r *http.Request, offers []deflateOffer) (*Conn, *http.Response, error) {
+	if d.inBrowser() {
+		return d.openInBrowser(ctx, r)
+	}
+	nc, err := d.connect(ctx, r)
+	if err != nil {
+		return nil, nil, err
+	}
+	return d.openingHandshake(ctx, nc, r, offers)
 }
 
 // dialError returns the error for Dial's caller. If the context ended, that is the context's error,

@@ -102,8 +102,8 @@ func (e *ConnectError) retryAfter() time.Duration {
 	}
 	field := e.Response.Header.Get("Retry-After")
 	var wait time.Duration
-	if seconds, err := strconv.ParseUint(field, 10, 32); err == nil {
-		wait = time.Duration(seconds) * time.Second
+	if seconds, err := strconv.ParseUint(field, 10, 64); err == nil || errors.Is(err, strconv.ErrRange) {
+		wait = time.Duration(min(seconds, uint64(maxRetryAfter/time.Second))) * time.Second
 	} else if at, err := http.ParseTime(field); err == nil {
 		wait = at.Sub(e.serverTime())
 	}
@@ -155,15 +155,17 @@ func (e *ConnectError) serverTime() time.Time {
 // so the body's reads end after CloseTimeout at the latest. The values of ctx go to DialContext.
 //
 // A connection to a server that is gone looks like any other, so if d.PingInterval is 0,
-// Connect takes 30 s. Each loop over the sequence is a client of its own. A nil Dialer is
-// DefaultDialer.
+// Connect takes 30 s. (In a browser, which cannot ping, it takes 0.) Each loop over the sequence
+// is a client of its own. A nil Dialer is DefaultDialer.
 func (d *Dialer) Connect(ctx context.Context, urlStr string, requestHeader http.Header) iter.Seq2[*Conn, error] {
 	if d == nil {
 		d = DefaultDialer
 	}
 	return func(yield func(*Conn, error) bool) {
 		k := connector{dialer: *d, url: urlStr, header: requestHeader}
-		k.dialer.PingInterval = cmp.Or(d.PingInterval, connectPingInterval)
+		if !d.inBrowser() { // which cannot ping
+			k.dialer.PingInterval = cmp.Or(d.PingInterval, connectPingInterval)
+		}
 		if d.Retry != nil {
 			k.Retry = *d.Retry
 		}
@@ -308,7 +310,7 @@ func (k *connector) nextWait(err error) time.Duration {
 	return wait
 }
 
-// firstWait is not negative, as what bound doubles would overflow to the other side.
+// firstWait is not negative, because bound doubles it and would overflow to the other side.
 func (k *connector) firstWait() time.Duration {
 	return max(0, cmp.Or(k.FirstWait, defaultFirstWait))
 }

@@ -168,7 +168,7 @@ func TestConnectHeedsTheServer(t *testing.T) {
 			{"seconds, and a server's date", refusedAt(sunday, "60"), minute, minute + 5*time.Second},
 			{"a date, and a server's that is none", refusedAt("now", time.Now().Add(3*minute).UTC().Format(http.TimeFormat)), 3 * minute, 3*minute + 5*time.Second},
 			{"a year", refused("31536000"), time.Hour, time.Hour + 5*time.Second},
-			{"more than fits", refused("99999999999999999999"), 0, 5 * time.Second},
+			{"more than fits", refused("99999999999999999999"), time.Hour, time.Hour + 5*time.Second},
 			{"nonsense", refused("soon"), 0, 5 * time.Second},
 			{"less than nothing", refused("-5"), 0, 5 * time.Second},
 			{"nothing", refused(""), 0, 5 * time.Second},

@@ -70,7 +70,7 @@ const (
 	flagTransportDead                    // reading has found the transport's end
 	flagGaveUp                           // keepalive gave the peer up
 	flagTooSlow                          // messages for the peer were queued for too long
-	flagCloseTraced                      // Trace.Closed was called
+	flagCloseTraced                      // Trace.Closed was called, or must not be yet
 	flagDiscarding                       // Shutdown reads: the application's handlers are not called any more
 	flagDriven                           // HandleMessages runs
 	flagBusy                             // the reader runs a handler or writes, so keepalive's ticks do not count

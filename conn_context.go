@@ -90,6 +90,17 @@ func (c *Conn) end(err error) error {
 	return err
 }
 
+// hasEnded returns why the connection has ended, or nil if it has not.
+func (c *Conn) hasEnded() error {
+	x := c.extras.Load()
+	if x == nil {
+		return nil
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.err
+}
+
 // A connContext is the context of a Conn. One made by context.WithCancelCause would do as well, but
 // each function that waits for its end would cost 200 bytes more.
 type connContext struct {

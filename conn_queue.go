@@ -177,7 +177,7 @@ func (c *Conn) Enqueue(messageType int, data []byte) error {
 	case op == opClose:
 		return c.enqueueClose(data)
 	case op.isControl():
-		if err := checkControl(messageType, data); err != nil {
+		if err := c.checkControl(messageType, data); err != nil {
 			return err
 		}
 		return c.enqueueControl(queuedMessage{op: op, frame: withRoom(data)})
@@ -195,6 +195,8 @@ func (c *Conn) Enqueue(messageType int, data []byte) error {
 // copied.
 func (c *Conn) EnqueuePrepared(pm *PreparedMessage) error {
 	switch {
+	case pm.frame == nil:
+		return errZeroPrepared
 	case pm.op == opClose:
 		return c.enqueueClose(pm.payload)
 	case pm.op.isControl():
@@ -209,6 +211,8 @@ func (c *Conn) EnqueuePrepared(pm *PreparedMessage) error {
 // key must be comparable, and not nil.
 func (c *Conn) EnqueueLatest(key any, pm *PreparedMessage) (replaced bool, err error) {
 	switch {
+	case pm.frame == nil:
+		return false, errZeroPrepared
 	case pm.op.isControl():
 		return false, errors.New("websocket: EnqueueLatest is for TextMessage and BinaryMessage")
 	case key == nil || !reflect.ValueOf(key).Comparable():
@@ -273,7 +277,11 @@ func (c *Conn) Queued() (messages, bytes int, age time.Duration) {
 	}
 	defer box.mu.Unlock()
 	messages = box.queue.len() - box.queue.closes + box.sendingMessages
-	if since := box.queue.since(); !since.IsZero() {
+	since := box.queue.since()
+	if box.sendingMessages > 0 {
+		since = box.sendingSince
+	}
+	if !since.IsZero() {
 		age = time.Since(since)
 	}
 	return messages, box.queue.bytes + box.sendingBytes, age
@@ -336,7 +344,7 @@ func (c *Conn) sendNow(b batch, size int) (stillHolder bool, err error) {
 		return true, err
 	}
 	box := c.lockOutbox()
-	box.sendingMessages, box.sendingBytes = 1, size
+	box.sendingMessages, box.sendingBytes, box.sendingSince = 1, size, time.Now()
 	c.startDraining(box, rest)
 	return false, nil
 }

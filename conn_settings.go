@@ -57,6 +57,9 @@ func (c *Conn) configure(s settings) {
 	s.queueTimeout = cmp.Or(s.queueTimeout, defaultQueueTimeout)
 	s.handlers = standardSettings.handlers
 	s.parking = c.settings.Load().parking
+	if s.trace != nil {
+		c.flags.set(flagCloseTraced) // until traceOpened: a handshake that fails has no end
+	}
 	if latest := latestSettings.Load(); s == standardSettings {
 		c.settings.Store(&standardSettings)
 	} else if latest != nil && s == *latest {

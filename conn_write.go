@@ -161,7 +161,7 @@ func waitFailed(err error, what string) error {
 // called while a message is open. After a close message, all writes return
 // ErrCloseSent.
 func (c *Conn) WriteControl(messageType int, data []byte, deadline time.Time) error {
-	if err := checkControl(messageType, data); err != nil {
+	if err := c.checkControl(messageType, data); err != nil {
 		return err
 	}
 	if err := c.out.lock.lock(context.Background(), deadline); err != nil {
@@ -179,6 +179,24 @@ func (c *Conn) WriteControl(messageType int, data []byte, deadline time.Time) er
 		c.endWriting(ErrCloseSent)
 	}
 	return err
+}
+
+// A messageTransport is a transport that carries messages, not frames: a browser's WebSocket. Its
+// checkControl returns an error for the control messages that it cannot carry.
+type messageTransport interface {
+	net.Conn
+	checkControl(messageType int) error
+}
+
+// checkControl returns an error if c cannot send a control message.
+func (c *Conn) checkControl(messageType int, data []byte) error {
+	if err := checkControl(messageType, data); err != nil {
+		return err
+	}
+	if nc, ok := c.nc.(messageTransport); ok {
+		return nc.checkControl(messageType)
+	}
+	return nil
 }
 
 // checkControl returns an error if a control message must not be sent.

@@ -1,7 +1,10 @@
 package websocket
 
 import (
+	"context"
+	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -159,5 +162,126 @@ func TestEnqueueLatestRefusesKeys(t *testing.T) {
 	c.unlockWrite()
 	if got := peer.next(5 * time.Second); got != "text state" {
 		t.Errorf("the peer got %q", got)
+	}
+}
+
+// The age of what waits is that of the oldest message, also while that is being sent.
+func TestQueuedAge(t *testing.T) {
+	const wait = 50 * time.Millisecond
+	wantAge := func(t *testing.T, c *Conn) {
+		t.Helper()
+		time.Sleep(wait)
+		if messages, _, age := c.Queued(); messages == 0 || age < wait || age > time.Minute {
+			t.Errorf("%d messages wait, the oldest for %v, want more than %v", messages, age, wait)
+		}
+	}
+	t.Run("sent at once in part", func(t *testing.T) {
+		for _, transport := range []string{"tcp", "tls", "pipe"} {
+			rc := rawMustOpen(t, rawOptions{transport: transport})
+			if err := rc.c.Enqueue(BinaryMessage, rawStuckMessage); err != nil {
+				t.Fatal(err)
+			}
+			wantAge(t, rc.c)
+			rc.c.Enqueue(TextMessage, []byte("younger"))
+			wantAge(t, rc.c)
+		}
+	})
+	t.Run("taken from the queue", func(t *testing.T) {
+		c, _ := newHeldConn(t, rawOptions{transport: "tcp"})
+		c.Enqueue(TextMessage, []byte("old"))
+		wantAge(t, c)
+		sending := c.gather()
+		wantAge(t, c)
+		c.dispatch(sending)
+		c.unlockWrite()
+	})
+}
+
+// A goroutine that was about to give the lock to a writer, who gave up in that moment, goes on
+// sending. QueueTimeout bounds it as before.
+func TestSendingGoesOnWithinQueueTimeout(t *testing.T) {
+	hook := new(deadlineHook)
+	c, _ := newHeldConn(t, rawOptions{transport: "pipe", wrap: func(nc net.Conn) net.Conn {
+		hook.Conn = nc
+		return hook
+	}})
+	c.SetWriteDeadline(time.Now().Add(time.Hour)) // is restored before the lock is given away
+	c.liftWrite()
+	box := c.lockOutbox()
+	box.draining = true
+	box.mu.Unlock()
+	ctx, cancel := context.WithCancel(t.Context())
+	gaveUp := make(chan error)
+	go func() { gaveUp <- c.WriteMessageContext(ctx, TextMessage, nil) }()
+	for c.out.lock.firstWaiter() == nil {
+		time.Sleep(time.Millisecond)
+	}
+	hook.call = func() {
+		cancel()
+		<-gaveUp
+	}
+	before := time.Now()
+	if c.passOn(new(writersTurn)) {
+		t.Fatal("the lock was given to a writer who had given up")
+	}
+	box = c.lockOutbox()
+	if box.timer == nil || box.moved.Before(before) {
+		t.Errorf("nothing bounds the sending: timer %v, moved %v", box.timer != nil, box.moved)
+	}
+	box.mu.Unlock()
+	c.stopDraining()
+	c.unlockWrite()
+}
+
+// A deadlineHook is a transport that calls a function once when a deadline for writes is set.
+type deadlineHook struct {
+	net.Conn
+	call func()
+}
+
+func (h *deadlineHook) SetWriteDeadline(t time.Time) error {
+	if call := h.call; call != nil && !t.IsZero() {
+		h.call = nil
+		call()
+	}
+	return h.Conn.SetWriteDeadline(t)
+}
+
+// Somebody who leaves a frame for each one that is sent does not keep a writer from returning.
+func TestWriterIsNotHeldByOthers(t *testing.T) {
+	var stop atomic.Bool
+	defer stop.Store(true)
+	rc := rawMustOpen(t, rawOptions{transport: "tcp", trace: &Trace{Frame: func(c *Conn, f Frame) {
+		if f.Sent && !stop.Load() {
+			c.Enqueue(PingMessage, nil)
+		}
+	}}})
+	wrote := make(chan error, 1)
+	go func() { wrote <- rc.c.WriteMessage(TextMessage, []byte("x")) }()
+	go func() {
+		for rc.peer.next(10*time.Second) != "" && !stop.Load() {
+		}
+	}()
+	select {
+	case err := <-wrote:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("WriteMessage sends other callers' frames for ever")
+	}
+}
+
+// A PreparedMessage that NewPreparedMessage has not made is an error for both sides.
+func TestZeroPreparedMessage(t *testing.T) {
+	for _, client := range []bool{false, true} {
+		c := rawMustOpen(t, rawOptions{transport: "tcp", client: client}).c
+		var pm PreparedMessage
+		_, latest := c.EnqueueLatest("key", &pm)
+		for _, err := range []error{c.WritePreparedMessage(&pm), c.EnqueuePrepared(&pm), latest} {
+			if err != errZeroPrepared {
+				t.Errorf("client %v: error %v", client, err)
+			}
+		}
 	}
 }

@@ -78,6 +78,9 @@ type ping struct {
 // open. When the connection ends, or nothing more can be sent, Ping returns the error that
 // says why, which is the one of reads or writes.
 //
+// A browser cannot ping, so under GOOS=js Ping returns an error, unless the Dialer had a dial
+// function.
+//
 // Any number of goroutines may call it. It does not get in the way of keepalive, nor of pings
 // that the program sends itself. The handler of SetPongHandler is called for these pongs
 // as for all others.
@@ -88,6 +91,9 @@ func (c *Conn) Ping(ctx context.Context) (rtt time.Duration, err error) {
 		return 0, pingFailed(ctx.Err())
 	case end.Err() != nil:
 		return 0, context.Cause(end)
+	}
+	if err := c.checkControl(PingMessage, nil); err != nil {
+		return 0, err
 	}
 	p := c.addPing()
 	defer c.removePing(p)

@@ -51,8 +51,8 @@ type parsedRequest struct {
 	values []string // of Header. Most fields have one value, so they share an array
 }
 
-// parsedRequests is a pool of requests that no function of the application's has seen. A map for the
-// fields costs more memory than all else that an opening handshake allocates.
+// parsedRequests is a pool of requests that no function of the application's has seen. A map for
+// the fields costs more memory than all else that an opening handshake allocates.
 var parsedRequests = sync.Pool{New: func() any { return new(parsedRequest) }}
 
 // maxPooledFields is the largest number of fields of a request that goes back to the pool. A map

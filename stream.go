@@ -63,8 +63,8 @@ type stream struct {
 	reading lock      // held by the Read that reads
 	message io.Reader // the message that is being read, nil for none. The holder of reading owns it
 
-	writing lock          // held by the Write that fills buf, so that no two mix, and by Close
-	wake    chan struct{} // tells the holder of writing to look again
+	writing lock          // held by the Write that fills buf, so that no two mix
+	wake    chan struct{} // tells the holder of writing, or Close after that, to look again
 
 	mu            sync.Mutex // guards all below
 	readDeadline  time.Time
@@ -263,15 +263,16 @@ func (s *stream) stop() bool {
 }
 
 // finish waits until everything is sent. It returns an error if that cannot be.
+//
+// It waits for the Read and the Write that are under way. Those that come later find the
+// stream closed, and must not wait for finish.
 func (s *stream) finish(ctx context.Context) error {
-	if err := s.reading.lock(ctx, time.Time{}); err != nil {
-		return err
+	for _, l := range []*lock{&s.reading, &s.writing} {
+		if err := l.lock(ctx, time.Time{}); err != nil {
+			return err
+		}
+		l.unlock()
 	}
-	defer s.reading.unlock()
-	if err := s.writing.lock(ctx, time.Time{}); err != nil {
-		return err
-	}
-	defer s.writing.unlock()
 	if s.isSending() {
 		defer s.discard()()
 	}

@@ -12,8 +12,16 @@ import (
 // 4.2). Its zero value is ready for use. Any number of goroutines may use it as long as its fields
 // do not change.
 //
-// With net/http, the Conn lives in the handler's goroutine, and net/http keeps some 10 KB for that
-// until the handler returns. A Server needs neither.
+// A handler of net/http that upgrades and then reads costs 13.7 KB for each idle connection, because
+// net/http keeps its goroutine and its buffers until the handler returns. A Server costs 3.9 KB, and
+// 1.2 KB with OnMessage on Linux. So instead of Upgrade in a handler, write
+//
+//	srv := &websocket.Server{Upgrader: upgrader}
+//	srv.Handler = func(c *websocket.Conn, r *http.Request) { loop(c, r) }
+//	mux.Handle("/ws", srv)
+//
+// Or go on in a goroutine of the program's own, and let the handler return. docs/operating.md has
+// both in full, and the command that measures the figures.
 type Upgrader struct {
 	// HandshakeTimeout bounds the writing of the response, and a Server's whole opening handshake
 	// with TLS: 0 means 10 s, less than 0 means no limit.
@@ -293,11 +301,10 @@ func (u *Upgrader) respond(c *Conn, a admission) error {
 		_, err = c.nc.Write(response)
 	}
 	if err != nil {
-		c.flags.set(flagCloseTraced) // there was no connection that could end
 		return fmt.Errorf("websocket: opening handshake: %w", err)
 	}
 	c.nc.SetDeadline(time.Time{})
-	u.Trace.traceHandshake(c, a.r, response, nil)
+	c.traceOpened(a.r, response)
 	return nil
 }
 

@@ -204,8 +204,8 @@ func serveGWSHub(ln net.Listener, joined func()) func([]byte) {
 	}
 }
 
-// centrifugeHello is the command to connect, which must come first: its length, its number (field 1)
-// and an empty request (field 4).
+// centrifugeHello is the command to connect, which must come first: its length, its number (field
+// 1) and an empty request (field 4).
 var centrifugeHello = appendClientFrame(nil, finBinary, []byte{4, 0x08, 1, 0x22, 0})
 
 func serveCentrifuge(ln net.Listener, joined func()) func([]byte) {

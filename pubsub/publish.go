@@ -177,7 +177,7 @@ func (t *Topics) hand(part *part, p *publication) {
 	s.add(i)
 	if !s.running {
 		s.running = true
-		go t.send(s)
+		go t.send(s, item{})
 	}
 }
 
@@ -249,30 +249,44 @@ func (t *Topics) wake() {
 	}
 }
 
-// send is a shard's goroutine.
-func (t *Topics) send(s *shard) {
-	for sent := 0; ; {
-		t.mu.Lock()
-		t.wake()
-		i, ok := s.take()
-		s.running = ok
-		t.mu.Unlock()
-		if !ok {
-			return
+// send is a shard's goroutine. It goes on with i if that is not empty.
+func (t *Topics) send(s *shard, i item) {
+	ended := false
+	defer func() {
+		if !ended { // by Slow
+			go t.send(s, i)
 		}
-		t.fanOut(i, &sent)
-		t.done(i.publication)
+	}()
+	for sent := 0; !ended; {
+		if i.publication != nil {
+			t.fanOut(&i, &sent)
+			t.done(i.publication)
+		}
+		i, ended = t.next(s)
 	}
+}
+
+// next takes the next item of a shard, and reports whether there is none.
+func (t *Topics) next(s *shard) (i item, none bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.wake()
+	i, s.running = s.take()
+	return i, !s.running
 }
 
 // burst is how many members a shard sends to before it lets other goroutines run: those that read,
 // and those of connections over TLS, where each message needs one for a moment.
 const burst = 64
 
-// fanOut sends an item's message to its members. sent counts the members since the goroutine began.
-func (t *Topics) fanOut(i item, sent *int) {
+// fanOut sends an item's message to its members, and takes them from the item: what is left is left
+// to do. sent counts the members since the goroutine began.
+func (t *Topics) fanOut(i *item, sent *int) {
 	delivered := 0
-	for _, m := range i.memberships {
+	defer func() { t.counters.delivered.Add(int64(delivered)) }()
+	for len(i.memberships) > 0 {
+		m := i.memberships[0]
+		i.memberships = i.memberships[1:]
 		if !m.gets(i.seq) || i.except.has(m.c) {
 			continue
 		}
@@ -283,7 +297,6 @@ func (t *Topics) fanOut(i item, sent *int) {
 			runtime.Gosched()
 		}
 	}
-	t.counters.delivered.Add(int64(delivered))
 }
 
 // exceptions are the connections that do not get a message.

@@ -2,6 +2,7 @@ package pubsub_test
 
 import (
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -398,4 +399,34 @@ func checkCompressed(t *testing.T, topics *pubsub.Topics, client, server *websoc
 	if topics.Stats().Dropped == before || len(got) < 6 {
 		t.Errorf("%d messages came, %d were dropped", len(got), topics.Stats().Dropped-before)
 	}
+}
+
+// A Slow that ends its goroutine, as a test's FailNow does, holds up nobody else.
+func TestSlowThatEndsItsGoroutine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		topics := pubsub.Topics{Slow: func(*websocket.Conn, string, *websocket.PreparedMessage) pubsub.Verdict {
+			runtime.Goexit()
+			panic("not reached")
+		}}
+		const n = 100
+		var healthy []*websocket.Conn
+		for i := range 9 {
+			client, server := served(t, websocket.Upgrader{QueueLimit: size, QueueTimeout: -1}, nil)
+			topics.Subscribe(server, "x")
+			if i%3 != 0 { // the others read nothing
+				healthy = append(healthy, client)
+			}
+		}
+		for i := range n {
+			text := long(fmt.Sprint(i, " "), size)
+			topics.Publish("x", prepare(text))
+			for _, c := range healthy {
+				wants(t, c, text)
+			}
+			synctest.Wait()
+		}
+		if stats := topics.Stats(); stats.Backlog != 0 || stats.Delivered < n*int64(len(healthy)) {
+			t.Errorf("%+v", stats)
+		}
+	})
 }
