@@ -1,6 +1,7 @@
 package websocket
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -83,9 +84,9 @@ type Dialer struct {
 	// and reads return ErrPongTimeout: 0 means PingInterval, less than 0 means never.
 	PongTimeout time.Duration
 
-	// QueueLimit is the number of bytes that may wait for a slow peer, of the messages of Enqueue
-	// and EnqueuePrepared: 0 means 256 KiB, less than 0 means no limit. A message counts as at
-	// least 64 bytes. One message may pass the limit if no other waits.
+	// QueueLimit is the number of bytes that may wait for a slow server, of the messages of
+	// Enqueue, EnqueuePrepared and EnqueueLatest: 0 means 256 KiB, less than 0 means no limit. A
+	// message counts as at least 64 bytes. One message may pass the limit if no other waits.
 	QueueLimit int
 
 	// QueueTimeout is the longest wait of such a message, or of a control frame that the library
@@ -93,7 +94,8 @@ type Dialer struct {
 	// means 10 s, less than 0 means no limit.
 	QueueTimeout time.Duration
 
-	// Retry has the settings of Connect. Nil means a zero Retry. DialContext tries once in any case.
+	// Retry has the settings of Connect. Nil means a zero Retry. DialContext tries once in any
+	// case.
 	Retry *Retry
 
 	// Trace, if not nil, has functions that are called for handshakes, frames and the end.
@@ -143,6 +145,11 @@ func (d *Dialer) Dial(urlStr string, requestHeader http.Header) (*Conn, *http.Re
 //
 // If ctx or HandshakeTimeout ends first, in whatever step, no connection is left behind. The
 // connection that DialContext returns does not depend on ctx. The caller must close it.
+//
+// Under GOOS=js the browser does the handshake, unless d has a dial function. Settings and header
+// fields that a browser cannot honour are errors, which satisfy errors.Is(err,
+// errors.ErrUnsupported). The response then has status 101 and the subprotocol, and there is none
+// if the server refused.
 func (d *Dialer) DialContext(ctx context.Context, urlStr string, requestHeader http.Header) (*Conn, *http.Response, error) {
 	if d == nil {
 		d = DefaultDialer
@@ -151,24 +158,31 @@ func (d *Dialer) DialContext(ctx context.Context, urlStr string, requestHeader h
 	if err != nil {
 		return nil, nil, err
 	}
-	if timeout := orDefault(d.HandshakeTimeout, defaultHandshakeTimeout); timeout > 0 {
+	if timeout := cmp.Or(d.HandshakeTimeout, defaultHandshakeTimeout); timeout > 0 {
 		var cancel func()
 		ctx, cancel = context.WithTimeout(ctx, timeout)
 		defer cancel()
 	}
 	req = req.WithContext(ctx)
-	var c *Conn
-	var resp *http.Response
-	nc, err := d.connect(ctx, req)
-	if err == nil {
-		c, resp, err = d.openingHandshake(ctx, nc, req, offer)
-	}
+	c, resp, err := d.open(ctx, req, offer)
 	if err != nil {
 		err = dialError(ctx, err)
 		d.Trace.traceHandshake(nil, req, nil, err)
 		return nil, resp, err
 	}
 	return c, resp, nil
+}
+
+// open makes a transport, and does the opening handshake on it.
+func (d *Dialer) open(ctx context.Context, r *http.Request, offers []deflateOffer) (*Conn, *http.Response, error) {
+	if d.inBrowser() {
+		return d.openInBrowser(ctx, r)
+	}
+	nc, err := d.connect(ctx, r)
+	if err != nil {
+		return nil, nil, err
+	}
+	return d.openingHandshake(ctx, nc, r, offers)
 }
 
 // dialError returns the error for Dial's caller. If the context ended, that is the context's error,

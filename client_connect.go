@@ -57,24 +57,30 @@ const (
 
 // A ConnectError says why an attempt of Connect's failed.
 type ConnectError struct {
-	Response *http.Response // as DialContext returned it; nil if the server sent none
+	Response *http.Response // as DialContext returned it, nil if the server sent none
 	Err      error          // as DialContext, or Retry.Header, returned it
 }
 
 func (e *ConnectError) Unwrap() error { return e.Err }
 
+// Error names the status that refused, and where a redirect leads.
 func (e *ConnectError) Error() string {
-	if e.Response != nil && e.Err == ErrBadHandshake {
-		return e.Err.Error() + ": " + e.Response.Status
+	if e.Response == nil || e.Err != ErrBadHandshake {
+		return e.Err.Error()
 	}
-	return e.Err.Error()
+	text := e.Err.Error() + ": " + e.Response.Status
+	if location := e.Response.Header.Get("Location"); location != "" && e.Response.StatusCode/100 == 3 {
+		text += fmt.Sprintf(" to %q, which is not followed", location)
+	}
+	return text
 }
 
 // Permanent reports whether a further attempt would most likely fail too: the server refused
-// with a status of 3xx, as redirects are not followed, or of 4xx. 408 (Request Timeout),
-// 425 (Too Early) and 429 (Too Many Requests) are not permanent. Nor is anything else:
-// servers come back, names get known, certificates are renewed, clocks are set, and hotels
-// let one through in the end.
+// with a status of 4xx, or redirected for good, with 301 or 308. Redirects are not followed.
+//
+// 408 (Request Timeout), 425 (Too Early) and 429 (Too Many Requests) are not permanent, and
+// nor are other redirects, by which a hotel's network asks one to log in first. Nor is anything
+// else: servers come back, names get known, certificates are renewed, and clocks are set.
 func (e *ConnectError) Permanent() bool {
 	if e.Response == nil {
 		return false
@@ -82,8 +88,10 @@ func (e *ConnectError) Permanent() bool {
 	switch status := e.Response.StatusCode; status {
 	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:
 		return false
+	case http.StatusMovedPermanently, http.StatusPermanentRedirect:
+		return true
 	default:
-		return 300 <= status && status <= 499
+		return 400 <= status && status <= 499
 	}
 }
 
@@ -94,12 +102,21 @@ func (e *ConnectError) retryAfter() time.Duration {
 	}
 	field := e.Response.Header.Get("Retry-After")
 	var wait time.Duration
-	if seconds, err := strconv.ParseUint(field, 10, 32); err == nil {
-		wait = time.Duration(seconds) * time.Second
+	if seconds, err := strconv.ParseUint(field, 10, 64); err == nil || errors.Is(err, strconv.ErrRange) {
+		wait = time.Duration(min(seconds, uint64(maxRetryAfter/time.Second))) * time.Second
 	} else if at, err := http.ParseTime(field); err == nil {
-		wait = time.Until(at)
+		wait = at.Sub(e.serverTime())
 	}
 	return min(max(0, wait), maxRetryAfter)
+}
+
+// serverTime returns the time of the server's answer by the server's clock if it tells, as this
+// side's may be wrong.
+func (e *ConnectError) serverTime() time.Time {
+	if t, err := http.ParseTime(e.Response.Header.Get("Date")); err == nil {
+		return t
+	}
+	return time.Now()
 }
 
 // Connect keeps a client connected. It returns one connection after the other, for use with
@@ -124,9 +141,10 @@ func (e *ConnectError) retryAfter() time.Duration {
 //
 // Between connections it waits, as d.Retry says: for a random time, whose bound doubles with
 // each failure, up to a minute. It waits longer if the server asks for it: by Retry-After in
-// a refusal, of which an hour at most is heeded, or by close code 1012 (service restart) or
-// 1013 (try again later), for which it takes a random time between a twelfth and a half of
-// MaxWait, by default 5 to 30 s.
+// a refusal, of which an hour at most is heeded, or by a close code. After 1012 (service
+// restart) it takes a random time between a twelfth and a half of MaxWait, by default 5 to
+// 30 s, and after 1013 (try again later) one between a half and the whole, by default 30 s to
+// 1 min.
 //
 // Errors that pass do not come to the body: Retry.Waiting is told of them. An error comes
 // once, with a nil c, and ends the sequence. It is a *ConnectError if an attempt failed and no
@@ -137,15 +155,17 @@ func (e *ConnectError) retryAfter() time.Duration {
 // so the body's reads end after CloseTimeout at the latest. The values of ctx go to DialContext.
 //
 // A connection to a server that is gone looks like any other, so if d.PingInterval is 0,
-// Connect takes 30 s. Each loop over the sequence is a client of its own. A nil Dialer is
-// DefaultDialer.
+// Connect takes 30 s. (In a browser, which cannot ping, it takes 0.) Each loop over the sequence
+// is a client of its own. A nil Dialer is DefaultDialer.
 func (d *Dialer) Connect(ctx context.Context, urlStr string, requestHeader http.Header) iter.Seq2[*Conn, error] {
 	if d == nil {
 		d = DefaultDialer
 	}
 	return func(yield func(*Conn, error) bool) {
 		k := connector{dialer: *d, url: urlStr, header: requestHeader}
-		k.dialer.PingInterval = cmp.Or(d.PingInterval, connectPingInterval)
+		if !d.inBrowser() { // which cannot ping
+			k.dialer.PingInterval = cmp.Or(d.PingInterval, connectPingInterval)
+		}
 		if d.Retry != nil {
 			k.Retry = *d.Retry
 		}
@@ -187,8 +207,8 @@ func (k *connector) run(ctx context.Context, yield func(*Conn, error) bool) {
 	yield(nil, k.ended(ctx))
 }
 
-// ended returns the error that says that ctx has ended, and what kept the client from
-// being connected, if anything did.
+// ended returns the error that says that ctx has ended. It holds the error of the last attempt, if
+// that failed.
 func (k *connector) ended(ctx context.Context) error {
 	if k.last != nil {
 		return fmt.Errorf("websocket: connect: %w; the last attempt: %v", ctx.Err(), k.last)
@@ -234,7 +254,7 @@ func (k *connector) use(ctx context.Context, c *Conn, yield func(*Conn, error) b
 	defer c.Close() // also if the body panics
 	defer leaveWhenDone(ctx, c)()
 	more = yield(c, nil)
-	if time.Since(start) >= orDefault(k.StableAfter, defaultStableAfter) {
+	if time.Since(start) >= cmp.Or(k.StableAfter, defaultStableAfter) {
 		k.failures = 0
 	}
 	if end = context.Cause(c.Context()); end == nil {
@@ -281,18 +301,22 @@ func (k *connector) nextWait(err error) time.Duration {
 		// The random time comes on top, as all clients may have been told the same.
 		return failed.retryAfter() + wait
 	}
-	if IsCloseError(err, CloseServiceRestart, CloseTryAgainLater) {
-		// The registration of 1012 asks for 5 to 30 s.
-		least, most := k.maxWait()/12, k.maxWait()/2
-		return max(wait, least+below(most-least))
+	switch most := k.maxWait(); {
+	case IsCloseError(err, CloseServiceRestart): // whose registration asks for 5 to 30 s
+		return max(wait, between(most/12, most/2))
+	case IsCloseError(err, CloseTryAgainLater): // the server is there, but has too much to do
+		return max(wait, between(most/2, most))
 	}
 	return wait
 }
 
-func (k *connector) firstWait() time.Duration { return orDefault(k.FirstWait, defaultFirstWait) }
+// firstWait is not negative, because bound doubles it and would overflow to the other side.
+func (k *connector) firstWait() time.Duration {
+	return max(0, cmp.Or(k.FirstWait, defaultFirstWait))
+}
 
 func (k *connector) maxWait() time.Duration {
-	return max(k.firstWait(), orDefault(k.MaxWait, defaultMaxWait))
+	return max(k.firstWait(), cmp.Or(k.MaxWait, defaultMaxWait))
 }
 
 // bound returns the bound of the next random wait.
@@ -314,3 +338,6 @@ func below(d time.Duration) time.Duration {
 	}
 	return rand.N(d)
 }
+
+// between returns a random time from least to most.
+func between(least, most time.Duration) time.Duration { return least + below(most-least) }

@@ -125,10 +125,12 @@ func TestConnectBound(t *testing.T) {
 			k.failures++
 		}
 	}
-	for _, failures := range []int{0, 1, 1 << 30} {
-		k := connector{Retry: Retry{FirstWait: -1}, failures: failures}
-		if wait := k.nextWait(nil); wait != 0 {
-			t.Errorf("without waits it waits %v", wait)
+	for _, first := range []time.Duration{-1, -second, -5 * second, math.MinInt64} {
+		for failures := range 100 {
+			k := connector{Retry: Retry{FirstWait: first}, failures: failures}
+			if bound, wait := k.bound(), k.nextWait(nil); bound > 0 || wait != 0 {
+				t.Fatalf("FirstWait %v: after %d failures it waits %v, below %v", first, failures, wait, bound)
+			}
 		}
 	}
 	k := connector{failures: 1 << 30} // a server that was away for years
@@ -139,9 +141,12 @@ func TestConnectBound(t *testing.T) {
 
 // A server that asks for patience gets it.
 func TestConnectHeedsTheServer(t *testing.T) {
-	refused := func(field string) error {
-		return &ConnectError{Response: &http.Response{Header: http.Header{"Retry-After": {field}}}, Err: ErrBadHandshake}
+	refusedAt := func(date, field string) error {
+		header := http.Header{"Retry-After": {field}, "Date": {date}}
+		return &ConnectError{Response: &http.Response{Header: header}, Err: ErrBadHandshake}
 	}
+	refused := func(field string) error { return refusedAt("", field) }
+	const sunday = "Sun, 06 Nov 1994 08:49:37 GMT"
 	synctest.Test(t, func(t *testing.T) {
 		minute := time.Minute
 		for _, tt := range []struct {
@@ -152,12 +157,18 @@ func TestConnectHeedsTheServer(t *testing.T) {
 			{"no error", nil, 0, 5 * time.Second},
 			{"1001", &CloseError{Code: 1001}, 0, 5 * time.Second},
 			{"1012", &CloseError{Code: 1012}, 5 * time.Second, 30 * time.Second},
-			{"1013", &CloseError{Code: 1013}, 5 * time.Second, 30 * time.Second},
+			{"1013", &CloseError{Code: 1013}, 30 * time.Second, time.Minute},
 			{"seconds", refused("120"), 2 * minute, 2*minute + 5*time.Second},
 			{"a date", refused(time.Now().Add(3 * minute).UTC().Format(http.TimeFormat)), 3 * minute, 3*minute + 5*time.Second},
-			{"a date that is over", refused("Sun, 06 Nov 1994 08:49:37 GMT"), 0, 5 * time.Second},
+			{"a date that is over", refused(sunday), 0, 5 * time.Second},
+			{"a date behind the server's", refusedAt(sunday, "Sun, 06 Nov 1994 08:50:37 GMT"), minute, minute + 5*time.Second},
+			{"the server's date in another form", refusedAt("Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:50:37 1994"), minute, minute + 5*time.Second},
+			{"a date before the server's", refusedAt("Sun, 06 Nov 2094 08:49:37 GMT", "Sun, 06 Nov 2094 08:49:36 GMT"), 0, 5 * time.Second},
+			{"centuries behind the server's date", refusedAt(sunday, "Sun, 06 Nov 9994 08:49:37 GMT"), time.Hour, time.Hour + 5*time.Second},
+			{"seconds, and a server's date", refusedAt(sunday, "60"), minute, minute + 5*time.Second},
+			{"a date, and a server's that is none", refusedAt("now", time.Now().Add(3*minute).UTC().Format(http.TimeFormat)), 3 * minute, 3*minute + 5*time.Second},
 			{"a year", refused("31536000"), time.Hour, time.Hour + 5*time.Second},
-			{"more than fits", refused("99999999999999999999"), 0, 5 * time.Second},
+			{"more than fits", refused("99999999999999999999"), time.Hour, time.Hour + 5*time.Second},
 			{"nonsense", refused("soon"), 0, 5 * time.Second},
 			{"less than nothing", refused("-5"), 0, 5 * time.Second},
 			{"nothing", refused(""), 0, 5 * time.Second},
@@ -241,10 +252,57 @@ func TestConnectStaysConnected(t *testing.T) {
 	})
 }
 
+// An error names where a redirect leads, and only a redirect leads anywhere.
+func TestConnectErrorNamesTheLocation(t *testing.T) {
+	for _, tt := range []struct {
+		status, location, want string
+	}{
+		{"302 Found", "http://hotel.example/login", `websocket: bad handshake: 302 Found to "http://hotel.example/login", which is not followed`},
+		{"301 Moved Permanently", "https://a/", `websocket: bad handshake: 301 Moved Permanently to "https://a/", which is not followed`},
+		{"307 Temporary Redirect", "", "websocket: bad handshake: 307 Temporary Redirect"},
+		{"403 Forbidden", "http://elsewhere", "websocket: bad handshake: 403 Forbidden"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			s, d := newConnectScript(connectStep{refusal: tt.status + "\r\nLocation: " + tt.location})
+			defer s.stop()
+			d.Retry = &Retry{GiveUp: func(*ConnectError) bool { return true }}
+			for _, err := range d.Connect(t.Context(), "ws://a", nil) {
+				if err.Error() != tt.want {
+					t.Errorf("the error is %q, want %q", err, tt.want)
+				}
+			}
+		})
+	}
+}
+
+// A network that redirects until one has logged in lets the client through in the end. Meanwhile
+// Waiting is told.
+func TestConnectPassesACaptivePortal(t *testing.T) {
+	for _, status := range []string{"302 Found", "303 See Other", "307 Temporary Redirect", "511 Network Authentication Required"} {
+		synctest.Test(t, func(t *testing.T) {
+			portal := connectStep{refusal: status + "\r\nLocation: http://hotel.example/login"}
+			s, d := newConnectScript(portal, portal, portal, connectStep{handler: func(c *Conn) { readUntilEnd(c) }})
+			defer s.stop()
+			told := 0
+			d.Retry = &Retry{Waiting: func(err error, wait time.Duration) {
+				if told++; !strings.Contains(err.Error(), status) || wait > 20*time.Second {
+					t.Errorf("told of %v, %v", err, wait)
+				}
+			}}
+			for c, err := range d.Connect(t.Context(), "ws://a", nil) {
+				if c == nil || told != 3 {
+					t.Errorf("%s: after %d waits: %v", status, told, err)
+				}
+				break
+			}
+		})
+	}
+}
+
 // What will not get better ends the sequence, with the response at hand.
 func TestConnectGivesUp(t *testing.T) {
 	for status := 200; status < 600; status++ {
-		want := status/100 == 3 || status/100 == 4 && status != 408 && status != 425 && status != 429
+		want := status == 301 || status == 308 || status/100 == 4 && status != 408 && status != 425 && status != 429
 		e := &ConnectError{Response: &http.Response{StatusCode: status}, Err: ErrBadHandshake}
 		if e.Permanent() != want {
 			t.Errorf("status %d is permanent: %v", status, !want)

@@ -212,22 +212,26 @@ func (d *Dialer) openingHandshake(ctx context.Context, nc net.Conn, r *http.Requ
 		if agreed { // the server agreed, but too late
 			resp = nil
 		}
-		c.flags.set(flagCloseTraced) // no connection was traced, so no end is
 		c.drop()
 		c.Close()
 		return nil, resp, err
 	}
 	c.release()
+	d.begin(c, r, header)
+	return c, resp, nil
+}
+
+// begin begins the life of a connection whose opening handshake is done.
+func (d *Dialer) begin(c *Conn, r *http.Request, header []byte) {
 	traced := false
 	defer func() {
 		if !traced { // Trace has panicked or ended the goroutine
 			c.Close()
 		}
 	}()
-	d.Trace.traceHandshake(c, r, header, nil)
+	c.traceOpened(r, header)
 	traced = true
 	c.startKeepalive(newPingSchedule(d.PingInterval, d.PongTimeout))
-	return c, resp, nil
 }
 
 // exchange sends the request and checks the response. header is the response's header as it came.
@@ -254,12 +258,17 @@ func (d *Dialer) exchange(c *Conn, r *http.Request, offers []deflateOffer) (resp
 	if err == nil {
 		err = d.takeDeflate(c, resp.Header["Sec-Websocket-Extensions"], offers)
 	}
+	d.configure(c, subprotocol)
+	keepBody(c, resp)
+	return resp, header, err
+}
+
+// configure gives c the settings of d.
+func (d *Dialer) configure(c *Conn, subprotocol string) {
 	c.configure(settings{limit: d.ReadLimit, maxFragments: clampInt32(d.MaxFragments), closeTimeout: d.CloseTimeout, subprotocol: subprotocol,
 		queueLimit: d.QueueLimit, queueTimeout: d.QueueTimeout,
 		frameSize: d.WriteBufferSize, trace: d.Trace})
 	c.coalesce = d.CoalesceWrites
-	keepBody(c, resp)
-	return resp, header, err
 }
 
 // takeDeflate sets up c for the compression that the server agreed to.

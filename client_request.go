@@ -58,6 +58,11 @@ func (d *Dialer) newRequest(urlStr string, extra http.Header) (*http.Request, []
 	if len(offers) > 0 {
 		r.Header.Set("Sec-Websocket-Extensions", formatOffers(offers))
 	}
+	if d.inBrowser() {
+		if err := d.checkForBrowser(r, extra); err != nil {
+			return nil, nil, err
+		}
+	}
 	return r, offers, nil
 }
 

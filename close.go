@@ -122,13 +122,16 @@ func IsUnexpectedCloseError(err error, expectedCodes ...int) bool {
 
 // FormatCloseMessage returns the payload of a close frame, for WriteControl or WriteMessage. The
 // payload is empty for the codes that must never be sent (1005, 1006, 1015). The close frame then
-// has no code.
+// has no code. A code that does not fit two bytes becomes 0, which writes refuse.
 func FormatCloseMessage(closeCode int, text string) []byte {
-	switch closeCode {
-	case CloseNoStatusReceived, CloseAbnormalClosure, CloseTLSHandshake:
+	code := uint16(closeCode)
+	switch {
+	case int(code) != closeCode: // its low bytes might be a code that was not meant
+		code = 0
+	case code == CloseNoStatusReceived, code == CloseAbnormalClosure, code == CloseTLSHandshake:
 		return []byte{}
 	}
-	return append(binary.BigEndian.AppendUint16(nil, uint16(closeCode)), text...)
+	return append(binary.BigEndian.AppendUint16(nil, code), text...)
 }
 
 // validCloseCode reports whether a close frame may carry code. Section 7.4.2 divides the numbers:
@@ -212,8 +215,8 @@ var ErrReadLimit error = &ProtocolError{
 
 // ErrPongTimeout is returned by reads and writes after keepalive gave a connection up: the peer
 // gave no sign of life for PingInterval, and none for PongTimeout after a ping. It neither sent
-// anything nor took bytes of a write that had to wait. The error is a net.Error whose Timeout is
-// true, and final.
+// anything nor took bytes of a write that had to wait. The error is a net.Error, its Timeout is
+// true, and it is final.
 var ErrPongTimeout error = pongTimeoutError{}
 
 type pongTimeoutError struct{}

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
+	"os"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -141,6 +143,34 @@ func TestCloseErrorUnwrap(t *testing.T) {
 	}
 }
 
+// Every error that a deadline, or keepalive, causes is a net.Error whose Timeout is true. Only the
+// one of a deadline is worth another attempt, which Temporary says.
+func TestTimeoutErrors(t *testing.T) {
+	for _, tt := range []struct {
+		err                 error
+		text                string
+		temporary, deadline bool
+	}{
+		{ErrPongTimeout, "websocket: keepalive: the peer did not answer a ping in time", false, false},
+		{&timeoutError{what: "write"}, "websocket: write: i/o timeout", true, true},
+	} {
+		var ne net.Error
+		if !errors.As(tt.err, &ne) || !ne.Timeout() {
+			t.Errorf("%v is no net.Error that says timeout", tt.err)
+		}
+		// Programs of before Go 1.18 ask for this method of net.Error.
+		if got := tt.err.(interface{ Temporary() bool }).Temporary(); got != tt.temporary {
+			t.Errorf("%v is temporary: %v, want %v", tt.err, got, tt.temporary)
+		}
+		if got := errors.Is(tt.err, os.ErrDeadlineExceeded); got != tt.deadline {
+			t.Errorf("%v is os.ErrDeadlineExceeded: %v, want %v", tt.err, got, tt.deadline)
+		}
+		if tt.err.Error() != tt.text {
+			t.Errorf("reads %q, want %q", tt.err.Error(), tt.text)
+		}
+	}
+}
+
 func TestIsCloseError(t *testing.T) {
 	plain := &CloseError{Code: 1001}
 	wrapped := fmt.Errorf("reading: %w", fmt.Errorf("room 5: %w", plain))
@@ -187,6 +217,10 @@ func TestFormatCloseMessage(t *testing.T) {
 		{1005, "reason", ""},
 		{1006, "reason", ""},
 		{1015, "reason", ""},
+		// Codes whose low bytes are other codes.
+		{1<<16 + 1000, "", "\x00\x00"},
+		{1<<16 + 1005, "reason", "\x00\x00reason"},
+		{1000 - 1<<16, "", "\x00\x00"},
 	} {
 		got := FormatCloseMessage(tt.code, tt.text)
 		if string(got) != tt.want || got == nil {

@@ -1,9 +1,9 @@
 package websocket
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
-	"time"
 )
 
 // Agreeing on compression: the negotiation of permessage-deflate, RFC 7692 section 7.1.
@@ -70,7 +70,7 @@ func compression(enable bool, c *Compression) *Compression {
 // windowBits returns the setting within its bounds. The lower bound is 9, because zlib cannot
 // compress with a window of 2^8 bytes.
 func (c *Compression) windowBits() int {
-	return min(max(orDefault(c.WindowBits, defaultWindowBits), 9), 15)
+	return min(max(cmp.Or(c.WindowBits, defaultWindowBits), 9), 15)
 }
 
 // threshold returns the setting, or its default.
@@ -78,7 +78,7 @@ func (c *Compression) threshold() int {
 	if c.Threshold == 0 && c.NoContextTakeover {
 		return 512
 	}
-	return orDefault(c.Threshold, 32)
+	return cmp.Or(c.Threshold, 32)
 }
 
 // deflateName is the extension's name.
@@ -162,14 +162,14 @@ func agreeDeflate(offers []string, want *Compression) (params deflateParams, ans
 func answerDeflate(o deflateOffer, want *Compression) (p deflateParams, answer string) {
 	bits := want.windowBits()
 	p = deflateParams{
-		sendBits:        min(bits, orDefault(o.serverBits, 15)),
+		sendBits:        min(bits, cmp.Or(o.serverBits, 15)),
 		receiveBits:     15,
 		sendTakeover:    !o.serverNoContext && !want.NoContextTakeover,
 		receiveTakeover: !o.clientNoContext && !want.NoContextTakeover,
 	}
 	switch {
 	case o.clientBits != 0 || o.clientBitsOpen:
-		p.receiveBits = min(bits, orDefault(o.clientBits, 15))
+		p.receiveBits = min(bits, cmp.Or(o.clientBits, 15))
 	case bits < 15:
 		// "If a received extension negotiation offer doesn't have the client_max_window_bits
 		// extension parameter, the corresponding response […] MUST NOT include" it (section
@@ -197,14 +197,6 @@ func (p deflateParams) append(b []byte, o deflateOffer) []byte {
 	return b
 }
 
-// orDefault returns v, or standard if v is 0.
-func orDefault[T int | int32 | int64 | time.Duration](v, standard T) T {
-	if v == 0 {
-		return standard
-	}
-	return v
-}
-
 // offers returns a client's offers, the preferred one first. The second offer is for a server that
 // cannot limit its window to the size in the first: it must keep no window between messages. A
 // client that keeps no window itself, and uses the largest, does not offer to limit it.
@@ -228,7 +220,7 @@ func formatOffers(offers []deflateOffer) string {
 			b = append(b, ", "...)
 		}
 		p := deflateParams{sendTakeover: !o.serverNoContext, receiveTakeover: !o.clientNoContext,
-			sendBits: orDefault(o.serverBits, 15), receiveBits: orDefault(o.clientBits, 15)}
+			sendBits: cmp.Or(o.serverBits, 15), receiveBits: cmp.Or(o.clientBits, 15)}
 		b = p.append(append(b, deflateName...), o)
 		if o.clientBitsOpen {
 			b = append(b, "; client_max_window_bits"...)
@@ -256,7 +248,7 @@ func checkDeflateAnswer(answers []string, offers []deflateOffer) (p deflateParam
 		return p, false, badHandshake("the server's permessage-deflate %q does not answer the offer %q", answers, formatOffers(offers))
 	}
 	return deflateParams{
-		sendBits: orDefault(o.clientBits, 15), receiveBits: orDefault(o.serverBits, 15),
+		sendBits: cmp.Or(o.clientBits, 15), receiveBits: cmp.Or(o.serverBits, 15),
 		sendTakeover: !o.clientNoContext, receiveTakeover: !o.serverNoContext,
 	}, true, nil
 }

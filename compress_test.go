@@ -1,6 +1,7 @@
 package websocket
 
 import (
+	"cmp"
 	"strings"
 	"testing"
 )
@@ -86,7 +87,7 @@ func checkAgreed(t *testing.T, offer, answer string, p deflateParams) {
 		t.Fatalf("offer %q: the answer %q is invalid", offer, answer)
 	}
 	want := deflateParams{
-		sendBits: orDefault(o.serverBits, 15), receiveBits: orDefault(o.clientBits, 15),
+		sendBits: cmp.Or(o.serverBits, 15), receiveBits: cmp.Or(o.clientBits, 15),
 		sendTakeover: !o.serverNoContext, receiveTakeover: !o.clientNoContext,
 	}
 	if p != want {

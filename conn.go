@@ -34,27 +34,27 @@ const (
 type Conn struct {
 	// The transport, constant.
 	nc          net.Conn
-	raw         syscall.RawConn       // nc's, if nc is a socket that can be waited for; see conn_wait_unix.go
-	tryReadFunc func(fd uintptr) bool // c.tryRead, made once it is needed; owned by the holder of readLock
+	raw         syscall.RawConn       // nc's, nil if nc is no socket that can be waited for (conn_wait_unix.go)
+	tryReadFunc func(fd uintptr) bool // c.tryRead, nil until it is needed. The holder of readLock owns it
 
 	// Reading: owned by the holder of readLock.
 	readLock    lock
-	client      bool       // this side is the client: it masks; constant
+	client      bool       // this side is the client, which masks. Constant
 	coalesce    bool       // answers may be deferred
 	flushNeeded bool       // a complete frame was there since the last flush
-	in          *readState // noInput while nothing is in progress
-	readErr     error      // why nothing more will be read; final
+	in          *readState // noInput while nothing is in progress (conn_read.go)
+	readErr     error      // the final error of reading, nil before
 
 	// Writing: owned by the holder of out.lock.
 	out writeHalf
 
-	// For both halves. Each says in its type who may change it.
+	// For both halves. The type of each says which goroutines may change it.
 	deadlines deadlines
 	settings  atomic.Pointer[settings] // replaced, never changed
-	deflate   *connDeflate             // nil unless permessage-deflate was agreed on; constant
-	extras    atomic.Pointer[extras]   // nil until one of them is needed; see conn_context.go
+	deflate   *connDeflate             // nil unless permessage-deflate was agreed on. Constant
+	extras    atomic.Pointer[extras]   // nil until one of them is needed (conn_context.go)
 	flags     flags
-	idleTicks atomic.Int32 // keepalive's ticks since the last sign of life; see keepalive.go
+	idleTicks atomic.Int32 // keepalive's ticks since the last sign of life (keepalive.go)
 
 	// In a Server's list of connections, which owns it.
 	member member
@@ -65,22 +65,23 @@ type Conn struct {
 type flags struct{ word atomic.Uint32 }
 
 const (
-	flagClosed        uint32 = 1 << iota // Close was called
+	flagClosed        uint32 = 1 << iota // Close was called: no further message is delivered
+	flagCut                              // the transport was closed, or is just being closed
 	flagTransportDead                    // reading has found the transport's end
 	flagGaveUp                           // keepalive gave the peer up
 	flagTooSlow                          // messages for the peer were queued for too long
-	flagCloseTraced                      // Trace.Closed was called
+	flagCloseTraced                      // Trace.Closed was called, or must not be yet
 	flagDiscarding                       // Shutdown reads: the application's handlers are not called any more
 	flagDriven                           // HandleMessages runs
-	flagBusy                             // the reader runs a handler or writes; keepalive's ticks do not count
-	flagWasIdle                          // no data arrived for at least one keepalive tick; see conn_handle_unix.go
+	flagBusy                             // the reader runs a handler or writes, so keepalive's ticks do not count
+	flagWasIdle                          // no data arrived for at least one keepalive tick (conn_handle_unix.go)
 	flagMore                             // a complete frame is there to be read: writes may be deferred
 	flagFlushDue                         // a timer will send the pending answers
 	flagWriteWaits                       // a write was under way at the last keepalive tick, without progress since
-	flagParked                           // no goroutine reads; see conn_park.go
+	flagParked                           // no goroutine reads (conn_park.go)
 	flagWatched                          // the poller has been told of the socket before
-	flagReportsEmpty                     // the socket says whether it is empty; see conn_handle_unix.go
-	flagPark                             // the first of parksPerTick bits; see parkBudget
+	flagReportsEmpty                     // the socket says whether it is empty (conn_handle_unix.go)
+	flagPark                             // the first of parksPerTick bits (conn_park.go: parkBudget)
 )
 
 // flagWrite counts, from this bit up and modulo 256, the writes that the transport
@@ -90,6 +91,14 @@ const flagWrite uint32 = 1 << 24
 
 // writes returns the count of flagWrite.
 func (f *flags) writes() uint8 { return uint8(f.word.Load() / flagWrite) }
+
+// has reports whether any bit of flag is set.
+func (f *flags) has(flag uint32) bool { return f.word.Load()&flag != 0 }
+
+func (f *flags) clear(flag uint32) { f.word.And(^flag) }
+
+// set sets the flag, and reports whether it was set before.
+func (f *flags) set(flag uint32) (before bool) { return f.word.Or(flag)&flag != 0 }
 
 // took is called by the holder of out.lock when the transport has taken n bytes.
 func (c *Conn) took(n int) {
@@ -109,20 +118,13 @@ func (c *Conn) noteWrite() {
 	}
 }
 
-func (f *flags) has(flag uint32) bool { return f.word.Load()&flag != 0 }
-func (f *flags) clear(flag uint32)    { f.word.And(^flag) }
-
-// set reports whether the flag was set before.
-func (f *flags) set(flag uint32) (before bool) { return f.word.Or(flag)&flag != 0 }
-
 // member is a connection's place in the list of its Server, which owns it.
 type member struct {
 	index         int32
 	handshakeDone bool
 }
 
-// newConn makes a connection of a transport whose opening handshake is, or is
-// about to be, done.
+// newConn makes a connection of a transport, at the end of the opening handshake or before it.
 func newConn(nc net.Conn, client bool) *Conn {
 	c := &Conn{nc: nc, client: client, in: noInput}
 	c.settings.Store(&standardSettings)
@@ -147,8 +149,8 @@ func (c *Conn) NetConn() net.Conn { return c.nc }
 
 // UnderlyingConn returns the transport.
 //
-// Deprecated: use [Conn.NetConn], which returns the same. UnderlyingConn is here for programs written
-// for gorilla/websocket.
+// Deprecated: use [Conn.NetConn], which returns the same. UnderlyingConn is here for programs that
+// were written for gorilla/websocket.
 func (c *Conn) UnderlyingConn() net.Conn { return c.nc }
 
 // SetReadDeadline sets when reads give up, including one that is waiting. The

@@ -4,15 +4,179 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"sync"
 )
 
-// Buffers for special cases: for long messages whose length is not known, for transports
-// that can only be read, such as TLS, and for the header of an opening handshake.
+// The state of reading, and its buffers. They come and go here: an idle connection has
+// none. acquire takes a state from a pool when the first byte of a message is to be read,
+// and release gives it back when nothing of a message is left.
+//
+// Below these are the buffers of special cases: of messages that are not whole yet, of long
+// messages of unknown length, of transports that can only be read, such as TLS, and
+// of the header of an opening handshake.
 
-// chunkSize is the size of the pieces of a long message whose length is not known. A
-// slice that grows is copied, and for a moment both copies are there: 40 KB that
-// inflate beyond the limit could so cost twice the limit. The pieces are put together
-// only when the end has come.
+// readState holds the bytes that a connection has read and not delivered yet, and the place
+// in the message at which they stand. The goroutine that holds readLock owns it. No function
+// keeps a pointer to it, or to unread, over a call of fill: a connection that waits between
+// messages gives it back.
+type readState struct {
+	// Bytes that were read and not consumed. They lie in buf, or, while the
+	// connection waits inside a header, in a copy of their own: no buffer is held
+	// while waiting. Whenever more is to be read, unread is shorter than a control
+	// frame, as payload is moved on as soon as it arrives.
+	unread []byte
+	buf    []byte // from the pool, or a small one that stays, for a transport that can only be read
+
+	rules frameRules // which frame may come next
+
+	// The message in progress.
+	open        bool      // its first header was consumed, its end not yet
+	fin         bool      // the current frame is its last
+	messageType opcode    //
+	key         uint32    // masking key, turned to the next byte
+	left        int64     // payload bytes of the current frame that are still to come
+	text        utf8State //
+	inflated    int64     // bytes of a compressed message so far, after inflating
+	partial     []byte    // the bytes that a ReadMessage had when it was ended early
+	chunks      [][]byte  // further ones behind them, of a long message
+
+	reader *messageReader // the open one of NextReader
+	traced *Conn          // whose Trace wants to know of frames, nil for none
+
+	direct []byte     // where tryRead reads to, nil for behind unread
+	result readResult // of tryRead
+	step   handleStep // of HandleMessages
+}
+
+type readResult struct {
+	n   int
+	err error
+}
+
+// noInput is the state of all connections that are idle: between messages, and
+// with nothing in unread. Nobody changes it.
+var noInput = new(readState)
+
+// readStates is a pool of states, most with a buffer.
+var readStates = sync.Pool{New: func() any { return new(readState) }}
+
+// bufferSize is the size of all pooled buffers: one read takes several frames
+// at once, one write takes a frame of up to 16 KiB or a piece of a larger one.
+const bufferSize = 32 << 10
+
+var bufferPool = sync.Pool{New: func() any { return new([bufferSize]byte) }}
+
+func getBuffer() *[bufferSize]byte  { return bufferPool.Get().(*[bufferSize]byte) }
+func putBuffer(b *[bufferSize]byte) { bufferPool.Put(b) }
+
+// acquire returns c's state of reading, and takes one from the pool if c is idle.
+func (c *Conn) acquire() *readState {
+	if c.in != noInput {
+		return c.in
+	}
+	c.in = readStates.Get().(*readState)
+	c.setRules()
+	return c.in
+}
+
+// setRules has c's first or next message read by its present settings.
+func (c *Conn) setRules() {
+	s := c.settings.Load()
+	c.in.rules = frameRules{wantMasked: !c.client, deflate: c.deflate != nil, maxFragments: s.maxFragments}
+	c.in.traced = nil
+	if s.isTraced() {
+		c.in.traced = c
+	}
+}
+
+// release gives the state of reading back if nothing is in progress: between
+// messages a connection has one only while there are frames in it.
+func (c *Conn) release() {
+	in := c.in
+	switch {
+	case in.open || len(in.unread) > 0 || in.reader != nil || in.step.underWay || in == noInput:
+	case 0 < len(in.buf) && len(in.buf) <= plainBufferSize:
+		in.unread = nil // this transport needs the buffer to wait
+	default:
+		c.drop()
+	}
+}
+
+// drop gives the state of reading back, with anything that is in it.
+func (c *Conn) drop() {
+	in, buf := c.in, c.in.buf
+	if in == noInput {
+		return
+	}
+	if len(buf) != bufferSize {
+		buf = nil // a small one, or the opening handshake's
+	}
+	*in = readState{buf: buf}
+	c.in = noInput
+	readStates.Put(in)
+}
+
+// park prepares for a wait without a buffer. Between messages the whole state goes
+// back. Otherwise a copy of the unread bytes is kept, a part of a header or control
+// frame.
+func (c *Conn) park() {
+	if c.release(); len(c.in.buf) == bufferSize {
+		c.in.unread = slices.Clone(c.in.unread)
+		putBuffer((*[bufferSize]byte)(c.in.buf))
+		c.in.buf = nil
+	}
+}
+
+// attach takes a buffer from the pool if there is none, moves the unread bytes to
+// its front, and returns the room behind them.
+func (in *readState) attach() []byte {
+	if in.buf == nil {
+		in.buf = getBuffer()[:]
+	}
+	in.unread = in.buf[:copy(in.buf, in.unread)]
+	return in.buf[len(in.unread):]
+}
+
+// resume puts the bytes that an earlier call had of the message behind dst.
+func (in *readState) resume(dst []byte) []byte {
+	partial := in.partial
+	in.partial = nil
+	if dst == nil {
+		return partial
+	}
+	return append(dst, partial...)
+}
+
+// worthHolding is how much larger than its content a slice may be that waits for
+// the rest of a message: memory follows the bytes that arrived.
+const worthHolding = 16
+
+// suspend keeps the bytes that p has of the message beyond dst for the next call.
+func (in *readState) suspend(dst, p []byte) {
+	if !in.open || len(p) <= len(dst) {
+		return
+	}
+	in.partial = p
+	if arrived := len(p) - len(dst); dst != nil || cap(p) > worthHolding*arrived {
+		in.partial = slices.Clone(p[len(dst):]) // p may be the caller's
+	}
+}
+
+// growFor makes room in dst for payload that has arrived, and beyond that for
+// at most three times as much as arrived before: memory follows bytes that were
+// sent, not lengths that were announced.
+func growFor(dst []byte, in *readState) []byte {
+	const least = 256
+	here, room := int64(len(in.unread)), int64(cap(dst)-len(dst))
+	if room >= min(in.left, max(here, least)) {
+		return dst
+	}
+	return slices.Grow(dst, int(min(in.left, max(least, 4*here, 3*int64(len(dst))))))
+}
+
+// chunkSize is the size of the pieces of a long message of unknown length. A slice that grows is
+// copied, and for a moment both copies are there. So 40 KB that inflate beyond the limit could cost
+// twice the limit. The pieces are put together only at the end of the message.
 const chunkSize = 256 << 10
 
 // pieceFor returns the slice to which the next payload is appended: dst, or the last of
@@ -65,8 +229,8 @@ func (c *Conn) readPlain(direct []byte) (int, error) {
 	}
 }
 
-// attachPlain is attach for a connection that keeps its buffer. It makes a larger
-// one if that is full, as only the opening handshake can have it.
+// attachPlain is attach for a connection that keeps its buffer. If the buffer is full, which only
+// an opening handshake can cause, it makes a larger one.
 func (in *readState) attachPlain() (room []byte) {
 	if len(in.buf) == bufferSize { // the pool's
 		putBuffer((*[bufferSize]byte)(in.buf))
@@ -79,7 +243,7 @@ func (in *readState) attachPlain() (room []byte) {
 	return in.buf[len(in.unread):]
 }
 
-// fillOnce is fill if nothing is there yet.
+// fillOnce is fill, unless there are unread bytes.
 func (c *Conn) fillOnce() error {
 	if len(c.in.unread) > 0 {
 		return nil

@@ -35,23 +35,29 @@ const lingerTimeout = time.Second
 //
 // While HandleMessages runs, another goroutine closes the transport, and Close may
 // return before and without its error. The same holds, for a second at most, while
-// the answer to the peer's close frame is being sent.
+// a close frame is being sent.
 func (c *Conn) Close() error {
-	if c.flags.has(flagClosed) || !c.isSendingClose() {
+	if !c.isSendingClose() {
 		return c.closeNow()
 	}
-	go func() {
-		if c.out.lock.lock(context.Background(), time.Now().Add(lingerTimeout)) == nil {
-			c.unlockWrite()
-		}
-		c.closeNow()
-	}()
+	if !c.flags.set(flagClosed) {
+		go c.closeWhenSent()
+	}
 	return nil
+}
+
+// closeWhenSent is Close, but waits itself until a close frame is sent.
+func (c *Conn) closeWhenSent() {
+	if c.isSendingClose() && c.out.lock.lock(context.Background(), time.Now().Add(lingerTimeout)) == nil {
+		c.unlockWrite()
+	}
+	c.closeNow()
 }
 
 // closeNow is Close, whatever is being sent.
 func (c *Conn) closeNow() error {
-	if c.flags.set(flagClosed) {
+	c.flags.set(flagClosed)
+	if c.flags.set(flagCut) {
 		return nil
 	}
 	c.stopKeepalive()
@@ -71,7 +77,7 @@ func (c *Conn) closeNow() error {
 	return err
 }
 
-// closedErr returns why a connection has ended whose transport this side closed.
+// closedErr returns the error of a connection after this side has closed its transport.
 func (c *Conn) closedErr() error {
 	if gaveUp := c.gaveUp(); gaveUp != nil {
 		return gaveUp
@@ -139,7 +145,7 @@ func (c *Conn) Shutdown(ctx context.Context, code int, text string) error {
 	defer context.AfterFunc(ctx, func() { c.closeNow() })() // interrupts whatever waits below
 
 	err := c.closingHandshake(ctx, payload)
-	if ctx.Err() != nil {
+	if err != nil && ctx.Err() != nil {
 		return fmt.Errorf("websocket: the peer did not answer the close frame in time: %w", ctx.Err())
 	}
 	return err
@@ -155,9 +161,9 @@ func (c *Conn) readEnded() (err error, dead bool) {
 	return c.readErr, c.flags.has(flagTransportDead)
 }
 
-// finishClosed is Shutdown for a server whose peer is done, which is the usual end of a
-// handler. There is nothing to wait for. If the transport is dead, nothing is written:
-// the kernel would send a signal for it.
+// finishClosed is Shutdown for a server after its peer has closed, which is the usual end of a
+// handler. There is nothing to wait for. If the transport is dead, nothing is written: the kernel
+// would send a signal for it.
 func (c *Conn) finishClosed(end error, dead bool, payload []byte) error {
 	defer c.Close()
 	if dead {
@@ -167,8 +173,8 @@ func (c *Conn) finishClosed(end error, dead bool, payload []byte) error {
 	return nil
 }
 
-// closingHandshake sends a close frame and reads up to the peer's: both at the
-// same time, for the peer may be writing too, and read only after it.
+// closingHandshake sends a close frame and reads up to the peer's. It does both at the same time,
+// because the peer may be writing too, and may not read before it is done.
 func (c *Conn) closingHandshake(ctx context.Context, payload []byte) error {
 	c.SetWriteDeadline(time.Time{}) // one that has passed must not prevent the close
 	sent := make(chan error, 1)

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"io"
 	"net"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -128,6 +130,29 @@ func TestShutdownOfSilentPeer(t *testing.T) {
 	})
 }
 
+// A client waits for the server to close TCP first. If that does not come in time, the closing
+// handshake was done nevertheless.
+func TestShutdownOfServerThatKeepsTCP(t *testing.T) {
+	for _, transport := range []string{"tcp", "tls", "pipe"} {
+		t.Run(transport, func(t *testing.T) {
+			rc := rawMustOpen(t, rawOptions{transport: transport, client: true})
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			go func() {
+				if got := rc.peer.next(5 * time.Second); got != "close 1000" {
+					t.Errorf("the server got %q", got)
+				}
+				rc.peer.sendClose(CloseNormalClosure)
+				<-rc.c.Context().Done() // the answer was read
+				cancel()
+			}()
+			if err := rc.c.Shutdown(ctx, CloseNormalClosure, ""); err != nil {
+				t.Errorf("Shutdown: %v, though the server has answered", err)
+			}
+		})
+	}
+}
+
 // Deadlines that the application set and that have passed do not stop Shutdown.
 func TestShutdownAfterDeadlines(t *testing.T) {
 	server, client := pipePair(t)
@@ -205,4 +230,25 @@ func TestErrorsSayWhoClosed(t *testing.T) {
 			t.Errorf("close without a code: %v, want 1005", err)
 		}
 	})
+}
+
+// After Close has returned no message is delivered, also if Close waits for a close frame that is
+// being sent.
+func TestNoMessageAfterCloseFrame(t *testing.T) {
+	for _, transport := range []string{"tcp", "tls", "pipe"} {
+		t.Run(transport, func(t *testing.T) {
+			var calls atomic.Int32
+			rc := rawMustOpen(t, rawOptions{transport: transport, onMessage: func(c *Conn, _ int, _ []byte) {
+				calls.Add(1)
+				c.Enqueue(CloseMessage, FormatCloseMessage(CloseNormalClosure, ""))
+				c.Close()
+			}})
+			rc.peer.sendText(slices.Repeat([]string{"message"}, 100)...)
+			for i := 0; i < 3 && !strings.HasPrefix(rc.peer.next(5*time.Second), "the end"); i++ {
+			}
+			if n := calls.Load(); n != 1 {
+				t.Errorf("%d messages were delivered, want 1", n)
+			}
+		})
+	}
 }

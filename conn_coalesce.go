@@ -106,8 +106,8 @@ func (c *Conn) writeBehind(frame []byte) error {
 }
 
 // Flush sends the messages that CoalesceWrites or HandleMessages has deferred, for
-// a program that will not read further for a while. What is written from then on
-// goes out at once, until the next message is read.
+// a program that will not read further for a while. Messages that are written after
+// that go out at once, until the next message is read.
 func (c *Conn) Flush() error {
 	c.flags.clear(flagMore)
 	if err := c.lockWrite(context.Background()); err != nil {

@@ -6,12 +6,11 @@ import (
 	"time"
 )
 
-// What a program may hang on to a connection: a value of its own, and a context
-// that ends with the connection. Most connections have neither, so that both
-// together are one pointer in a Conn. Why the connection has ended is kept there
-// too.
+// A program may attach two things to a connection: a value of its own, and a context
+// that ends with the connection. Most connections have neither, so both together are
+// one pointer in a Conn. The reason for the connection's end lies there too.
 
-// extras are the parts of a connection that most do without.
+// extras are the parts that most connections do not have.
 type extras struct {
 	mu    sync.Mutex   // guards all below
 	value any          // of SetValue
@@ -31,9 +30,9 @@ func (c *Conn) extra() *extras {
 	return x
 }
 
-// SetValue gives the connection a value of the program's own, which [Conn.Value]
-// returns: the name of the user at the other end, for instance. It replaces the one before, and
-// nil is none. The value lives as long as the Conn does.
+// SetValue gives the connection a value of the program's own, such as the name of the user at the
+// other end. [Conn.Value] returns it. It replaces the value before, and nil stands for none. The
+// value lives as long as the Conn does.
 func (c *Conn) SetValue(v any) {
 	x := c.extra()
 	x.mu.Lock()
@@ -41,7 +40,7 @@ func (c *Conn) SetValue(v any) {
 	x.mu.Unlock()
 }
 
-// Value returns the value that SetValue was given last, and nil before the first call.
+// Value returns the value of the last SetValue, or nil before the first one.
 func (c *Conn) Value() any {
 	x := c.extras.Load()
 	if x == nil {
@@ -57,9 +56,8 @@ func (c *Conn) Value() any {
 // context.Canceled then, and context.Cause says why: the error is the one that reads
 // return, or net.ErrClosed after this side's Close. It has no deadline and no values.
 //
-// A read finds the end only while some goroutine reads. A connection whose context
-// was never asked for pays nothing for it, and context.AfterFunc costs no goroutine
-// before the end.
+// A read finds the end only while some goroutine reads. A context that is never asked for
+// costs nothing, and context.AfterFunc costs no goroutine before the end.
 func (c *Conn) Context() context.Context {
 	x := c.extra()
 	x.mu.Lock()
@@ -92,17 +90,28 @@ func (c *Conn) end(err error) error {
 	return err
 }
 
-// A connContext is the context of a Conn. One of context.WithCancelCause would do as
-// well, but each function that waits for its end would cost 200 bytes more.
+// hasEnded returns why the connection has ended, or nil if it has not.
+func (c *Conn) hasEnded() error {
+	x := c.extras.Load()
+	if x == nil {
+		return nil
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.err
+}
+
+// A connContext is the context of a Conn. One made by context.WithCancelCause would do as well, but
+// each function that waits for its end would cost 200 bytes more.
 type connContext struct {
 	mu    sync.Mutex      // guards all below
 	done  chan struct{}   // closed at the end, nil until it is asked for
 	first *endFunc        // of the functions to be called at the end
-	ended context.Context // nil before the end. It has ended, and knows why
+	ended context.Context // a context that has ended, with the cause. Nil before the end
 }
 
-// An endFunc is a function that is called when a context ends. It lies in its
-// context's list, whose lock guards it.
+// An endFunc is a function that is called when a context ends. It lies in the context's list, and
+// ctx.mu guards it.
 type endFunc struct {
 	ctx        *connContext
 	f          func()
@@ -151,7 +160,7 @@ func (ctx *connContext) Err() error {
 	return nil
 }
 
-// Value knows of nothing but the cause: context.Cause asks for it by a key of its own.
+// Value returns nothing but the cause, for which context.Cause asks by a key of its own.
 func (ctx *connContext) Value(key any) any {
 	if ended := ctx.hasEnded(); ended != nil {
 		return ended.Value(key)

@@ -10,8 +10,8 @@ import (
 // Control frames, which may come between any two frames and are dealt with at once,
 // and the end of reading: here an error becomes final.
 
-// handleControl deals with a control frame whose payload is at the front of
-// unread (RFC 6455 section 5.5).
+// handleControl deals with a control frame. Its payload is at the front of unread (RFC 6455 section
+// 5.5).
 func (c *Conn) handleControl(h frameHeader) error {
 	p := c.in.unread[:h.length]
 	c.in.unread = c.in.unread[h.length:]
@@ -69,8 +69,8 @@ type handlerError struct{ error }
 
 var errReadClosed = fmt.Errorf("websocket: read: %w", net.ErrClosed)
 
-// readFailed maps err to the error that the caller sees. A timeout is returned as it
-// is, and reading can go on. Every other error is final.
+// readFailed maps err to the error that the caller sees. It returns a timeout as it is, and reading
+// can go on. Every other error is final.
 func (c *Conn) readFailed(err error) error {
 	if c.readErr != nil {
 		return c.readErr
@@ -119,7 +119,17 @@ func (c *Conn) transportEnd(err error) error {
 	case err == io.EOF: // the peer ended TCP without a close frame: code 1006
 		return &CloseError{Code: CloseAbnormalClosure, Text: io.ErrUnexpectedEOF.Error()}
 	case isReset(err): // or reset it: the same, as a write may have met the reset first
-		return fmt.Errorf("%w: %w", &CloseError{Code: CloseAbnormalClosure, Text: "the peer reset the connection"}, err)
+		return &resetError{CloseError{Code: CloseAbnormalClosure, Text: "the peer reset the connection"}, err}
 	}
 	return err // anything else: as it is
 }
+
+// A resetError is the end of a connection that the peer has reset. It makes its text when that is
+// asked for, because some clients reset every connection.
+type resetError struct {
+	closed    CloseError
+	transport error
+}
+
+func (e *resetError) Error() string   { return e.closed.Error() + ": " + e.transport.Error() }
+func (e *resetError) Unwrap() []error { return []error{&e.closed, e.transport} }

@@ -62,8 +62,8 @@ type handler struct {
 	err          error
 	mayRespawn   bool // on a new goroutine
 	begun        bool // a message was handled, in this step or before
-	asked        bool // tellEmpty was called, now or before; reportsEmpty is the answer
-	reportsEmpty bool
+	asked        bool // tellEmpty was called, now or before
+	reportsEmpty bool // its answer
 }
 
 // handleStep is the state of one call of the callback.
@@ -75,8 +75,8 @@ type handleStep struct {
 	empty        bool     // the last read left nothing, though perhaps a reset
 	readAgain    bool     // the read after one that left nothing was made
 	writes       uint8    // flags.writes at the start
-	writesShow   uint8    // so many more writes show that the connection is alive
-	ancillary    [32]byte // what the socket says
+	writesShow   uint8    // the number of further writes that show that the connection is alive
+	ancillary    [32]byte // for the socket's own data, with TCP_INQ in it
 }
 
 // handleOnSocket is HandleMessages, for a holder of readLock.
@@ -134,8 +134,8 @@ func (h *handler) beginStep(fd int) {
 	c := h.c
 	s := &c.acquire().step
 	*s = handleStep{underWay: true, fd: fd, reportsEmpty: h.reportsEmpty, writesShow: 1}
-	// A write that was begun before the step shows nothing. Writes are made one
-	// after the other, so it is at most the first of those that are counted from here.
+	// A write that was begun before the step shows nothing. Writes are made one after the other, so
+	// at most the first write that is counted from here was begun before.
 	if c.out.lock.isHeld() { // asked before the count: a writer that locks later begins later
 		s.writesShow = 2
 	}
@@ -214,21 +214,19 @@ func (c *Conn) readNow(direct []byte) (int, error) {
 	return n, nil
 }
 
-// On Linux a socket can tell, with what it delivers, how much more there is
-// (TCP_INQ, since Linux 4.18): at least 1 if the peer has closed its half.
-// That saves the read which would say that there is nothing. A short read does
-// not say it: the end may have arrived with the last bytes, and would then
-// never be noticed. A reset is not told: see above.
+// On Linux a socket can tell with each read how many more bytes there are (TCP_INQ, since Linux
+// 4.18). If the peer has closed its half, that is at least 1. It saves the read that would say that
+// there is nothing. A short read does not say so: the end may have arrived with the last bytes, and
+// would then never be noticed. TCP_INQ does not tell of a reset: see above.
 
 const tcpINQ = 36 // TCP_INQ and TCP_CM_INQ
 
-// tellEmpty asks a socket to tell, and reports whether it will.
+// tellEmpty asks a socket to tell whether it is empty, and reports whether it will.
 func tellEmpty(fd int) bool {
 	return runtime.GOOS == "linux" && syscall.SetsockoptInt(fd, syscall.IPPROTO_TCP, tcpINQ, 1) == nil
 }
 
-// receive reads, and reports whether the socket is empty now, as far as that is
-// known.
+// receive reads once. It reports whether the socket is empty now, as far as that is known.
 func (s *handleStep) receive(p []byte) (n int, empty bool, err error) {
 	if !s.reportsEmpty {
 		n, err = readSocket(s.fd, p)

@@ -22,7 +22,7 @@ import "github.com/plainsocket/websocket/internal/parktest"
 //     as a message to a parked connection takes up to twice the CPU time
 //   - when it has waited for ticksToInterrupt
 //
-// One bit says who owns the connection. While flagParked is set nobody reads, and
+// One bit says which side owns the connection. While flagParked is set no goroutine reads, and
 // readLock stays held for the next reader. The goroutine that clears flagParked owns
 // the reading half from then on, and has to handle the connection's messages. So it does
 // not matter how many want to take a connection up, or whether an event is an old one.
@@ -79,7 +79,7 @@ func (c *Conn) parkConn() bool {
 	c.liftInterrupt()
 	c.flags.set(flagParked)
 	if c.flags.has(flagClosed) || c.hasReadDeadline() || w.watch(c) != nil {
-		return !c.takeUp() // somebody else was first
+		return !c.takeUp() // if that fails, another goroutine has taken it up
 	}
 	return true
 }
@@ -97,8 +97,8 @@ func (c *Conn) wake() {
 	}
 }
 
-// isForOther reports, after a message, whether the wait for the next one is left to
-// another goroutine, or to none.
+// isForOther reports, after a message, whether another goroutine, or none, is to wait for the next
+// message.
 func (c *Conn) isForOther() bool {
 	if c.flags.has(flagWasIdle) {
 		c.flags.clear(flagWasIdle)
@@ -120,8 +120,8 @@ func (c *Conn) parkTick() {
 	c.flags.set(parkBudget)
 	switch {
 	case c.flags.has(flagParked):
-		// Somebody may have closed NetConn, of which no poller tells. To ask costs a
-		// few cache misses for each connection.
+		// The program may have closed NetConn. No poller tells of that. To ask costs a few cache
+		// misses for each connection.
 		if c.idleTicks.Load()%ticksToPing == 0 && c.raw.Control(func(uintptr) {}) != nil {
 			c.wake()
 		}

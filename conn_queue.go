@@ -2,27 +2,28 @@ package websocket
 
 import (
 	"errors"
+	"reflect"
 	"time"
 )
 
 // Queued messages: writing without waiting for the peer. A server that sends the
 // same to many peers, or a goroutine that has other things to do, must not be held
-// up by one peer that does not read. Enqueue sends what the transport takes at
-// once and keeps the rest in the outbox, in order with all other writes.
+// up by one peer that does not read. Enqueue sends the bytes that the transport takes
+// at once and keeps the rest in the outbox, in order with all other writes.
 //
 // The queue is bounded twice: by QueueLimit in bytes, because a slow peer costs memory,
 // and by QueueTimeout in age, because a peer that is too far behind is better off when
-// it connects again. A limit in messages would cut off healthy
-// peers in a burst of small ones.
+// it connects again. A limit in messages would cut off healthy peers in a burst of
+// small ones.
 
-// ErrQueueFull is returned by Enqueue and its kin if the message would make more
-// wait for the peer than QueueLimit allows. Nothing of the message is sent, and
-// the connection can be used further.
+// ErrQueueFull is returned by Enqueue, EnqueuePrepared and EnqueueLatest if more bytes would wait
+// for the peer than QueueLimit allows. Nothing of the message is sent, and the connection can be
+// used further.
 var ErrQueueFull = errors.New("websocket: the queue for a slow peer is full (see QueueLimit)")
 
-// ErrQueueTimeout is returned by reads and writes after the peer did not take the
-// messages that were queued for it within QueueTimeout. The transport is closed then. It is a
-// net.Error whose Timeout is true, and final.
+// ErrQueueTimeout is returned by reads and writes after the peer did not take the messages that
+// were queued for it within QueueTimeout. The transport is then closed. The error is a net.Error,
+// its Timeout is true, and it is final.
 var ErrQueueTimeout error = queueTimeoutError{}
 
 type queueTimeoutError struct{}
@@ -51,7 +52,7 @@ func (m *queuedMessage) size() int {
 	return len(m.frame) - maxHeaderLen
 }
 
-// leastCost is what a message counts at the least for QueueLimit: the memory of a
+// leastCost is the least number of bytes as which a message counts for QueueLimit: the memory of a
 // queuedMessage, rounded.
 const leastCost = 64
 
@@ -69,7 +70,7 @@ type messageQueue struct {
 	first   uint64         // the number of waiting[0]
 	bytes   int            // of payload in waiting
 	cost    int            // of waiting, for QueueLimit
-	closes  int            // close frames in waiting
+	closes  int            // close frames in waiting: at most one, the last
 	latest  map[any]uint64 // key to number of the messages in waiting that have one
 }
 
@@ -88,6 +89,11 @@ func (q *messageQueue) since() (t time.Time) {
 // between the frames of an open message (RFC 6455 section 5.4).
 func (q *messageQueue) ready(messageOpen bool) bool {
 	return len(q.waiting) > 0 && (!messageOpen || q.waiting[0].op.isControl())
+}
+
+// dataFirst reports whether a message is the first of those that wait, and no close frame.
+func (q *messageQueue) dataFirst() bool {
+	return len(q.waiting) > 0 && !q.waiting[0].op.isControl()
 }
 
 func (q *messageQueue) take(messageOpen bool) (m queuedMessage, ok bool) {
@@ -171,7 +177,7 @@ func (c *Conn) Enqueue(messageType int, data []byte) error {
 	case op == opClose:
 		return c.enqueueClose(data)
 	case op.isControl():
-		if err := checkControl(messageType, data); err != nil {
+		if err := c.checkControl(messageType, data); err != nil {
 			return err
 		}
 		return c.enqueueControl(queuedMessage{op: op, frame: withRoom(data)})
@@ -189,6 +195,8 @@ func (c *Conn) Enqueue(messageType int, data []byte) error {
 // copied.
 func (c *Conn) EnqueuePrepared(pm *PreparedMessage) error {
 	switch {
+	case pm.frame == nil:
+		return errZeroPrepared
 	case pm.op == opClose:
 		return c.enqueueClose(pm.payload)
 	case pm.op.isControl():
@@ -202,11 +210,16 @@ func (c *Conn) EnqueuePrepared(pm *PreparedMessage) error {
 // in the queue, and the limit does not count. It reports whether that was so. The
 // key must be comparable, and not nil.
 func (c *Conn) EnqueueLatest(key any, pm *PreparedMessage) (replaced bool, err error) {
-	if pm.op.isControl() {
+	switch {
+	case pm.frame == nil:
+		return false, errZeroPrepared
+	case pm.op.isControl():
 		return false, errors.New("websocket: EnqueueLatest is for TextMessage and BinaryMessage")
+	case key == nil || !reflect.ValueOf(key).Comparable():
+		return false, errors.New("websocket: EnqueueLatest: the key is nil or not comparable")
 	}
 	m := queuedMessage{op: pm.op, prepared: pm, key: key}
-	if box := c.lockOutbox(false); box != nil {
+	if box := c.lockOutboxIfAny(); box != nil {
 		replaced = box.queue.replace(m)
 		box.mu.Unlock()
 	}
@@ -218,18 +231,31 @@ func (c *Conn) EnqueueLatest(key any, pm *PreparedMessage) (replaced bool, err e
 
 // MakeRoom drops the oldest queued messages, as many as it takes for one of size
 // bytes to be queued within QueueLimit, and reports how many these were. Trace.Dropped
-// is told of them.
+// is told of them. It drops none if that would not help: messages that the transport has
+// taken a part of stay, and so does a close frame, behind which nothing can be queued.
 func (c *Conn) MakeRoom(size int) (dropped int) {
-	box := c.lockOutbox(false)
+	limit := c.queueLimit()
+	return c.dropFirst(func(box *outbox) bool { return box.canMakeRoom(size, limit) && !box.hasRoom(size, limit) })
+}
+
+// DropQueued drops all queued messages, and reports how many these were. Trace.Dropped is
+// told of them. Messages that the transport has taken a part of stay, and so do control
+// frames.
+func (c *Conn) DropQueued() (dropped int) {
+	return c.dropFirst(func(*outbox) bool { return true })
+}
+
+// dropFirst drops the first of the queued messages, and the next ones, while isNeeded.
+func (c *Conn) dropFirst(isNeeded func(box *outbox) bool) (dropped int) {
+	box := c.lockOutboxIfAny()
 	if box == nil {
 		return 0
 	}
-	limit, bytes := c.queueLimit(), 0
-	for box.queue.len() > 0 && !box.hasRoom(size, limit) {
-		if m := box.queue.removeFirst(); !m.op.isControl() {
-			dropped++
-			bytes += m.size()
-		}
+	bytes := 0
+	for box.queue.dataFirst() && isNeeded(box) {
+		m := box.queue.removeFirst()
+		dropped++
+		bytes += m.size()
 	}
 	box.mu.Unlock()
 	c.traceDropped(dropped, bytes)
@@ -245,13 +271,17 @@ func (c *Conn) ReportDropped(messages, bytes int) { c.traceDropped(messages, byt
 // payload, and for how long the oldest has waited. Messages that the transport has
 // taken a part of count whole.
 func (c *Conn) Queued() (messages, bytes int, age time.Duration) {
-	box := c.lockOutbox(false)
+	box := c.lockOutboxIfAny()
 	if box == nil {
 		return 0, 0, 0
 	}
 	defer box.mu.Unlock()
 	messages = box.queue.len() - box.queue.closes + box.sendingMessages
-	if since := box.queue.since(); !since.IsZero() {
+	since := box.queue.since()
+	if box.sendingMessages > 0 {
+		since = box.sendingSince
+	}
+	if !since.IsZero() {
 		age = time.Since(since)
 	}
 	return messages, box.queue.bytes + box.sendingBytes, age
@@ -267,6 +297,13 @@ func (box *outbox) hasRoom(size, limit int) bool {
 	return waiting == 0 || limit < 0 || cost(size) <= limit-waiting
 }
 
+// canMakeRoom reports whether a message of size bytes might be queued if the messages that
+// wait were not there.
+func (box *outbox) canMakeRoom(size, limit int) bool {
+	sending := box.sendingBytes
+	return box.queue.closes == 0 && (sending == 0 || limit < 0 || cost(size) <= limit-sending)
+}
+
 // enqueueNow sends an uncompressed message that nothing is in front of. It reports
 // false if the message has to be queued.
 func (c *Conn) enqueueNow(op opcode, data []byte) (done bool, err error) {
@@ -278,7 +315,7 @@ func (c *Conn) enqueueNow(op opcode, data []byte) (done bool, err error) {
 	if c.out.err != nil || c.out.writer != nil || c.deflate.wants(len(data)) {
 		return c.out.err != nil, c.out.err
 	}
-	c.out.writing = true // a Trace function that panics would lose what is pending
+	c.out.writing = true // a Trace function that panics would lose the pending answers
 	b := c.newBatch()
 	b.useBuffer()
 	start := len(b.small)
@@ -306,8 +343,8 @@ func (c *Conn) sendNow(b batch, size int) (stillHolder bool, err error) {
 		b.recycle()
 		return true, err
 	}
-	box := c.lockOutbox(true)
-	box.sendingMessages, box.sendingBytes = 1, size
+	box := c.lockOutbox()
+	box.sendingMessages, box.sendingBytes, box.sendingSince = 1, size, time.Now()
 	c.startDraining(box, rest)
 	return false, nil
 }
@@ -324,7 +361,7 @@ func (c *Conn) enqueue(m queuedMessage) error {
 	return nil
 }
 
-// enqueueFrame is enqueueNow for a message of any kind.
+// enqueueFrame is enqueueNow for a message of any size, compressed or not.
 func (c *Conn) enqueueFrame(m queuedMessage) (done bool, err error) {
 	if !c.out.lock.tryLock() {
 		return false, nil
@@ -343,9 +380,9 @@ func (c *Conn) enqueueFrame(m queuedMessage) (done bool, err error) {
 
 // put queues m if there is room for it.
 func (c *Conn) put(m queuedMessage) error {
-	box := c.lockOutbox(true)
+	box := c.lockOutbox()
 	defer box.unlock()
-	if box.close.present || box.sendingClose {
+	if box.close.present || box.sendingClose || box.queue.closes > 0 {
 		return ErrCloseSent
 	}
 	if !m.op.isControl() && !box.hasRoom(m.size(), c.queueLimit()) {
@@ -376,7 +413,7 @@ func (c *Conn) enqueueControl(m queuedMessage) error {
 	if err := c.endOfWriting(); err != nil {
 		return err
 	}
-	box := c.lockOutbox(true)
+	box := c.lockOutbox()
 	switch {
 	case box.close.present || box.sendingClose:
 		box.unlock()
@@ -405,7 +442,7 @@ func (c *Conn) enqueueClose(payload []byte) error {
 	return nil
 }
 
-// enqueueCloseLast sends a close frame behind what is queued.
+// enqueueCloseLast sends a close frame behind the queued messages.
 func (c *Conn) enqueueCloseLast(payload []byte) {
 	c.enqueue(queuedMessage{op: opClose, frame: withRoom(payload)})
 }

@@ -3,8 +3,6 @@ package websocket
 import (
 	"context"
 	"errors"
-	"fmt"
-	"slices"
 	"sync"
 	"time"
 	"unicode/utf8"
@@ -16,18 +14,18 @@ import (
 //	transport ─► fill ─► unread ─► nextFrame ─► readPayload ─► ReadMessage
 //
 //   - fill waits for bytes and puts them behind those in unread. An idle
-//     connection has no buffer for them: acquire takes the state of reading from a
-//     pool at a message's first byte, and release gives it back at its end.
-//   - nextFrame consumes frame headers, and asks frame.go and inbound.go what they
-//     mean. conn_frames.go deals with control frames, and with errors.
+//     connection has no buffer for them: the state of reading comes with a message's
+//     first byte, and goes with its end (conn_buffer.go).
+//   - nextFrame consumes frame headers, and asks frame.go and inbound.go for their
+//     meaning. conn_frames.go deals with control frames, and with errors.
 //   - readPayload moves payload to where it belongs, unmasked (mask.go) and, if it
 //     is text, checked (utf8.go). conn_deflate.go does that for compressed messages.
 //   - appendMessage puts a message together. Its first branch, takeWhole, is for a
 //     message that lies in unread whole, as most do.
 //
 // handleMessage calls a function with a message instead, for conn_handle.go.
-// conn_reader.go reads messages as streams. The transport itself is read in conn_wait_unix.go and conn_handle_unix.go, if it
-// is a socket, and else in conn_buffer.go.
+// conn_reader.go reads messages as streams. The transport itself is read in conn_wait_unix.go
+// and conn_handle_unix.go, if it is a socket, and else in conn_buffer.go.
 //
 // All state is in readState, none on the stack of a call. So a read that is ended by
 // a deadline or a context can go on in the next call. An example: of the frame
@@ -38,59 +36,6 @@ import (
 //	to come:  51 58
 //
 // Had only 82 85 37 come, unread would keep these bytes, and nothing would be open.
-
-// readState is what a connection has read and not delivered yet. The goroutine
-// that holds readLock owns it. Nobody keeps a pointer to it, or to unread, over a
-// call of fill: a connection that waits between messages gives it back.
-type readState struct {
-	// Bytes that were read and not consumed. They lie in buf, or, while the
-	// connection waits inside a header, in a copy of their own: no buffer is held
-	// while waiting. Whenever more is to be read, unread is shorter than a control
-	// frame, as payload is moved on as soon as it arrives.
-	unread []byte
-	buf    []byte // from the pool, or a small one that stays, for a transport that can only be read
-
-	rules frameRules // which frame may come next
-
-	// The message in progress.
-	open        bool      // its first header was consumed, its end not yet
-	fin         bool      // the current frame is its last
-	messageType opcode    //
-	key         uint32    // masking key, turned to the next byte
-	left        int64     // payload bytes of the current frame that are still to come
-	text        utf8State //
-	inflated    int64     // bytes of a compressed message so far, after inflating
-	partial     []byte    // the bytes that a ReadMessage had when it was ended early
-	chunks      [][]byte  // further ones behind them, of a long message
-
-	reader *messageReader // the open one of NextReader
-	traced *Conn          // whose Trace wants to know of frames, nil for none
-
-	direct []byte     // where tryRead reads to, nil for behind unread
-	result readResult // of tryRead
-	step   handleStep // of HandleMessages
-}
-
-type readResult struct {
-	n   int
-	err error
-}
-
-// noInput is the state of all connections that are idle: between messages, and
-// with nothing in unread. Nobody changes it.
-var noInput = new(readState)
-
-// readStates is a pool of states, most with a buffer.
-var readStates = sync.Pool{New: func() any { return new(readState) }}
-
-// bufferSize is the size of all pooled buffers: one read takes several frames
-// at once, one write takes a frame of up to 16 KiB or a piece of a larger one.
-const bufferSize = 32 << 10
-
-var bufferPool = sync.Pool{New: func() any { return new([bufferSize]byte) }}
-
-func getBuffer() *[bufferSize]byte  { return bufferPool.Get().(*[bufferSize]byte) }
-func putBuffer(b *[bufferSize]byte) { bufferPool.Put(b) }
 
 // noMessage is the message type that comes with an error.
 const noMessage = -1
@@ -252,31 +197,6 @@ func (c *Conn) beginMessage() error {
 	return c.nextFrame()
 }
 
-// resume puts the bytes that an earlier call had of the message behind dst.
-func (in *readState) resume(dst []byte) []byte {
-	partial := in.partial
-	in.partial = nil
-	if dst == nil {
-		return partial
-	}
-	return append(dst, partial...)
-}
-
-// worthHolding is how much larger than its content a slice may be that waits for
-// the rest of a message: memory follows the bytes that arrived.
-const worthHolding = 16
-
-// suspend keeps the bytes that p has of the message beyond dst for the next call.
-func (in *readState) suspend(dst, p []byte) {
-	if !in.open || len(p) <= len(dst) {
-		return
-	}
-	in.partial = p
-	if arrived := len(p) - len(dst); dst != nil || cap(p) > worthHolding*arrived {
-		in.partial = slices.Clone(p[len(dst):]) // p may be the caller's
-	}
-}
-
 // nextFrame consumes headers up to that of the next data frame. Control
 // frames on the way are dealt with.
 func (c *Conn) nextFrame() error {
@@ -366,18 +286,6 @@ func (c *Conn) readInto(p *[]byte, mayGrow bool) error {
 	n, err := c.readPayload((*p)[len(*p):cap(*p)])
 	*p = (*p)[:len(*p)+n]
 	return err
-}
-
-// growFor makes room in dst for payload that has arrived, and beyond that for
-// at most three times as much as arrived before: memory follows bytes that were
-// sent, not lengths that were announced.
-func growFor(dst []byte, in *readState) []byte {
-	const least = 256
-	here, room := int64(len(in.unread)), int64(cap(dst)-len(dst))
-	if room >= min(in.left, max(here, least)) {
-		return dst
-	}
-	return slices.Grow(dst, int(min(in.left, max(least, 4*here, 3*int64(len(dst))))))
 }
 
 // readPayload moves payload of the current frame to dst, waiting for some if none
@@ -536,79 +444,6 @@ func (c *Conn) fill() error {
 	return err
 }
 
-// acquire returns c's state of reading, and takes one from the pool if c is idle.
-func (c *Conn) acquire() *readState {
-	if c.in != noInput {
-		return c.in
-	}
-	c.in = readStates.Get().(*readState)
-	c.setRules()
-	return c.in
-}
-
-// setRules has c's first or next message read by its present settings.
-func (c *Conn) setRules() {
-	s := c.settings.Load()
-	c.in.rules = frameRules{wantMasked: !c.client, deflate: c.deflate != nil, maxFragments: s.maxFragments}
-	c.in.traced = nil
-	if s.trace != nil && (s.trace.Frame != nil || s.trace.Payload != nil) {
-		c.in.traced = c
-	}
-}
-
-// release gives the state of reading back if nothing is in progress: between
-// messages a connection has one only while there are frames in it.
-func (c *Conn) release() {
-	in := c.in
-	switch {
-	case in.open || len(in.unread) > 0 || in.reader != nil || in.step.underWay || in == noInput:
-	case 0 < len(in.buf) && len(in.buf) <= plainBufferSize:
-		in.unread = nil // this transport needs the buffer to wait
-	default:
-		c.drop()
-	}
-}
-
-// drop gives the state of reading back, whatever is in it.
-func (c *Conn) drop() {
-	in, buf := c.in, c.in.buf
-	if in == noInput {
-		return
-	}
-	if len(buf) != bufferSize {
-		buf = nil // a small one, or the opening handshake's
-	}
-	*in = readState{buf: buf}
-	c.in = noInput
-	readStates.Put(in)
-}
-
-// park prepares for a wait without a buffer. Between messages the whole state goes
-// back. Otherwise a copy of the unread bytes is kept, a part of a header or control
-// frame.
-func (c *Conn) park() {
-	if c.release(); len(c.in.buf) == bufferSize {
-		c.in.unread = slices.Clone(c.in.unread)
-		putBuffer((*[bufferSize]byte)(c.in.buf))
-		c.in.buf = nil
-	}
-}
-
-// attach takes a buffer from the pool if there is none, moves the unread bytes to
-// its front, and returns the room behind them.
-func (in *readState) attach() []byte {
-	if in.buf == nil {
-		in.buf = getBuffer()[:]
-	}
-	in.unread = in.buf[:copy(in.buf, in.unread)]
-	return in.buf[len(in.unread):]
-}
-
-// errWouldBlock is what a read returns that must not wait, if it would have to.
+// errWouldBlock is the error of a read that must not wait, if it would have to.
 // HandleMessages waits in a place of its own: see conn_handle_unix.go.
 var errWouldBlock = errors.New("websocket: nothing to read now")
-
-// closedByContext says why a read or write of a transport without deadlines ended.
-func closedByContext(err error) error {
-	return fmt.Errorf("websocket: %w (the transport has no deadlines, so it was closed)", err)
-}

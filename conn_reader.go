@@ -9,7 +9,7 @@ import (
 // A messageReader reads one message as a stream. NextReader returns it.
 type messageReader struct {
 	c   *Conn
-	err error // io.EOF at the message's end, or when it was left for the next; owned by the holder of c.readLock
+	err error // io.EOF after the message's end or the next NextReader. The holder of c.readLock owns it
 }
 
 // NextReader waits for the next message and returns its type and a reader for
@@ -48,7 +48,7 @@ func (r *messageReader) Read(p []byte) (int, error) {
 	n, err := c.readSome(p)
 	// io.EOF may be the message's end, or the transport's: that one failed.
 	if err != nil && r.err == nil {
-		return 0, c.readFailed(err) // and nothing that was found to be wrong
+		return 0, c.readFailed(err) // without the bytes, which are not valid
 	}
 	return n, err
 }
@@ -181,9 +181,9 @@ func (c *Conn) Messages() iter.Seq2[Message, error] {
 	}
 }
 
-// JoinMessages returns a reader for all messages of c, one after the other. Each is followed by term,
-// so "\n" makes lines of them. The reader ends with the error with which reading c ends. While it is
-// used, nothing else should read from c.
+// JoinMessages returns a reader for all messages of c, one after the other. Each is followed by
+// term, so "\n" makes lines of them. The reader ends with the error with which reading c ends.
+// While it is used, nothing else should read from c.
 func JoinMessages(c *Conn, term string) io.Reader {
 	return &joinedMessages{c: c, term: term}
 }

@@ -1,6 +1,7 @@
 package websocket
 
 import (
+	"cmp"
 	"math"
 	"sync/atomic"
 	"time"
@@ -42,34 +43,38 @@ var standardSettings = settings{
 	handlers:     new(handlers),
 }
 
-// latestSettings are those of the last connection that has its own: a Server's
-// are all alike.
+// latestSettings are the last settings that differ from the standard ones. The connections of a
+// Server are all alike, so the next connection most likely shares them.
 var latestSettings atomic.Pointer[settings]
 
 // configure applies the settings of an Upgrader or Dialer, in which 0 means
 // the default, at the end of the opening handshake.
 func (c *Conn) configure(s settings) {
-	s.limit = orDefault(s.limit, defaultReadLimit)
-	s.maxFragments = orDefault(s.maxFragments, defaultMaxFragments)
-	s.closeTimeout = orDefault(s.closeTimeout, defaultCloseTimeout)
-	s.queueLimit = orDefault(s.queueLimit, defaultQueueLimit)
-	s.queueTimeout = orDefault(s.queueTimeout, defaultQueueTimeout)
+	s.limit = cmp.Or(s.limit, defaultReadLimit)
+	s.maxFragments = cmp.Or(s.maxFragments, defaultMaxFragments)
+	s.closeTimeout = cmp.Or(s.closeTimeout, defaultCloseTimeout)
+	s.queueLimit = cmp.Or(s.queueLimit, defaultQueueLimit)
+	s.queueTimeout = cmp.Or(s.queueTimeout, defaultQueueTimeout)
 	s.handlers = standardSettings.handlers
 	s.parking = c.settings.Load().parking
+	if s.trace != nil {
+		c.flags.set(flagCloseTraced) // until traceOpened: a handshake that fails has no end
+	}
 	if latest := latestSettings.Load(); s == standardSettings {
 		c.settings.Store(&standardSettings)
 	} else if latest != nil && s == *latest {
 		c.settings.Store(latest)
 	} else {
-		latestSettings.Store(&s)
-		c.settings.Store(&s)
+		own := s // a copy, so that s itself need not be on the heap
+		latestSettings.Store(&own)
+		c.settings.Store(&own)
 	}
 	if c.in != noInput { // frames came with the handshake
 		c.setRules()
 	}
 }
 
-// clampInt32 returns n, or the int32 that is next to it.
+// clampInt32 returns n, or the int32 that is nearest to it.
 func clampInt32(n int) int32 { return int32(max(math.MinInt32, min(n, math.MaxInt32))) }
 
 // change replaces the settings by changed ones.

@@ -19,6 +19,9 @@ import (
 // pool for as long as the attempt lasts. So an idle connection costs a Conn, a file
 // descriptor, and a stack of 2 KiB.
 //
+// c.in is the state of reading. conn_read.go has it, and the functions that are used here:
+// acquire and attach take the state and its buffer from their pools, park gives both back.
+//
 // The stack stays at 2 KiB only if all stack frames from the goroutine's start to
 // syscall.Read fit. Callers of RawConn.Read keep few local variables.
 
@@ -90,7 +93,7 @@ func (c *Conn) readTransport(direct []byte) (int, error) {
 	return c.in.result.n, nil
 }
 
-// readSocket is read, which a signal may interrupt.
+// readSocket is the system call read, repeated if a signal interrupted it.
 func readSocket(fd int, p []byte) (int, error) {
 	for {
 		n, err := syscall.Read(fd, p)

@@ -26,14 +26,14 @@ import (
 // writeHalf is owned by the goroutine that holds lock, except for its atomic fields.
 type writeHalf struct {
 	lock        lock
-	messages    lock // held by the open NextWriter, and by the first writer that waits for its end
-	pendingFrom uint16
+	messages    lock   // held by the open NextWriter, and by the first writer that waits for its end
+	pendingFrom uint16 // the pending bytes are pending[pendingFrom:pendingTo]
 	pendingTo   uint16
 	writing     bool                   // the transport's Write was called and has not returned
-	pending     *[bufferSize]byte      // answers that were reported as written; see conn_coalesce.go
-	err         error                  // why nothing more can be sent; final
+	pending     *[bufferSize]byte      // answers that were reported as written (conn_coalesce.go)
+	err         error                  // the final error of writing, nil before
 	writer      *messageWriter         // the open one of NextWriter
-	box         atomic.Pointer[outbox] // for writers that do not wait for lock; see conn_outbox.go
+	box         atomic.Pointer[outbox] // for writers that do not wait for lock (conn_outbox.go)
 }
 
 // copyLimit is the largest payload that is copied behind its header, so that
@@ -98,7 +98,7 @@ func (c *Conn) writeOther(messageType int, data []byte) error {
 	return c.WriteControl(messageType, data, c.deadlines.userWrite())
 }
 
-// dataOpcode is the opcode for a message type that is no control message's.
+// dataOpcode returns the opcode of TextMessage or BinaryMessage, and an error for other types.
 func dataOpcode(messageType int) (opcode, error) {
 	if messageType != TextMessage && messageType != BinaryMessage {
 		return 0, fmt.Errorf("websocket: bad message type %d, want TextMessage or BinaryMessage", messageType)
@@ -106,14 +106,13 @@ func dataOpcode(messageType int) (opcode, error) {
 	return opcode(messageType), nil
 }
 
-// lockForMessage locks out for the first frame of a message. If another message is
-// open, that has to be closed first. Writers that wait for it are served in the order
-// in which they came.
+// lockForMessage takes out.lock for the first frame of a message. If another message is open, that
+// has to be closed first. Writers that wait for it are served in the order in which they came.
 func (c *Conn) lockForMessage(ctx context.Context) error {
 	if err := c.lockWrite(ctx); err != nil {
 		return err
 	}
-	if c.out.writer == nil { // as it is when nothing can be written any more
+	if c.out.writer == nil { // also if nothing can be written any more
 		return nil
 	}
 	c.unlockWrite()
@@ -130,7 +129,7 @@ func (c *Conn) waitForMessage(ctx context.Context) error {
 	return waitFailed(err, "another message is still open (was its NextWriter not closed?)")
 }
 
-// lockWrite locks out until ctx or the user's deadline ends it.
+// lockWrite takes out.lock. It waits until ctx ends or the user's deadline passes.
 func (c *Conn) lockWrite(ctx context.Context) error {
 	if c.out.lock.tryLock() {
 		return nil
@@ -138,6 +137,7 @@ func (c *Conn) lockWrite(ctx context.Context) error {
 	return c.waitToWrite(ctx)
 }
 
+// waitToWrite is lockWrite for a lock that is held. It keeps lockWrite small enough to be inlined.
 func (c *Conn) waitToWrite(ctx context.Context) error {
 	err := c.out.lock.lock(ctx, c.deadlines.userWrite())
 	return waitFailed(err, "another write did not end")
@@ -161,7 +161,7 @@ func waitFailed(err error, what string) error {
 // called while a message is open. After a close message, all writes return
 // ErrCloseSent.
 func (c *Conn) WriteControl(messageType int, data []byte, deadline time.Time) error {
-	if err := checkControl(messageType, data); err != nil {
+	if err := c.checkControl(messageType, data); err != nil {
 		return err
 	}
 	if err := c.out.lock.lock(context.Background(), deadline); err != nil {
@@ -181,6 +181,24 @@ func (c *Conn) WriteControl(messageType int, data []byte, deadline time.Time) er
 	return err
 }
 
+// A messageTransport is a transport that carries messages, not frames: a browser's WebSocket. Its
+// checkControl returns an error for the control messages that it cannot carry.
+type messageTransport interface {
+	net.Conn
+	checkControl(messageType int) error
+}
+
+// checkControl returns an error if c cannot send a control message.
+func (c *Conn) checkControl(messageType int, data []byte) error {
+	if err := checkControl(messageType, data); err != nil {
+		return err
+	}
+	if nc, ok := c.nc.(messageTransport); ok {
+		return nc.checkControl(messageType)
+	}
+	return nil
+}
+
 // checkControl returns an error if a control message must not be sent.
 func checkControl(messageType int, data []byte) error {
 	switch messageType {
@@ -197,9 +215,8 @@ func checkControl(messageType int, data []byte) error {
 	return nil
 }
 
-// writable returns why no frame can be begun, nil if one can. On TLS the first
-// write that times out is the last one that is possible, so a deadline that has
-// passed is noticed before.
+// writable returns the error with which no frame can be begun, or nil. On TLS the first write that
+// times out is the last one that is possible, so a deadline that has passed is noticed before.
 func (c *Conn) writable() error {
 	if c.out.err != nil {
 		return c.out.err
@@ -342,9 +359,9 @@ func (c *Conn) writeLarge(h frameHeader, payload []byte) error {
 	return c.writePieces(h, payload)
 }
 
-// writePieces writes a frame by way of a pooled buffer, piece by piece: for
-// clients, who must not mask the caller's bytes in place, and for TLS, which
-// would make a record of its own of the header.
+// writePieces writes a frame by way of a pooled buffer, piece by piece: for clients, which must not
+// mask the caller's bytes in place, and for TLS, which would make a record of its own of the
+// header.
 func (c *Conn) writePieces(h frameHeader, payload []byte) error {
 	buf := getBuffer()
 	defer putBuffer(buf)
@@ -369,8 +386,8 @@ func (c *Conn) writePieces(h frameHeader, payload []byte) error {
 	}
 }
 
-// vector is the two slices of a large frame. It is pooled whole, for
-// net.Buffers escapes to the heap when it is written.
+// vector is the two slices of a large frame. It is pooled whole, because net.Buffers escapes to the
+// heap when it is written.
 type vector struct {
 	header  [maxHeaderLen]byte
 	slices  [2][]byte
@@ -406,8 +423,9 @@ func (c *Conn) writeVectored(h frameHeader, payload []byte) error {
 
 var errWriteClosed = fmt.Errorf("websocket: write: %w", net.ErrClosed)
 
-// writeFailed makes an error final if it is: if a part of a frame has gone out, or
-// may have, the peer could not make sense of anything after it.
+// writeFailed returns the error for the caller of a write that ended with err. The error is final
+// if a part of a frame has gone out, or may have: the peer could not make sense of anything after
+// it.
 func (c *Conn) writeFailed(err error, begun bool) error {
 	switch {
 	case c.gaveUp() != nil:
@@ -421,7 +439,7 @@ func (c *Conn) writeFailed(err error, begun bool) error {
 	return err
 }
 
-// gaveUp returns why the library itself closed the transport, nil if it did not.
+// gaveUp returns the reason for which the library itself closed the transport, or nil.
 func (c *Conn) gaveUp() error {
 	switch {
 	case c.flags.has(flagGaveUp):
@@ -432,15 +450,14 @@ func (c *Conn) gaveUp() error {
 	return nil
 }
 
-// isTLS: crypto/tls refuses all writes after one that timed out.
+// isTLS reports whether nc is a TLS connection. Those refuse all writes after one that timed out.
 func isTLS(nc net.Conn) bool {
 	_, ok := nc.(*tls.Conn)
 	return ok
 }
 
-// endWriting makes err the error of all further writes, and drops everything that waits
-// to be sent. Nobody waits any longer for the open message to be closed. Its caller
-// holds out.lock.
+// endWriting makes err the error of all further writes, and drops everything that waits to be sent.
+// Writers no longer wait for the open message to be closed. Its caller holds out.lock.
 func (c *Conn) endWriting(err error) {
 	out := &c.out
 	out.err = err

@@ -316,6 +316,7 @@ func TestWriteRefusesNonsense(t *testing.T) {
 		"prepared type 0":       preparedError(0, nil),
 		"prepared long ping":    preparedError(PingMessage, make([]byte, 126)),
 		"shutdown with 999":     server.Shutdown(noContext, 999, ""),
+		"shutdown with 66536":   server.Shutdown(noContext, 66536, ""),
 	} {
 		if err == nil {
 			t.Errorf("%s: no error", name)

@@ -101,8 +101,8 @@ const forgottenAfter = 10 * time.Second
 
 var errForgotten = errors.New("nothing was done with it for 10 s")
 
-// waitForWriter is waitForMessage, but for the case that the open writer was
-// forgotten, by the caller perhaps: then nothing would end the wait.
+// waitForWriter is waitForMessage, with an error if the open writer was forgotten, perhaps by the
+// caller itself. Otherwise nothing would end the wait.
 func (c *Conn) waitForWriter() error {
 	ctx, forgotten := context.WithCancelCause(context.Background())
 	defer forgotten(nil)

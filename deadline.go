@@ -3,6 +3,7 @@ package websocket
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"net"
 	"os"
@@ -10,18 +11,31 @@ import (
 	"time"
 )
 
-// deadlines remembers the user's deadlines, so that one of the library's own (a
-// context's end, a control frame's) can be lifted again.
+// Deadlines. A transport has one deadline for reads and one for writes. They are the
+// user's, and the library needs them at times for itself. Then the user's are
+// remembered, and given to the transport again afterwards:
+//
+//	                    side    until            instead of the user's deadline
+//	overrideWrite       writes  restoreWrite     WriteControl's
+//	liftWrite           writes  unliftWrite      none: what is sent is nobody's call
+//	interruptWhenDone   both    restore          one that has passed, once a context ends
+//	interrupt           reads   liftInterrupt    one that has passed, to park a connection
+//	overrideRead        reads   the end          the closing handshake's
+//
+// A transport may have no deadlines. The first and third then close it when their time
+// comes.
+
+// deadlines remembers the user's deadlines.
 type deadlines struct {
 	mu   sync.Mutex // guards all below, and the order of calls to the transport
-	user [2]int64   // in Unix nanoseconds, 0 for none; the lowest bit is overridden
+	user [2]int64   // in Unix nanoseconds, 0 for none. The lowest bit is overridden
 }
 
-// overridden says that the transport has another deadline than the user's at this
+// overridden is the bit that says that the transport has another deadline than the user's at this
 // moment.
 const overridden = 1
 
-// A side is what a deadline is for.
+// A side is the half that a deadline is for.
 type side int
 
 const (
@@ -32,14 +46,14 @@ const (
 // longAgo is a deadline that has passed, in any clock.
 var longAgo = time.Unix(1, 0)
 
-// toNano turns a deadline into Unix nanoseconds, which reach from 1678 to 2262.
-// What is outside is as good as the bounds.
+// toNano turns a deadline into Unix nanoseconds, which reach from 1678 to 2262. A deadline outside
+// of that becomes the nearest one that can be told.
 func toNano(t time.Time) int64 {
 	switch {
 	case t.IsZero():
 		return 0
 	case t.Unix() <= 0:
-		return 2 // has passed; 1 is a flag
+		return 2 // has passed, and the lowest bit is not set
 	case t.Unix() >= math.MaxInt64/int64(time.Second):
 		return math.MaxInt64
 	}
@@ -217,3 +231,8 @@ func (c *Conn) interruptWhenDone(ctx context.Context, s side) (restore func(erro
 // transport can be used further. (The kernel's ETIMEDOUT is another matter: it
 // gives a connection up.)
 func isTimeout(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }
+
+// closedByContext says why a read or write of a transport without deadlines ended.
+func closedByContext(err error) error {
+	return fmt.Errorf("websocket: %w (the transport has no deadlines, so it was closed)", err)
+}

@@ -65,28 +65,30 @@ func isKey(s string) bool {
 // its text in the body of the response, unless Status is 500: the server's own failures are not
 // shown to clients.
 type HandshakeError struct {
-	Status  int           // the status of the HTTP response, such as 403
-	message string        // the reason
-	private bool          // the client does not get the message
-	own     *admitRefusal // the refusal of Upgrader.Admit, or nil if a rule was broken
+	Status  int    // the status of the HTTP response, such as 403
+	message string // the reason
+	private bool   // the client does not get the message
+	cause   *cause // nil if the client broke a rule
 }
 
-// An admitRefusal is a refusal by Upgrader.Admit. HandshakeError holds a pointer to it because a
+// A cause is an error of this side's own that refuses a handshake: the error of Upgrader.Admit, or
+// a response header that must not be sent. HandshakeError holds a pointer to it because a
 // HandshakeError can be compared, and a header cannot.
-type admitRefusal struct {
+type cause struct {
 	err    error
-	header http.Header
+	header http.Header // the fields of a Refusal
 }
 
 // Error returns the reason for the refusal.
 func (e HandshakeError) Error() string { return "websocket: " + e.message }
 
-// Unwrap returns the error of Upgrader.Admit, such as a *Refusal, or nil if Admit did not refuse.
+// Unwrap returns the error of Upgrader.Admit, such as a *Refusal, or the one of a response header
+// that must not be sent. It returns nil if the client broke a rule.
 func (e HandshakeError) Unwrap() error {
-	if e.own == nil {
+	if e.cause == nil {
 		return nil
 	}
-	return e.own.err
+	return e.cause.err
 }
 
 // refuse returns a refusal. Its message is private if status is 500.

@@ -17,29 +17,33 @@ import (
 //	Sec-WebSocket-Protocol: chat
 //	Sec-WebSocket-Protocol: superchat, soap
 
-// tokenBytes is the set of the bytes that a token may hold (RFC 9110 section 5.6.2).
-var tokenBytes = func() (set [256]bool) {
-	for c := '0'; c <= '9'; c++ {
-		set[c] = true
-	}
-	for c := 'a'; c <= 'z'; c++ {
-		set[c], set[c-'a'+'A'] = true, true
-	}
-	for _, c := range "!#$%&'*+-.^_`|~" {
-		set[c] = true
-	}
-	return set
-}()
+// A byteSet says of each byte whether it is in the set.
+type byteSet [256]bool
 
-// isToken reports whether s is a token.
-func isToken(s string) bool {
+// holds reports whether s has only bytes of the set, and at least one.
+func (set *byteSet) holds(s string) bool {
 	for i := range len(s) {
-		if !tokenBytes[s[i]] {
+		if !set[s[i]] {
 			return false
 		}
 	}
 	return s != ""
 }
+
+// newByteSet returns the set of the ASCII letters and digits and the bytes of others.
+func newByteSet(others string) (set byteSet) {
+	const alphanumeric = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+	for _, c := range []byte(alphanumeric + others) {
+		set[c] = true
+	}
+	return set
+}
+
+// tokenBytes is the set of the bytes that a token may hold (RFC 9110 section 5.6.2).
+var tokenBytes = newByteSet("!#$%&'*+-.^_`|~")
+
+// isToken reports whether s is a token.
+func isToken(s string) bool { return tokenBytes.holds(s) }
 
 // isFieldValue reports whether s may stand behind a field's colon. It may hold no control character
 // but the tab, so that no value can end its line (RFC 9110 section 5.5).
@@ -53,37 +57,13 @@ func isFieldValue(s string) bool {
 }
 
 // hostBytes is the set of the bytes that a host and port may hold (RFC 3986 section 3.2).
-var hostBytes = func() (set [256]bool) {
-	set = tokenBytes
-	for _, c := range "()[],;=:" {
-		set[c] = true
-	}
-	for _, c := range "#^`|" {
-		set[c] = false
-	}
-	return set
-}()
+var hostBytes = newByteSet("!$%&'*+-._~()[],;=:")
 
 // isHost reports whether s may be a Host field.
-func isHost(s string) bool {
-	for i := range len(s) {
-		if !hostBytes[s[i]] {
-			return false
-		}
-	}
-	return s != ""
-}
+func isHost(s string) bool { return hostBytes.holds(s) }
 
 // trimOWS removes optional white space from both ends of s: spaces and tabs, nothing else.
-func trimOWS(s string) string {
-	for s != "" && (s[0] == ' ' || s[0] == '\t') {
-		s = s[1:]
-	}
-	for s != "" && (s[len(s)-1] == ' ' || s[len(s)-1] == '\t') {
-		s = s[:len(s)-1]
-	}
-	return s
-}
+func trimOWS(s string) string { return strings.Trim(s, " \t") }
 
 // listElements yields the elements of a list, from all the fields of that name. It leaves out empty
 // elements, which a recipient has to ignore (RFC 9110 section 5.6.1.2). It does not know quoted

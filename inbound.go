@@ -5,7 +5,7 @@ import "math"
 // Which frame may come next: RFC 6455 sections 5.1, 5.2, 5.4 and 5.5.
 //
 // A frame can be well formed and still come at the wrong time. A receiver has to remember very
-// little to notice: whether it is inside a message, and what the message's first frame said.
+// little to notice: whether it is inside a message, and a few facts about that message.
 //
 //	                       text, binary
 //	                       without FIN
@@ -105,7 +105,7 @@ func (in *frameRules) count(h frameHeader, limit int64) error {
 		// The limit applies to the inflated size. Compressed data may be larger than that: a stored
 		// block adds 5 bytes. Allow a quarter more and 1 KiB, which covers blocks of 20 bytes, so
 		// that no message within the limit is refused for its compressed size.
-		limit += min(limit, math.MaxInt64/2)/4 + 1024
+		limit += min(limit/4+1024, math.MaxInt64-limit)
 	}
 	// Neither number is negative, so the difference cannot overflow.
 	if limit > 0 && h.length > limit-in.size {

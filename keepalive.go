@@ -36,8 +36,8 @@ func newPingSchedule(interval, timeout time.Duration) pingSchedule {
 	return newTickSchedule(interval, timeout, interval)
 }
 
-// newTickSchedule is newPingSchedule with ticks that are not longer than longest, which
-// there are without an interval too.
+// newTickSchedule is newPingSchedule with ticks that are not longer than longest. There are ticks
+// even if there is no interval.
 func newTickSchedule(interval, timeout, longest time.Duration) (s pingSchedule) {
 	if interval <= 0 {
 		return pingSchedule{tick: longest}
@@ -91,6 +91,7 @@ func (c *Conn) markBusy() (done func()) {
 	return func() { c.flags.clear(flagBusy) }
 }
 
+// keepaliveGiveUp ends a connection with a peer that gave no sign of life.
 func (c *Conn) keepaliveGiveUp() {
 	c.flags.set(flagGaveUp)
 	c.closeNow()

@@ -31,11 +31,11 @@ var layerRows = [][]string{
 	3: {"inbound.go", "handshake.go", "origin.go", "request.go", "response.go"},
 	4: {"compress.go"},
 	5: {"conn.go", "conn_settings.go", "conn_close.go", "conn_read.go", "conn_reader.go", "conn_frames.go", "conn_buffer.go", "conn_write.go", "conn_writer.go",
-		"conn_wait_unix.go", "conn_wait_other.go", "deadline.go", "keepalive.go", "trace.go", "conn_deflate.go", "conn_coalesce.go", "conn_outbox.go", "conn_queue.go", "prepared.go", "conn_context.go", "ping.go", "write_unix.go",
+		"conn_wait_unix.go", "conn_wait_other.go", "deadline.go", "keepalive.go", "trace.go", "conn_deflate.go", "conn_coalesce.go", "conn_outbox.go", "conn_drain.go", "conn_queue.go", "prepared.go", "conn_context.go", "ping.go", "write_unix.go",
 		"conn_park.go", "conn_handle.go", "conn_handle_unix.go"},
 	6: {"json.go", "stream.go"},
 	7: {"server.go", "server_accept.go", "server_handshake.go", "server_members.go", "server_farewell.go", "server_park.go", "park_linux.go", "park_other.go", "upgrade.go", "upgrade_admit.go",
-		"client.go", "client_request.go", "client_handshake.go", "client_connect.go", "proxy.go"},
+		"client.go", "client_request.go", "client_handshake.go", "client_connect.go", "proxy.go", "client_js.go", "client_other.go", "browser_js.go"},
 }
 
 // layerRow returns a file's row, or 0 if it has none.
@@ -228,7 +228,8 @@ func layersViolations(fset *token.FileSet, files map[string]*ast.File, std types
 }
 
 // layersImporter imports the standard library and the rooms as the go command, which every machine
-// that runs this test has, compiled them for the test itself.
+// that runs this test has, compiled them for the test itself. Only syscall/js is read from its
+// source, because this system has no other.
 func layersImporter(t *testing.T, fset *token.FileSet) types.Importer {
 	list := exec.Command("go", "list", "-export", "-deps", "-f", "{{.ImportPath}} {{.Export}}", ".")
 	list.Stderr = os.Stderr
@@ -241,12 +242,49 @@ func layersImporter(t *testing.T, fset *token.FileSet) types.Importer {
 		path, file, _ := strings.Cut(strings.TrimSpace(line), " ")
 		exports[path] = file
 	}
-	return importer.ForCompiler(fset, "gc", func(path string) (io.ReadCloser, error) { return os.Open(exports[path]) })
+	std := importer.ForCompiler(fset, "gc", func(path string) (io.ReadCloser, error) { return os.Open(exports[path]) })
+	return layersImports{std, "syscall/js", layersSyscallJS(t, fset, std)}
+}
+
+// layersImports imports one package from a place of its own.
+type layersImports struct {
+	types.Importer
+	path string
+	pkg  *types.Package
+}
+
+func (i layersImports) Import(path string) (*types.Package, error) {
+	if path == i.path {
+		return i.pkg, nil
+	}
+	return i.Importer.Import(path)
+}
+
+// layersSyscallJS returns package syscall/js.
+func layersSyscallJS(t *testing.T, fset *token.FileSet, std types.Importer) *types.Package {
+	list := exec.Command("go", "list", "-f", "{{range .GoFiles}}{{$.Dir}}/{{.}}\n{{end}}", "syscall/js")
+	list.Env = append(os.Environ(), "GOOS=js", "GOARCH=wasm")
+	out, err := list.Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	var files []*ast.File
+	for path := range strings.Lines(string(out)) {
+		f, err := parser.ParseFile(fset, strings.TrimSpace(path), nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, f)
+	}
+	// What its functions use of the runtime matters to nobody here.
+	config := types.Config{Importer: std, IgnoreFuncBodies: true, Error: func(error) {}}
+	pkg, _ := config.Check("syscall/js", fset, files, nil)
+	return pkg
 }
 
 // layersSystems take all files between them. The imported packages are those of this system,
 // because every system has the names that this package needs.
-var layersSystems = []string{"linux", "darwin", "windows"}
+var layersSystems = []string{"linux", "darwin", "windows", "js"}
 
 // layersParse parses the package's files for a system.
 func layersParse(t *testing.T, fset *token.FileSet, goos string) map[string]*ast.File {

@@ -16,6 +16,9 @@ func TestMain(m *testing.M) {
 	flag.Parse()
 	waitTogether()
 	goroutines, descriptors := runtime.NumGoroutine(), openDescriptors()
+	if runtime.GOOS == "js" {
+		goroutines++ // the runtime's own, which handles events
+	}
 	code := m.Run()
 	if fuzzing := flag.Lookup("test.fuzz"); fuzzing != nil && fuzzing.Value.String() != "" {
 		os.Exit(code) // the fuzzer has goroutines of its own

@@ -17,7 +17,7 @@ import (
 // Waiters get it in the order in which they came. Their queue is not in the
 // lock: most locks never have one, and every connection has three locks.
 //
-// Somebody who must not wait can leave something for the holder instead (see
+// A goroutine that must not wait can leave something for the holder instead (see
 // conn_outbox.go). One more bit says so:
 //
 //	leave:    free ─► held        the caller is the holder now
@@ -46,7 +46,7 @@ type lockQueue struct {
 
 func (l *lock) tryLock() bool { return l.state.CompareAndSwap(lockFree, lockHeld) }
 
-// isHeld reports whether somebody has the lock at this moment.
+// isHeld reports whether a goroutine has the lock at this moment.
 func (l *lock) isHeld() bool { return l.state.Load() != lockFree }
 
 // lock waits for the lock until ctx ends or the deadline passes, and returns
@@ -58,7 +58,7 @@ func (l *lock) lock(ctx context.Context, deadline time.Time) error {
 	return l.lockSlow(ctx, deadline)
 }
 
-// unlock releases a lock for whose holder nothing is ever left.
+// unlock releases a lock for which nothing is ever left.
 func (l *lock) unlock() {
 	if !l.state.CompareAndSwap(lockHeld, lockFree) {
 		l.release()
@@ -80,9 +80,9 @@ func (l *lock) leave() (holder bool) {
 	}
 }
 
-// release gives the lock to the first waiter, or sets it free. It reports false
-// if something was left for the holder meanwhile. The caller still has the lock
-// then, and has to look before it tries again.
+// release gives the lock to the first waiter, or sets it free. It reports false if something was
+// left for the holder meanwhile. Then the caller still has the lock, and has to look for that
+// before it calls release again.
 func (l *lock) release() bool {
 	for {
 		switch s := l.state.Load(); {
@@ -115,6 +115,7 @@ func (l *lock) lockQueue() *lockQueue {
 	}
 }
 
+// lockSlow is lock for a lock that is most likely held.
 func (l *lock) lockSlow(ctx context.Context, deadline time.Time) error {
 	q := l.lockQueue()
 	// From here on the holder's release takes the slow way and waits for q.mu,
@@ -147,12 +148,11 @@ func (q *lockQueue) leave(waiter chan struct{}) bool {
 	return true
 }
 
-// handOver gives the lock to the first waiter without setting it free between,
-// so that nobody can overtake. It does nothing, and reports false, if something
-// was left for the holder.
+// handOver gives the lock to the first waiter without setting it free between, so that no other
+// goroutine can overtake. It does nothing, and reports false, if something was left for the holder.
 //
-// It has to ask for that under q.mu. A goroutine that first leaves something and
-// then waits for the lock would else find its two messages in the wrong order.
+// It asks for that while it holds q.mu. Otherwise a goroutine that first leaves a message and then
+// waits for the lock could have its two messages sent in the wrong order.
 func (l *lock) handOver() bool {
 	q := l.lockQueue()
 	defer q.mu.Unlock()
@@ -173,7 +173,7 @@ func (l *lock) handOver() bool {
 	return true
 }
 
-// firstWaiter returns the waiter who came first, nil if there is none.
+// firstWaiter returns the waiter that came first, or nil if there is none.
 func (l *lock) firstWaiter() (waiter chan struct{}) {
 	if l.state.Load()&lockContended == 0 {
 		return nil
@@ -186,8 +186,8 @@ func (l *lock) firstWaiter() (waiter chan struct{}) {
 	return waiter
 }
 
-// passTo gives the lock to waiter, together with what was left for the holder. It
-// reports false if waiter has given up.
+// passTo gives the lock to waiter, and tells it that something was left for it. It reports false if
+// waiter has given up.
 func (l *lock) passTo(waiter chan struct{}) bool {
 	q := l.lockQueue()
 	defer q.mu.Unlock()
@@ -204,8 +204,8 @@ func (q *lockQueue) wakeFirst() {
 	q.waiters = slices.Delete(q.waiters, 0, 1)
 }
 
-// waitFor waits until done is closed, ctx ends, or the deadline passes, and
-// returns which error that is. A zero deadline is none.
+// waitFor waits until done is closed, and returns nil. If ctx ends or the deadline passes first, it
+// returns the error of that. A zero deadline is none.
 func waitFor(done <-chan struct{}, ctx context.Context, deadline time.Time) error {
 	var expired <-chan time.Time // nil delivers never
 	if !deadline.IsZero() {

@@ -7,7 +7,7 @@ import (
 	"sync"
 )
 
-// Masking, RFC 6455 section 5.3: why a client XORs what it sends, and how to do that fast.
+// Masking, RFC 6455 section 5.3: why a client XORs its payload, and how to do that fast.
 //
 // Every frame that a client sends carries a fresh 32-bit masking key. The client XORs the payload
 // with that key, byte i with byte i modulo 4 of the key:

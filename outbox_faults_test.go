@@ -435,25 +435,29 @@ var faultWrites = []struct {
 func TestFault8PanicWhileWriting(t *testing.T) {
 	type culprit struct {
 		name string
-		arm  func(o *rawOptions, armed *atomic.Bool)
+		arm  func(o *rawOptions, armed *atomic.Bool, end func())
+	}
+	ends := map[string]func(){
+		"panic":  func() { panic("the application's code or the transport panics") },
+		"Goexit": runtime.Goexit,
 	}
 	culprits := []culprit{
-		{name: "Trace.Frame", arm: func(o *rawOptions, armed *atomic.Bool) {
+		{name: "Trace.Frame", arm: func(o *rawOptions, armed *atomic.Bool, end func()) {
 			o.trace = &Trace{Frame: func(_ *Conn, f Frame) {
 				if f.Sent && armed.Swap(false) {
-					panic("Trace.Frame panics")
+					end()
 				}
 			}}
 		}},
-		{name: "Trace.Payload", arm: func(o *rawOptions, armed *atomic.Bool) {
+		{name: "Trace.Payload", arm: func(o *rawOptions, armed *atomic.Bool, end func()) {
 			o.trace = &Trace{Payload: func(_ *Conn, sent bool, _ []byte) {
 				if sent && armed.Swap(false) {
-					panic("Trace.Payload panics")
+					end()
 				}
 			}}
 		}},
-		{name: "net.Conn", arm: func(o *rawOptions, armed *atomic.Bool) {
-			o.wrap = func(nc net.Conn) net.Conn { return &panickingConn{Conn: nc, armed: armed} }
+		{name: "net.Conn", arm: func(o *rawOptions, armed *atomic.Bool, end func()) {
+			o.wrap = func(nc net.Conn) net.Conn { return &panickingConn{Conn: nc, armed: armed, end: end} }
 		}},
 	}
 	writes := slices.Clone(faultWrites)
@@ -474,6 +478,17 @@ func TestFault8PanicWhileWriting(t *testing.T) {
 		name  string
 		write func(c *Conn) error
 		wire  string
+	}{"Enqueue", func(c *Conn) error {
+		err := c.Enqueue(TextMessage, []byte("once"))
+		for n := 1; n > 0; n, _, _ = c.Queued() { // the goroutine that sends it panics
+			time.Sleep(time.Millisecond)
+		}
+		return err
+	}, ""})
+	writes = append(writes, struct {
+		name  string
+		write func(c *Conn) error
+		wire  string
 	}{"NextWriter, Flush", func(c *Conn) error {
 		w, err := c.NextWriter(TextMessage)
 		if err != nil {
@@ -488,14 +503,16 @@ func TestFault8PanicWhileWriting(t *testing.T) {
 	for _, culprit := range culprits {
 		for _, transport := range []string{"tcp", "tls", "pipe"} {
 			for _, tt := range writes {
-				wg.Go(func() {
-					var armed atomic.Bool
-					o := rawOptions{transport: transport, closeTimeout: 200 * time.Millisecond}
-					culprit.arm(&o, &armed)
-					if err := panicInWrite(o, &armed, tt.write); err != nil {
-						t.Errorf("%s, %s, %s: %v", culprit.name, transport, tt.name, err)
-					}
-				})
+				for name, end := range ends {
+					wg.Go(func() {
+						var armed atomic.Bool
+						o := rawOptions{transport: transport, closeTimeout: 200 * time.Millisecond}
+						culprit.arm(&o, &armed, end)
+						if err := panicInWrite(o, &armed, tt.write); err != nil {
+							t.Errorf("%s in %s, %s, %s: %v", name, culprit.name, transport, tt.name, err)
+						}
+					})
+				}
 			}
 		}
 	}
@@ -511,14 +528,14 @@ func panicInWrite(o rawOptions, armed *atomic.Bool, write func(c *Conn) error) e
 	go io.Copy(io.Discard, rc.peer.nc)
 	armed.Store(true)
 	result := make(chan error, 1)
-	go func() { result <- recovered(func() error { return write(rc.c) }) }()
+	go recovered(result, func() error { return write(rc.c) })
 	if err, ok := within(result, atOnce()); !ok {
 		return errors.New("the write that panicked hangs")
 	} else if armed.Load() {
 		return fmt.Errorf("nothing panicked: %w", err)
 	}
 	next, shut := make(chan error, 1), make(chan error, 1)
-	go func() { next <- recovered(func() error { return rc.c.WriteMessage(TextMessage, []byte("next")) }) }()
+	go recovered(next, func() error { return rc.c.WriteMessage(TextMessage, []byte("next")) })
 	_, wrote := within(next, atOnce())
 	rc.release()
 	go func() { shut <- rc.server.Shutdown(context.Background()) }()
@@ -529,25 +546,28 @@ func panicInWrite(o rawOptions, armed *atomic.Bool, write func(c *Conn) error) e
 	return nil
 }
 
-// recovered calls f, and returns its panic as an error.
-func recovered(f func() error) (err error) {
+// recovered calls f, and sends its error, or its panic as one.
+func recovered(result chan<- error, f func() error) {
+	err := errors.New("Goexit")
 	defer func() {
 		if v := recover(); v != nil {
 			err = fmt.Errorf("panic: %v", v)
 		}
+		result <- err
 	}()
-	return f()
+	err = f()
 }
 
-// A panickingConn panics in its next write, once it is armed.
+// A panickingConn panics, or ends its goroutine, in its next write, once it is armed.
 type panickingConn struct {
 	net.Conn
 	armed *atomic.Bool
+	end   func()
 }
 
 func (c *panickingConn) Write(p []byte) (int, error) {
 	if c.armed.Swap(false) {
-		panic("the transport panics")
+		c.end()
 	}
 	return c.Conn.Write(p)
 }

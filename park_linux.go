@@ -19,9 +19,9 @@ import (
 // An epoll set is a file that is readable if it has events. So the runtime's poller
 // waits for it as for any file, and no thread is held.
 //
-// An event names a place in the Server's list of members, not a connection. An old one
-// may meet another connection at its place. That one is taken up, finds nothing to
-// read, and is parked again.
+// An event names a place in the Server's list of members, not a connection. By the time
+// an event is handled, another connection may have its place. It is taken up, finds
+// nothing to read, and is parked again.
 
 // A poller waits for sockets.
 type poller struct {
@@ -32,8 +32,8 @@ type poller struct {
 	fd     int
 	closed bool
 
-	events [parkBatch]syscall.EpollEvent // owned by run, as is n
-	n      int
+	events [parkBatch]syscall.EpollEvent // owned by run, as are the places
+	places [parkBatch]int32
 }
 
 // newPoller makes a poller. Its goroutine calls ready with the places of sockets that
@@ -56,24 +56,39 @@ func newPoller(ready func(places []int32)) (*poller, error) {
 	return p, nil
 }
 
+// run takes events until close. It stays in one Read, whose function is called each time
+// that the runtime has seen the set become readable, and first of all.
 func (p *poller) run(ready func(places []int32)) {
-	var places [parkBatch]int32
-	for p.raw.Read(p.wait) == nil {
-		for i, e := range p.events[:p.n] {
-			places[i] = e.Fd
+	p.raw.Read(func(fd uintptr) bool {
+		p.take(int(fd), ready)
+		return false // wait for further ones
+	})
+}
+
+// take calls ready with the events that are there. Only a full batch can have left some
+// behind. An event that comes later makes the set readable anew, and run does not miss
+// it, as the runtime notes it even before run waits.
+func (p *poller) take(fd int, ready func(places []int32)) {
+	for n := len(p.events); n == len(p.events); {
+		if n = p.wait(fd); n == 0 {
+			return
 		}
-		ready(places[:p.n])
-		runtime.Gosched()
+		for i, e := range p.events[:n] {
+			p.places[i] = e.Fd
+		}
+		ready(p.places[:n])
+		if n == len(p.events) {
+			runtime.Gosched() // to those that ready has started
+		}
 	}
 }
 
-// wait takes the events that are there. It returns false to wait for some.
-func (p *poller) wait(fd uintptr) bool {
+// wait returns how many events are there, without waiting for one.
+func (p *poller) wait(fd int) int {
 	for {
-		n, err := syscall.EpollWait(int(fd), p.events[:], 0)
+		n, err := syscall.EpollWait(fd, p.events[:], 0)
 		if err != syscall.EINTR {
-			p.n = max(n, 0)
-			return n > 0
+			return max(n, 0)
 		}
 	}
 }

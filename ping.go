@@ -15,10 +15,11 @@ import (
 //
 // Each ping has a payload of its own, and its pong brings that back (RFC 6455 section
 // 5.5.3). A peer that has several pings before it may answer the latest only. So the
-// payload holds a number, and a pong answers all pings up to that number. The latest
-// may as well be a ping that the program sent itself. So a foreign pong has the last ping
-// sent once more, if its own pong is still to come. Keepalive's ping is the last ping once
-// more, too.
+// payload holds a number, and a pong answers all pings up to that number.
+//
+// The latest ping may also be one that the program sent itself. Its pong is a foreign one: it
+// does not say whether the pings of Ping have arrived. If they still wait for a pong, the last
+// of them is sent once more. Keepalive's ping is the last of them once more, too.
 //
 // Most connections never use it, so nothing of it is in a Conn.
 
@@ -38,13 +39,13 @@ type pings struct {
 	number  uint64           // of the last one
 	waiting []*ping          // in the order of their numbers
 
-	// Of foreign pongs, since the last pong that was none.
-	resends int       // how many had the last ping sent again
+	// Foreign pongs since the last pong that answered a ping of these.
+	resends int       // how many of them made the last ping be sent again
 	resent  time.Time // when the latest of them did
 }
 
-// mayResend reports whether a foreign pong has the last ping sent again. A peer that
-// answers every ping with another payload would else get one ping after the other.
+// mayResend reports whether the last ping may be sent again after a foreign pong. Without a bound,
+// a peer that answers every ping with another payload would get one ping after the other.
 func (all *pings) mayResend(now time.Time) bool {
 	const atOnce, then = 8, time.Second
 	if all.resends >= atOnce && now.Sub(all.resent) < then {
@@ -77,6 +78,9 @@ type ping struct {
 // open. When the connection ends, or nothing more can be sent, Ping returns the error that
 // says why, which is the one of reads or writes.
 //
+// A browser cannot ping, so under GOOS=js Ping returns an error, unless the Dialer had a dial
+// function.
+//
 // Any number of goroutines may call it. It does not get in the way of keepalive, nor of pings
 // that the program sends itself. The handler of SetPongHandler is called for these pongs
 // as for all others.
@@ -87,6 +91,9 @@ func (c *Conn) Ping(ctx context.Context) (rtt time.Duration, err error) {
 		return 0, pingFailed(ctx.Err())
 	case end.Err() != nil:
 		return 0, context.Cause(end)
+	}
+	if err := c.checkControl(PingMessage, nil); err != nil {
+		return 0, err
 	}
 	p := c.addPing()
 	defer c.removePing(p)

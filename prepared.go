@@ -2,6 +2,7 @@ package websocket
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 	"time"
 
@@ -40,6 +41,8 @@ func NewPreparedMessage(messageType int, data []byte) (*PreparedMessage, error) 
 	return &PreparedMessage{op: op, frame: frame, payload: frame[header:]}, nil
 }
 
+var errZeroPrepared = errors.New("websocket: the PreparedMessage is not one of NewPreparedMessage")
+
 // Type returns the message's type, such as TextMessage.
 func (pm *PreparedMessage) Type() int { return int(pm.op) }
 
@@ -48,7 +51,10 @@ func (pm *PreparedMessage) Len() int { return len(pm.payload) }
 
 // WritePreparedMessage sends a prepared message. In all else it behaves as WriteMessage.
 func (c *Conn) WritePreparedMessage(pm *PreparedMessage) error {
-	if pm.op.isControl() {
+	switch {
+	case pm.frame == nil:
+		return errZeroPrepared
+	case pm.op.isControl():
 		return c.WriteControl(int(pm.op), pm.payload, time.Time{})
 	}
 	if err := c.lockForMessage(context.Background()); err != nil {

@@ -2,12 +2,12 @@ package websocket
 
 import (
 	"bytes"
-	"io"
 	"net/http"
 	"net/textproto"
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // The bytes of an opening handshake's request, parsed for a Server that listens by itself.
@@ -44,86 +44,138 @@ func headerEnd(b []byte, searched int) int {
 	}
 }
 
+// A parsedRequest is an http.Request together with the parts that it points to.
+type parsedRequest struct {
+	http.Request
+	url    url.URL
+	values []string // of Header. Most fields have one value, so they share an array
+}
+
+// parsedRequests is a pool of requests that no function of the application's has seen. A map for
+// the fields costs more memory than all else that an opening handshake allocates.
+var parsedRequests = sync.Pool{New: func() any { return new(parsedRequest) }}
+
+// maxPooledFields is the largest number of fields of a request that goes back to the pool. A map
+// never becomes smaller.
+const maxPooledFields = 32
+
+// recycle gives r back to the pool.
+func (r *parsedRequest) recycle() {
+	if cap(r.values) <= maxPooledFields {
+		r.reset()
+		parsedRequests.Put(r)
+	}
+}
+
+// reset empties r, and keeps the memory for the fields.
+func (r *parsedRequest) reset() {
+	clear(r.Header)
+	clear(r.values)
+	*r = parsedRequest{Request: http.Request{Header: r.Header}, values: r.values[:0]}
+}
+
 // parseRequest parses a header that headerEnd has measured. The request holds copies of the bytes
 // of b, so that b can be used again.
-func parseRequest(b []byte) (*http.Request, *HandshakeError) {
-	text := strings.TrimSuffix(string(b), "\r\n\r\n")
+func parseRequest(b []byte) (*parsedRequest, *HandshakeError) {
+	r := parsedRequests.Get().(*parsedRequest)
+	if refusal := r.parse(strings.TrimSuffix(string(b), "\r\n\r\n")); refusal != nil {
+		return nil, refusal
+	}
+	return r, nil
+}
+
+// parse parses the text of a header, without the empty line at its end.
+func (r *parsedRequest) parse(text string) *HandshakeError {
 	line, rest, _ := strings.Cut(text, "\r\n")
-	r, refusal := parseRequestLine(line)
-	if refusal != nil {
-		return nil, refusal
+	if refusal := r.parseRequestLine(line); refusal != nil {
+		return refusal
 	}
-	var hosts int
-	if r.Header, r.Host, hosts, refusal = parseFields(rest); refusal != nil {
-		return nil, refusal
-	}
+	hosts, refusal := r.parseFields(rest)
 	// "A server MUST respond with a 400 […] to any HTTP/1.1 request message that lacks a Host
 	// header field and to any request message that contains more than one Host header field line or
 	// a Host header field with an invalid field value" (RFC 9112 section 3.2).
 	switch {
+	case refusal != nil:
+		return refusal
 	case hosts != 1:
-		return nil, refuse(http.StatusBadRequest, "the request must have one Host header field, not %d", hosts)
+		return refuse(http.StatusBadRequest, "the request must have one Host header field, not %d", hosts)
 	case !isHost(r.Host):
-		return nil, refuse(http.StatusBadRequest, "the request's Host header field is %.100q, which names no host", r.Host)
+		return refuse(http.StatusBadRequest, "the request's Host header field is %.100q, which names no host", r.Host)
 	}
 	if r.URL.Host != "" {
 		r.Host = r.URL.Host // an absolute target overrides the field (section 3.2.2)
 	}
 	if !isHost(r.Host) {
-		return nil, refuse(http.StatusBadRequest, "the request's target names the host %.100q, which is not one", r.Host)
+		return refuse(http.StatusBadRequest, "the request's target names the host %.100q, which is not one", r.Host)
 	}
 	if r.Header["Transfer-Encoding"] != nil || slices.ContainsFunc(r.Header["Content-Length"], func(s string) bool { return s != "0" }) {
 		r.ContentLength = -1 // a body is announced, of any length: checkRequest refuses it
 	}
-	return r, nil
+	return nil
 }
 
 // parseRequestLine parses "GET /chat?room=1 HTTP/1.1".
-func parseRequestLine(line string) (*http.Request, *HandshakeError) {
+func (r *parsedRequest) parseRequestLine(line string) *HandshakeError {
 	method, rest, ok1 := strings.Cut(line, " ")
 	target, proto, ok2 := strings.Cut(rest, " ")
 	major, minor, ok3 := http.ParseHTTPVersion(proto)
 	if !ok1 || !ok2 || !ok3 || !isToken(method) {
-		return nil, refuse(http.StatusBadRequest, "malformed request line %.100q", line)
+		return refuse(http.StatusBadRequest, "malformed request line %.100q", line)
+	}
+	if err := r.parseTarget(target); err != nil {
+		return refuse(http.StatusBadRequest, "malformed request target %.100q", target)
+	}
+	r.Method, r.RequestURI, r.Body = method, target, http.NoBody
+	r.Proto, r.ProtoMajor, r.ProtoMinor = proto, major, minor
+	return nil
+}
+
+// parseTarget parses a target such as "/chat?room=1". Most are nothing but a path without escapes.
+func (r *parsedRequest) parseTarget(target string) error {
+	if strings.HasPrefix(target, "/") && pathBytes.holds(target) {
+		r.URL = &r.url
+		r.url.Path = target
+		return nil
 	}
 	u, err := url.ParseRequestURI(target)
-	if err != nil {
-		return nil, refuse(http.StatusBadRequest, "malformed request target %.100q", target)
-	}
-	return &http.Request{
-		Method: method, RequestURI: target, URL: u,
-		Proto: proto, ProtoMajor: major, ProtoMinor: minor,
-		Body: http.NoBody,
-	}, nil
+	r.URL = u
+	return err
 }
+
+// pathBytes is the set of the bytes that package url neither escapes nor unescapes in a path.
+var pathBytes = newByteSet("-._~/")
 
 // parseFields parses header fields, one "Name: value" a line. It refuses a line that goes on in the
 // next line, which RFC 9112 section 5.2 allows, and white space before the colon, which section 5.1
-// demands. Host does not belong in the Header of an http.Request, so parseFields returns it by
-// itself, with the number of Host fields.
-func parseFields(text string) (h http.Header, host string, hosts int, refusal *HandshakeError) {
-	n := strings.Count(text, "\n") + 1
-	h = make(http.Header, n)
-	values := make([]string, 0, n) // most fields have one value, and these share an array
+// demands. Host does not belong in the Header of an http.Request. parseFields stores it in r.Host,
+// and returns the number of Host fields.
+func (r *parsedRequest) parseFields(text string) (hosts int, refusal *HandshakeError) {
+	n := strings.Count(text, "\n")
+	if r.Header == nil {
+		r.Header = make(http.Header, n)
+	}
+	r.values = slices.Grow(r.values, n)
 	for text != "" {
 		var line string
 		line, text = cutLine(text)
 		name, value, _ := strings.Cut(line, ":")
 		name, ok := canonicalName(name)
 		if value = trimOWS(value); !ok || len(name) == len(line) || !isFieldValue(value) {
-			return nil, "", 0, refuse(http.StatusBadRequest, "malformed header line %.100q", line)
+			return 0, refuse(http.StatusBadRequest, "malformed header line %.100q", line)
 		}
-		switch {
-		case name == "Host":
-			host, hosts = value, hosts+1
-		case h[name] != nil:
-			h[name] = append(h[name], value)
-		default:
-			values = append(values, value)
-			h[name] = values[len(values)-1 : len(values) : len(values)]
+		if name == "Host" {
+			r.Host, hosts = value, hosts+1
+			continue
 		}
+		if earlier := r.Header[name]; earlier != nil {
+			r.Header[name] = append(earlier, value)
+			continue
+		}
+		r.values = append(r.values, value)
+		end := len(r.values)
+		r.Header[name] = r.values[end-1 : end : end]
 	}
-	return h, host, hosts, nil
+	return hosts, nil
 }
 
 // cutLine cuts text behind its first CRLF, or at its end. An LF by itself stays in the line, and
@@ -154,39 +206,4 @@ func canonicalName(name string) (key string, ok bool) {
 		return "Sec-Websocket-Protocol", true
 	}
 	return textproto.CanonicalMIMEHeaderKey(name), isToken(name)
-}
-
-// A rawResponse is the http.ResponseWriter for refusing a request that net/http did not read.
-type rawResponse struct {
-	header http.Header
-	status int
-	body   bytes.Buffer
-}
-
-func (w *rawResponse) Header() http.Header { return w.header }
-
-func (w *rawResponse) WriteHeader(status int) {
-	if w.status == 0 {
-		w.status = status
-	}
-}
-
-func (w *rawResponse) Write(p []byte) (int, error) {
-	w.WriteHeader(http.StatusOK)
-	return w.body.Write(p)
-}
-
-// bytes returns the bytes of the response. The connection is closed after it.
-func (w *rawResponse) bytes() []byte {
-	w.WriteHeader(http.StatusInternalServerError) // if Upgrader.Error wrote nothing
-	if !hasToken(w.header["Connection"], "close") {
-		w.header.Add("Connection", "close")
-	}
-	resp := http.Response{
-		StatusCode: w.status, ProtoMajor: 1, ProtoMinor: 1, Header: w.header,
-		ContentLength: int64(w.body.Len()), Body: io.NopCloser(&w.body),
-	}
-	var b bytes.Buffer
-	resp.Write(&b)
-	return b.Bytes()
 }

@@ -236,10 +236,41 @@ func TestParseRequestBody(t *testing.T) {
 		header := strings.TrimSuffix(chatRequest, "\r\n") + tt.fields + "\r\n"
 		r, refusal := parseRequest([]byte(header))
 		if refusal == nil {
-			_, refusal = checkRequest(r)
+			_, refusal = checkRequest(&r.Request)
 		}
 		if (refusal != nil) != tt.body {
 			t.Errorf("%q: refused with %v, want so: %v", tt.fields, refusal, tt.body)
+		}
+	}
+}
+
+// A request that was reset is like a new one, whatever was parsed into it before.
+func TestParsedRequestReset(t *testing.T) {
+	headers := []string{
+		chatRequest,
+		"GET / HTTP/1.0\r\nHost: h\r\n\r\n",
+		"POST http://other.example/x%20y?b HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\n",
+		"GET /a HTTP/1.1\r\nHost: h\r\nA: 1\r\nB: 2\r\na: 3\r\n\r\n",
+		"GET /b HTTP/1.1\r\nHost: h\r\n" + strings.Repeat("A: x\r\n", 40) + "\r\n",
+	}
+	for _, first := range headers {
+		for _, second := range headers {
+			want := new(parsedRequest)
+			if refusal := want.parse(strings.TrimSuffix(second, "\r\n\r\n")); refusal != nil {
+				t.Fatal(refusal)
+			}
+			got := new(parsedRequest)
+			if refusal := got.parse(strings.TrimSuffix(first, "\r\n\r\n")); refusal != nil {
+				t.Fatal(refusal)
+			}
+			got.RemoteAddr = "192.0.2.1:80"
+			got.reset()
+			if refusal := got.parse(strings.TrimSuffix(second, "\r\n\r\n")); refusal != nil {
+				t.Fatalf("%q after %q: %v", second, first, refusal)
+			}
+			if !reflect.DeepEqual(got.Request, want.Request) {
+				t.Errorf("%q after %q:\n%+v, want\n%+v", second, first, got.Request, want.Request)
+			}
 		}
 	}
 }
@@ -284,7 +315,8 @@ func FuzzRequest(f *testing.F) {
 		if want.Header.Get("Pragma") == "no-cache" && got.Header["Cache-Control"] == nil {
 			want.Header.Del("Cache-Control")
 		}
-		compareRequests(t, got, want)
+		compareRequests(t, &got.Request, want)
+		got.recycle() // the next request must not find anything of this one
 	})
 }
 

@@ -1,6 +1,7 @@
 package websocket
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -13,85 +14,78 @@ import (
 	"time"
 )
 
-// ErrServerClosed is returned by Serve and its kin after Shutdown or Close, or
-// when the listener was closed.
+// ErrServerClosed is returned by Serve, ServeTLS, ListenAndServe and ListenAndServeTLS after
+// Shutdown or Close, or after the listener was closed.
 var ErrServerClosed = errors.New("websocket: Server closed")
 
 const noHandler = "the Server has neither a Handler nor OnMessage"
 
-// A Server runs a handler for each of its WebSocket connections. It accepts
-// them itself (ListenAndServe, Serve), or in an http.Server's mux, as an
-// http.Handler, or in both ways at once.
+// A Server runs a handler for each of its WebSocket connections. It accepts them itself
+// (ListenAndServe, Serve), or in an http.Server's mux, as an http.Handler, or in both ways at once.
 //
 //	srv := &websocket.Server{Addr: ":8080", Handler: echo}
 //	log.Fatal(srv.ListenAndServe())
 //
-// Beside the connections themselves, which it knows and can shut down, a
-// Server saves memory: the handler runs in a goroutine of its own, not in
-// net/http's with its buffers. An idle connection costs about 4 KB
-// then, or 1.2 KB with OnMessage on Linux.
+// A Server knows its connections and can shut them down. It also saves memory: the handler runs in
+// a goroutine of its own, not in net/http's with its buffers. An idle connection then costs about
+// 4 KB, or 1.2 KB with OnMessage on Linux.
 //
-// All fields have to be set before the first connection, and none need be but
-// Handler or OnMessage.
+// All fields must be set before the first connection. Only Handler or OnMessage is required.
 type Server struct {
-	// Upgrader has the settings of the opening handshake and of connections.
-	// Its PingInterval of 0 means 30 s here. (Connections made by its method
-	// Upgrade are the caller's, and none of the Server's.)
+	// Upgrader has the settings of the opening handshake and of connections. Its PingInterval of 0
+	// means 30 s here. (Connections made by its method Upgrade belong to the caller, not to the
+	// Server.)
 	Upgrader
 
-	// Handler is called for each connection, in a goroutine of its own. When
-	// it returns, the Server does the closing handshake with code 1000; when
-	// it panics, with code 1011, and no other connection suffers. The handler
-	// may also close the connection itself.
+	// Handler is called for each connection, in a goroutine of its own. When it returns, the Server
+	// does the closing handshake with code 1000. If it panics, the code is 1011, and no other
+	// connection suffers. The handler may also close the connection itself.
 	//
-	// The request is the one that opened the connection. Its context has
-	// net/http's values, but does not end.
+	// The request is the one that opened the connection. Its context has net/http's values, but
+	// does not end.
 	Handler func(c *Conn, r *http.Request)
 
-	// OnMessage, if Handler is nil, is called for each message of each
-	// connection, as by Conn.HandleMessages, whose rules it has to keep: data is
-	// valid until it returns, and it must not read. It is the cheapest style,
-	// for servers that answer messages: in CPU time, and in memory, as an idle
-	// connection has no goroutine. (That is so on Linux, for TCP and Unix sockets
-	// without TLS, unless a read deadline is set. Elsewhere it has one with a small
-	// stack.) So OnMessage may run on another goroutine for each message. It is
-	// called for one message of a connection at a time, in order, and delays no
-	// other connection if it takes its time.
+	// OnMessage, if Handler is nil, is called for each message of each connection. Like the
+	// function of Conn.HandleMessages it must not read, and data is valid until it returns. It is
+	// the cheapest style for servers that answer messages, in CPU time and in memory.
+	//
+	// On Linux, for TCP and Unix sockets without TLS, an idle connection has no goroutine, unless a
+	// read deadline is set. Elsewhere it has one with a small stack. So OnMessage may run on
+	// another goroutine for each message. It is called for one message of a connection at a time,
+	// in order. It may take its time: that delays no other connection.
 	OnMessage func(c *Conn, messageType int, data []byte)
 
-	// OnOpen, if not nil, is called once for each connection, before Handler or
-	// the first OnMessage, with the request that opened it. The Server does not
-	// keep the request: whatever is needed of it later goes into c.SetValue. OnOpen
-	// may read and write, and may take its time. If it closes the connection by
-	// Close or Shutdown, or panics, which the peer is told by code 1011, neither
-	// Handler nor OnMessage is called.
+	// OnOpen, if not nil, is called once for each connection, before Handler or the first
+	// OnMessage, with the request that opened it. The Server does not keep the request. Values that
+	// are needed later go into c.SetValue. OnOpen may read and write, and may take its time. If it
+	// closes the connection by Close or Shutdown, neither Handler nor OnMessage is called. If it
+	// panics, the connection is closed with code 1011.
 	OnOpen func(c *Conn, r *http.Request)
 
-	// OnClose, if not nil, is called once for each connection that OnOpen was or
-	// would have been called for, whatever ended it, a panic included. It comes
-	// last, when Handler or OnMessage have returned and the transport is closed.
-	// err is the error that reads return, and context.Cause of c.Context(): a *CloseError if
-	// the peer closed or answered this side's close frame. Server.Shutdown waits for
-	// OnClose.
+	// OnClose, if not nil, is called once for each connection for which OnOpen was or would have
+	// been called, however the connection ended, a panic included. It comes last, after Handler or
+	// OnMessage has returned and the transport is closed. err is the error that reads return, and
+	// context.Cause of c.Context(): a *CloseError if the peer closed or answered this side's close
+	// frame. Server.Shutdown waits for OnClose.
 	OnClose func(c *Conn, err error)
 
-	// Addr is where ListenAndServe listens, "host:port". "" means ":80", for
-	// ListenAndServeTLS ":443".
+	// Addr is the address on which ListenAndServe and ListenAndServeTLS listen, "host:port". ""
+	// means ":80" or, for ListenAndServeTLS, ":443".
 	Addr string
 
-	// TLSConfig is for ListenAndServeTLS and ServeTLS.
+	// TLSConfig is for ListenAndServeTLS and ServeTLS. It is not changed, and may be nil.
 	TLSConfig *tls.Config
 
-	// MaxHeaderBytes bounds the request of an opening handshake in bytes, if the
-	// Server accepts connections itself. 0 means 16 KiB. The largest value is
-	// 32 KiB, which less than 0 means, too.
+	// MaxHeaderBytes bounds the request of an opening handshake in bytes, if the Server accepts
+	// connections itself: 0 means 16 KiB. The largest value is 32 KiB, and less than 0 means the
+	// same.
 	MaxHeaderBytes int
 
-	// ShutdownSpread is the time over which Shutdown spreads its close frames, at
-	// random, so that the clients do not all come back in the same instant. A
-	// connection serves on until its turn comes. 0 means that all are told at once.
+	// ShutdownSpread is the time over which Shutdown spreads its close frames, at random, so that
+	// the clients do not all come back in the same instant. A connection works on until its turn
+	// comes. 0 means that all get their close frame at once.
 	//
-	// If the context of Shutdown has a deadline, the last is told so early that
+	// If the context of Shutdown has a deadline, the last close frame is sent so early that
 	// CloseTimeout is left, or half of the time if that is less.
 	ShutdownSpread time.Duration
 
@@ -99,8 +93,8 @@ type Server struct {
 	// CloseServiceRestart, 1012, asks clients to come back after a short random delay.
 	ShutdownCode int
 
-	// Logger is told of panics in handlers, of handshakes that were refused,
-	// and of failures to accept. Nil means no log.
+	// Logger gets panics in handlers, handshakes that were refused, and failures to accept. Nil
+	// means no log.
 	Logger *slog.Logger
 
 	members   members
@@ -141,14 +135,13 @@ func (s *Server) listen(defaultAddr string) (net.Listener, error) {
 	return net.Listen("tcp", addr)
 }
 
-// ServeTLS is Serve over TLS, with TLSConfig and, if that has none, the
-// certificate in the given PEM files.
+// ServeTLS is Serve over TLS, with TLSConfig. If that has no certificate, the PEM files hold it.
 func (s *Server) ServeTLS(l net.Listener, certFile, keyFile string) error {
 	config := s.TLSConfig.Clone()
 	if config == nil {
 		config = new(tls.Config)
 	}
-	// The opening handshake is HTTP/1.1's.
+	// Only HTTP/1.1 has an Upgrade.
 	config.NextProtos = []string{"http/1.1"}
 	if len(config.Certificates) == 0 && config.GetCertificate == nil && config.GetConfigForClient == nil {
 		cert, err := tls.LoadX509KeyPair(certFile, keyFile)
@@ -161,8 +154,8 @@ func (s *Server) ServeTLS(l net.Listener, certFile, keyFile string) error {
 	return s.Serve(tls.NewListener(l, config))
 }
 
-// ServeHTTP upgrades a request to a connection and returns, while the handler runs
-// on. Requests that ask for no upgrade, or wrongly, are refused as by Upgrader.
+// ServeHTTP upgrades a request to a connection and returns, while the handler runs on. Requests
+// that do not ask for an upgrade, or break a rule, are refused as by Upgrader.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c, r, err := s.upgradeMember(w, r)
 	if err != nil {
@@ -181,15 +174,15 @@ func (s *Server) upgradeMember(w http.ResponseWriter, r *http.Request) (*Conn, *
 	case s.members.isClosed():
 		return nil, r, s.refuse(w, r, refuse(http.StatusServiceUnavailable, "the server is shutting down"))
 	}
-	c, a, err := s.take(w, r, nil)
+	c, a, err := s.hijack(w, r, nil)
 	if err != nil {
 		return nil, r, err
 	}
 	return c, a.r, s.answerMember(c, a)
 }
 
-// answerMember makes c a member before its client knows that it has a
-// connection: then Shutdown misses none that is in use.
+// answerMember makes c a member before its client knows that it has a connection. So Shutdown
+// misses no connection that is in use.
 func (s *Server) answerMember(c *Conn, a admission) error {
 	if !s.join(c) {
 		c.unreserve()
@@ -208,21 +201,21 @@ func (s *Server) answerMember(c *Conn, a admission) error {
 	return err
 }
 
-// join makes c a member. It reports false when the server is closed.
+// join makes c a member. It reports false if the server is closed.
 func (s *Server) join(c *Conn) bool {
 	c.flags.set(flagWasIdle | parkBudget) // nothing has been heard yet
 	if c.raw != nil && s.parks() {
 		c.settings.Store(s.initialSettings())
 	}
-	interval := orDefault(s.PingInterval, defaultPingInterval)
+	interval := cmp.Or(s.PingInterval, defaultPingInterval)
 	if s.parks() {
 		return s.members.add(c, newTickSchedule(interval, s.PongTimeout, parkTick))
 	}
 	return s.members.add(c, newPingSchedule(interval, s.PongTimeout))
 }
 
-// start begins with c's messages, and returns. OnOpen is called here: this
-// goroutine's stack has grown already, and ends.
+// start begins with c's messages, and returns. OnOpen is called here, because this goroutine has a
+// large stack already, and ends soon.
 func (s *Server) start(c *Conn, r *http.Request) {
 	switch {
 	case !s.open(c, r):
@@ -233,71 +226,65 @@ func (s *Server) start(c *Conn, r *http.Request) {
 	}
 }
 
-// run calls the handler, and closes after it. Its stack frame stays for as long as the
-// connection lives. So it is kept small, and so is drive's.
+// run calls the handler, and closes the connection after it. Its stack frame stays for as long as
+// the connection lives. So it is kept small, and so is drive's.
 func (s *Server) run(c *Conn, r *http.Request) {
 	code := CloseInternalServerErr
-	defer func() { s.finish(c, code, recover()) }()
+	defer func() { s.finish(c, code, "", recover()) }()
 	s.Handler(c, r)
 	code = CloseNormalClosure
 }
 
-// drive is run for OnMessage. The connection may go on in another goroutine, which
-// takes readLock over, or be parked, with readLock held.
+// drive is run for OnMessage. The caller holds readLock if moved is true. The connection may go on
+// in another goroutine, which takes readLock over, or be parked, with readLock held.
 func (s *Server) drive(c *Conn, moved bool) {
-	const elsewhere = 0
-	code := CloseInternalServerErr
+	code, reason, elsewhere := CloseInternalServerErr, "", false
 	defer func() {
-		if code != elsewhere {
-			s.finish(c, code, recover())
+		if !elsewhere {
+			s.finish(c, code, reason, recover())
 		}
 	}()
 	if !moved {
 		c.lockRead()
 	}
-	switch err := c.handle(s.OnMessage, true); {
-	case err == errNewGoroutine:
-		code = elsewhere // c may be another's from here on
-		if !c.parkConn() {
-			go s.drive(c, true)
-		}
-	default:
-		code = c.codeAfter(err)
+	err := c.handle(s.OnMessage, true)
+	if err != errNewGoroutine {
+		code, reason = c.closeAfter(err)
+		return
+	}
+	elsewhere = true // c may be another's from here on
+	if !c.parkConn() {
+		go s.drive(c, true)
 	}
 }
 
-// codeAfter returns the close code with which a connection of OnMessage's ends, after
+// closeAfter returns the code and reason with which a connection of OnMessage is closed, after
 // reading has ended with err.
-func (c *Conn) codeAfter(err error) int {
+func (c *Conn) closeAfter(err error) (code int, reason string) {
 	end, dead := c.readEnded()
 	_, isClose := errors.AsType[*CloseError](end)
 	_, isBroken := errors.AsType[*ProtocolError](end)
 	switch {
 	case end == nil && isTimeout(err):
-		return CloseGoingAway
+		return CloseGoingAway, "no message before the read deadline"
 	case end == nil || dead || isClose || isBroken:
-		return CloseNormalClosure
+		return CloseNormalClosure, ""
 	}
-	return CloseInternalServerErr // a handler for control frames failed
+	return CloseInternalServerErr, "" // a handler for control frames failed
 }
 
-// finish ends a connection whose handler returned or panicked. If the peer has gone
-// away it needs no more stack than the handler did: a stack that grows for its last
-// call costs 4 µs.
-func (s *Server) finish(c *Conn, code int, panicked any) {
+// finish ends a connection after its handler has returned or panicked. If the peer has gone away,
+// finish needs no more stack than the handler did: a stack that grows for its last call costs 4 µs.
+func (s *Server) finish(c *Conn, code int, reason string, panicked any) {
 	defer s.members.remove(c) // even if Logger or Trace end the goroutine
 	defer s.tellClose(c)
 	if panicked != nil && panicked != http.ErrAbortHandler {
 		s.logPanic(c, panicked)
 	}
-	text := ""
-	if code == CloseGoingAway {
-		text = "no message before the read deadline"
-	}
 	if _, dead := c.readEnded(); dead {
-		c.Close()
+		c.closeWhenSent()
 	} else {
-		c.Shutdown(context.Background(), code, text)
+		c.Shutdown(context.Background(), code, reason)
 	}
 }
 
@@ -306,15 +293,15 @@ func (s *Server) logPanic(c *Conn, panicked any) {
 		"panic", panicked, "stack", string(debug.Stack()))
 }
 
-// Shutdown closes the listeners, sends every connection a close frame with
-// ShutdownCode, over the time of ShutdownSpread, and waits for their handlers to
-// return. A peer that does not answer within CloseTimeout is cut off. When ctx
-// ends first, all that are left are cut off, and ctx's error is returned.
+// Shutdown closes the listeners, sends every connection a close frame with ShutdownCode, over the
+// time of ShutdownSpread, and waits for their handlers to return. A peer that does not answer
+// within CloseTimeout is cut off. If ctx ends first, all connections that are left are cut off, and
+// Shutdown returns ctx's error.
 //
-// A ShutdownCode that cannot be sent is an error at once, and nothing is done.
+// If ShutdownCode cannot be sent, Shutdown returns an error and has done nothing.
 //
-// An http.Server in front knows nothing of the connections that were upgraded,
-// and its Shutdown does not wait for them: call both.
+// An http.Server in front knows nothing of the connections that were upgraded, and its Shutdown
+// does not wait for them: call both.
 func (s *Server) Shutdown(ctx context.Context) error {
 	bye, err := s.newFarewell(ctx)
 	if err != nil {
@@ -343,8 +330,8 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}
 }
 
-// Close closes the listeners and all connections at once, without a closing
-// handshake. It does not wait for the handlers.
+// Close closes the listeners and all connections at once, without a closing handshake. It does not
+// wait for the handlers.
 func (s *Server) Close() error {
 	s.closeListeners()
 	s.members.close()
@@ -354,13 +341,13 @@ func (s *Server) Close() error {
 
 func (s *Server) log(level slog.Level, msg string, args ...any) {
 	if s.Logger != nil {
-		defer func() { recover() }() // a Logger that panics: nothing else can be told
+		defer func() { recover() }() // the Logger panicked, so that cannot be logged
 		s.Logger.Log(context.Background(), level, msg, args...)
 	}
 }
 
-// open calls OnOpen. It reports false if the connection is to go no further: then it
-// has been finished.
+// open calls OnOpen. It reports false if that closed the connection or panicked. The connection is
+// then finished.
 func (s *Server) open(c *Conn, r *http.Request) (ok bool) {
 	if s.OnOpen == nil {
 		return true
@@ -368,7 +355,7 @@ func (s *Server) open(c *Conn, r *http.Request) (ok bool) {
 	code := CloseInternalServerErr
 	defer func() {
 		if !ok {
-			s.finish(c, code, recover())
+			s.finish(c, code, "", recover())
 		}
 	}()
 	s.OnOpen(c, r)

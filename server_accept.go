@@ -14,15 +14,18 @@ import (
 	"time"
 )
 
-// Accepting. Three kinds of goroutines lead to a handler. One for each listener
-// accepts. One for each opening handshake has a stack that grows to 8 KiB. One for each
-// connection begins with the smallest stack there is and stays small. (Handshakes by
-// goroutines that are kept would take 6 % less CPU. But a server whose connections are gone has no goroutines left
-// of them, and that is worth more.)
+// Accepting connections. Three kinds of goroutines lead to a handler:
+//
+//   - One for each listener accepts.
+//   - One for each opening handshake has a stack that grows to 8 KiB.
+//   - One for each connection begins with the smallest stack there is and stays small.
+//
+// (If the goroutines of handshakes were kept and used again, a handshake would take 6 % less CPU
+// time. But then a server without connections would still have goroutines.)
 
-// Serve accepts connections on l, which it closes in the end, and serves each.
-// It returns ErrServerClosed after Shutdown or Close, or when l was closed.
-// Failures to accept that may pass, such as too many open files, are retried.
+// Serve accepts connections on l and serves each of them. It closes l before it returns. It returns
+// ErrServerClosed after Shutdown or Close, or after l was closed. Failures to accept that may pass,
+// such as too many open files, are retried.
 func (s *Server) Serve(l net.Listener) error {
 	tracked := &trackedListener{Listener: l}
 	defer tracked.Close()
@@ -39,8 +42,8 @@ func (s *Server) Serve(l net.Listener) error {
 		nc, err := l.Accept()
 		switch {
 		case isDone(closing) || errors.Is(err, net.ErrClosed):
-			// After Shutdown the error of Accept does not matter: each listener
-			// has its own words for having been closed.
+			// After Shutdown the error of Accept does not matter: each listener has its own error
+			// for having been closed.
 			if err == nil {
 				nc.Close()
 			}
@@ -50,7 +53,7 @@ func (s *Server) Serve(l net.Listener) error {
 			go s.serve(newConn(nc, false))
 			continue
 		}
-		// No error says better than Temporary that it may pass.
+		// Temporary is deprecated, but nothing else tells whether a failure may pass.
 		if passing, ok := err.(interface{ Temporary() bool }); !ok || !passing.Temporary() {
 			return fmt.Errorf("websocket: accept: %w", err)
 		}
@@ -64,9 +67,8 @@ func (s *Server) Serve(l net.Listener) error {
 	}
 }
 
-// A trackedListener is one that Shutdown has to close. It may be closed twice,
-// which not every listener bears, and its pointer is a key for a map, which not
-// every listener is.
+// A trackedListener is a listener that Shutdown has to close. It can be closed twice, and its
+// pointer can be the key of a map. Not every listener allows that.
 type trackedListener struct {
 	net.Listener
 	once sync.Once
@@ -118,8 +120,8 @@ func isDone(c <-chan struct{}) bool {
 	}
 }
 
-// closeListeners begins the end. The listeners' own code is called without the
-// lock, for it may take its time.
+// closeListeners closes the channel of closed, and all listeners. Their Close is called without the
+// lock, because it may take its time.
 func (s *Server) closeListeners() {
 	closing := s.closed()
 	s.mu.Lock()
@@ -153,19 +155,19 @@ func (s *Server) serve(c *Conn) {
 			s.abandon(c, r, err)
 			return
 		}
-		// The handshake took more stack than the connection will. A new
-		// goroutine begins with 2 KiB again.
+		// The handshake took more stack than the connection will. A new goroutine begins with 2 KiB
+		// again.
 		s.start(c, r)
 	}()
 	r, err = s.openingHandshake(c)
 }
 
-// errGoexit is why a handshake failed during which code of the application's,
-// such as CheckOrigin, called runtime.Goexit. A test's FailNow does.
+// errGoexit is the error of a handshake in which the application's code, such as CheckOrigin,
+// called runtime.Goexit. A test's FailNow does that.
 var errGoexit = errors.New("websocket: opening handshake: the application ended the goroutine (runtime.Goexit)")
 
-// abandon ends a connection whose opening handshake failed. The connection goes
-// first: Logger and Trace are code of the application's too.
+// abandon ends a connection after its opening handshake has failed. It closes the connection first,
+// because Logger and Trace are the application's code and may panic.
 func (s *Server) abandon(c *Conn, r *http.Request, err error) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -175,14 +177,14 @@ func (s *Server) abandon(c *Conn, r *http.Request, err error) {
 	s.members.remove(c)
 	c.Close()
 	s.log(slog.LevelWarn, "websocket: opening handshake failed", "remote", c.RemoteAddr(), "error", err)
-	if _, refused := err.(HandshakeError); !refused { // which has been told
+	if _, refused := err.(HandshakeError); !refused { // refuse has traced a refusal
 		s.Trace.traceHandshake(nil, r, nil, err)
 	}
 }
 
-// growStack has the runtime double the stack at once. An opening handshake needs
-// more than the 2 KiB that a goroutine begins with, and to copy them in the
-// depth of it takes 4 µs, because there are a dozen frames to adjust.
+// growStack makes the runtime double the stack at once. An opening handshake needs more than the
+// 2 KiB that a goroutine begins with. If the stack grew in the middle of the handshake, the runtime
+// would have a dozen stack frames to adjust, which takes 4 µs.
 //
 //go:noinline
 func growStack() {

@@ -177,14 +177,18 @@ func (l *eventLog) String() string {
 // OnOpen and OnClose that end oddly, and an OnOpen that closes, leave nothing behind.
 func TestServerEventsThatEndOddly(t *testing.T) {
 	ends := map[string]func(c *Conn){
-		"panic":    func(*Conn) { panic(http.ErrAbortHandler) },
-		"a panic":  func(*Conn) { panic("oh no") },
-		"Goexit":   func(*Conn) { runtime.Goexit() },
-		"Close":    func(c *Conn) { c.Close() },
+		"panic":   func(*Conn) { panic(http.ErrAbortHandler) },
+		"a panic": func(*Conn) { panic("oh no") },
+		"Goexit":  func(*Conn) { runtime.Goexit() },
+		"Close":   func(c *Conn) { c.Close() },
+		"close frame, Close": func(c *Conn) {
+			c.Enqueue(CloseMessage, FormatCloseMessage(CloseNormalClosure, ""))
+			c.Close()
+		},
 		"Shutdown": func(c *Conn) { c.Shutdown(context.Background(), CloseTryAgainLater, "") },
 	}
 	codes := map[string]int{"panic": CloseInternalServerErr, "a panic": CloseInternalServerErr, "Goexit": CloseInternalServerErr,
-		"Close": CloseAbnormalClosure, "Shutdown": CloseTryAgainLater}
+		"Close": CloseAbnormalClosure, "close frame, Close": CloseAbnormalClosure, "Shutdown": CloseTryAgainLater}
 	for style, set := range eventStyles {
 		for network, dial := range eventNetworks {
 			for name, end := range ends {

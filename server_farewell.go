@@ -1,28 +1,31 @@
 package websocket
 
 import (
+	"cmp"
 	"context"
+	"math"
 	"math/rand/v2"
 	"time"
 )
 
-// The end of a server with many connections. If all of them get their close frame in
-// the same instant, all the clients come back in the same instant, and the server that
-// they find has as many opening handshakes to do. A farewell may be spread over a time.
+// The end of a server with many connections. If all of them get their close frame in the same
+// instant, all clients come back in the same instant, and the next server has to do all their
+// opening handshakes at once. So the close frames may be spread over a time.
 
 // A farewell says how a Server's connections are closed.
 type farewell struct {
 	code     int
 	spread   time.Duration // from the first close frame to the last
-	patience time.Duration // for a peer to answer; 0 or less: no limit but the end
+	patience time.Duration // for a peer to answer, 0 or less for no limit but the end
 	over     chan struct{} // closed at the end
 }
 
 func (s *Server) newFarewell(ctx context.Context) (farewell, error) {
+	const longest = math.MaxInt64 / 4 // sums of two do not overflow
 	bye := farewell{
-		code:     orDefault(s.ShutdownCode, CloseGoingAway),
-		spread:   s.ShutdownSpread,
-		patience: orDefault(s.CloseTimeout, defaultCloseTimeout),
+		code:     cmp.Or(s.ShutdownCode, CloseGoingAway),
+		spread:   min(s.ShutdownSpread, longest),
+		patience: min(cmp.Or(s.CloseTimeout, defaultCloseTimeout), longest),
 		over:     make(chan struct{}),
 	}
 	if deadline, ok := ctx.Deadline(); ok {
@@ -40,7 +43,7 @@ func (m *members) dismiss(bye farewell) {
 	m.each(func(c *Conn, ready bool) {
 		switch {
 		case !ready:
-			go c.Close() // which a CheckOrigin may hold up
+			go c.Close() // in a goroutine, as the Close of TLS may wait
 		case bye.spread > 0:
 			later = append(later, c)
 		default:
@@ -51,10 +54,10 @@ func (m *members) dismiss(bye farewell) {
 	bye.tell(later)
 }
 
-// tell sends the close frames in the order of the list, and cuts off the peers that do
-// not answer in time. It needs no goroutine and no timer for each.
+// tell sends the close frames in the order of the list, and cuts off the peers that do not answer
+// in time. It needs no goroutine and no timer for each connection.
 func (bye *farewell) tell(list []*Conn) {
-	offset := rand.Float64() // or several servers would begin in the same instant
+	offset := rand.Float64() // so that several servers do not begin in the same instant
 	due := func(i int) time.Duration {
 		return time.Duration((float64(i) + offset) / float64(len(list)) * float64(bye.spread))
 	}
@@ -68,7 +71,7 @@ func (bye *farewell) tell(list []*Conn) {
 			}
 		}
 		if bye.patience <= 0 {
-			cut = told // nobody is cut off before the end
+			cut = told // no peer is cut off before the end
 		}
 		for ; cut < told && due(cut)+bye.patience <= elapsed; cut++ {
 			list[cut].closeInTurn()
@@ -86,9 +89,8 @@ func (bye *farewell) tell(list []*Conn) {
 	}
 }
 
-// goAway begins the closing handshake. The goroutine that reads meets the peer's
-// answer. If there is none, Shutdown has to read, but not in the middle of a message
-// that somebody has begun to read.
+// goAway begins the closing handshake. The goroutine that reads gets the peer's answer. If no
+// goroutine reads, Shutdown has to, unless the program is in the middle of a message.
 func (c *Conn) goAway(code int) {
 	c.enqueueCloseLast(FormatCloseMessage(code, ""))
 	if c.readLock.tryLock() {

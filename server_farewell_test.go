@@ -3,6 +3,8 @@ package websocket
 import (
 	"context"
 	"errors"
+	"io"
+	"math"
 	"slices"
 	"sync"
 	"testing"
@@ -151,6 +153,37 @@ func TestShutdownSpreadCutsOff(t *testing.T) {
 			t.Errorf("it took %v", d)
 		}
 	})
+}
+
+// The longest times that there are do not cut a peer off at once.
+func TestShutdownWithoutLimits(t *testing.T) {
+	for name, srv := range map[string]*Server{
+		"CloseTimeout":   {Upgrader: Upgrader{CloseTimeout: math.MaxInt64}, ShutdownSpread: time.Second},
+		"ShutdownSpread": {ShutdownSpread: math.MaxInt64},
+		"both":           {Upgrader: Upgrader{CloseTimeout: math.MaxInt64}, ShutdownSpread: math.MaxInt64},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				srv.Handler, srv.PingInterval = echo, -1
+				l := newListener()
+				go srv.Serve(l)
+				c := l.dial(t)
+				defer c.Close()
+				go io.Copy(io.Discard, c.nc) // takes everything, answers nothing
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				ended := make(chan error, 1)
+				go func() { ended <- srv.Shutdown(ctx) }()
+				if err, ok := within(ended, time.Hour); ok {
+					t.Fatalf("Shutdown returned %v without an answer of the peer", err)
+				}
+				cancel()
+				if err := <-ended; err != context.Canceled {
+					t.Errorf("Shutdown: %v", err)
+				}
+			})
+		})
+	}
 }
 
 func TestShutdownCodeThatCannotBeSent(t *testing.T) {

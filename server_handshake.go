@@ -1,6 +1,8 @@
 package websocket
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -11,24 +13,26 @@ import (
 	"net/url"
 )
 
-// openingHandshake reads the request on an accepted connection, and answers
-// it. All of it together, TLS included, has HandshakeTimeout.
+// openingHandshake reads the request on an accepted connection, and answers it. HandshakeTimeout
+// bounds all of it together, TLS included. The request that it returns is nil if no function of the
+// application's gets it.
 func (s *Server) openingHandshake(c *Conn) (*http.Request, error) {
-	if timeout := orDefault(s.HandshakeTimeout, defaultHandshakeTimeout); timeout > 0 {
+	if timeout := cmp.Or(s.HandshakeTimeout, defaultHandshakeTimeout); timeout > 0 {
 		defer c.boundHandshake(timeout)()
 	}
 	state, err := handshakeTLS(c)
 	if err != nil {
 		return nil, err
 	}
-	r, refusal, err := s.readRequest(c)
+	parsed, refusal, err := s.readRequest(c)
 	if err != nil {
 		return nil, err
 	}
-	c.release() // before the application is asked, which may take its time
+	c.release() // before the application's functions, which may take their time
 	if refusal != nil {
-		r = unreadable()
+		parsed = unreadable()
 	}
+	r := &parsed.Request
 	r.RemoteAddr, r.TLS = addrString(c.RemoteAddr()), state
 	if refusal != nil {
 		return nil, s.refuseRaw(c, r, refusal)
@@ -41,11 +45,22 @@ func (s *Server) openingHandshake(c *Conn) (*http.Request, error) {
 	if err := s.respond(c, a); err != nil {
 		return nil, err
 	}
+	if !s.showsRequests() {
+		parsed.recycle()
+		return nil, nil
+	}
 	return a.r, nil
 }
 
-// addrString returns an address as text, "" for none: a transport that is no
-// socket may have no address.
+// showsRequests reports whether any function of the application's gets the requests that are
+// answered with 101.
+func (s *Server) showsRequests() bool {
+	return s.Handler != nil || s.OnOpen != nil || s.Admit != nil || s.CheckOrigin != nil ||
+		s.Trace != nil && s.Trace.Handshake != nil
+}
+
+// addrString returns an address as text, or "" for nil. A transport that is no socket may have no
+// address.
 func addrString(a net.Addr) string {
 	if a == nil {
 		return ""
@@ -53,9 +68,11 @@ func addrString(a net.Addr) string {
 	return a.String()
 }
 
-// unreadable stands for a request that could not be read, for Upgrader.Error.
-func unreadable() *http.Request {
-	return &http.Request{Method: http.MethodGet, URL: new(url.URL), Header: make(http.Header), Body: http.NoBody}
+// unreadable returns the request for Upgrader.Error and Trace if the client's could not be read.
+func unreadable() *parsedRequest {
+	return &parsedRequest{Request: http.Request{
+		Method: http.MethodGet, URL: new(url.URL), Header: make(http.Header), Body: http.NoBody,
+	}}
 }
 
 // handshakeTLS does the TLS handshake, if c is a TLS connection.
@@ -75,15 +92,14 @@ func handshakeTLS(c *Conn) (*tls.ConnectionState, error) {
 	return &state, nil
 }
 
-// readRequest reads the header of a request. What came behind it stays in
-// c.in.unread.
-func (s *Server) readRequest(c *Conn) (*http.Request, *HandshakeError, error) {
-	limit := orDefault(s.MaxHeaderBytes, defaultMaxHeaderBytes)
+// readRequest reads the header of a request. The bytes behind it stay in c.in.unread.
+func (s *Server) readRequest(c *Conn) (*parsedRequest, *HandshakeError, error) {
+	limit := cmp.Or(s.MaxHeaderBytes, defaultMaxHeaderBytes)
 	if limit < 0 || limit > bufferSize {
 		limit = bufferSize
 	}
 	if err := c.fillOnce(); err == nil && c.in.unread[0] == 0x16 {
-		// A TLS ClientHello. Who sent it would not understand an answer.
+		// A TLS ClientHello. Its sender would not understand an answer in HTTP.
 		return nil, nil, errors.New("websocket: reading the request: the client speaks TLS (wss://), and this server does not")
 	}
 	n, err := c.readHeader(limit)
@@ -98,8 +114,7 @@ func (s *Server) readRequest(c *Conn) (*http.Request, *HandshakeError, error) {
 	return r, refusal, nil
 }
 
-// refuseRaw answers a request with a refusal, and waits for the client to have
-// read it.
+// refuseRaw answers a request with a refusal, and waits until the client has read it.
 func (s *Server) refuseRaw(c *Conn, r *http.Request, refusal *HandshakeError) error {
 	w := &rawResponse{header: make(http.Header)}
 	err := s.refuse(w, r, refusal)
@@ -107,4 +122,39 @@ func (s *Server) refuseRaw(c *Conn, r *http.Request, refusal *HandshakeError) er
 		c.linger()
 	}
 	return err
+}
+
+// A rawResponse is the http.ResponseWriter for refusing a request that net/http did not read.
+type rawResponse struct {
+	header http.Header
+	status int
+	body   bytes.Buffer
+}
+
+func (w *rawResponse) Header() http.Header { return w.header }
+
+func (w *rawResponse) WriteHeader(status int) {
+	if w.status == 0 {
+		w.status = status
+	}
+}
+
+func (w *rawResponse) Write(p []byte) (int, error) {
+	w.WriteHeader(http.StatusOK)
+	return w.body.Write(p)
+}
+
+// bytes returns the bytes of the response. The connection is closed after it.
+func (w *rawResponse) bytes() []byte {
+	w.WriteHeader(http.StatusInternalServerError) // if Upgrader.Error wrote nothing
+	if !hasToken(w.header["Connection"], "close") {
+		w.header.Add("Connection", "close")
+	}
+	resp := http.Response{
+		StatusCode: w.status, ProtoMajor: 1, ProtoMinor: 1, Header: w.header,
+		ContentLength: int64(w.body.Len()), Body: io.NopCloser(&w.body),
+	}
+	var b bytes.Buffer
+	resp.Write(&b)
+	return b.Bytes()
 }

@@ -7,6 +7,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -45,6 +47,69 @@ func TestErrorOfUnreadableRequest(t *testing.T) {
 			}
 			srv.Close()
 		})
+	}
+}
+
+// A request that a function of the application's gets is not used again for another handshake. Every
+// function of a Server and of a Trace that gets a request is tried.
+func TestServerRequestsAreNotUsedAgain(t *testing.T) {
+	for _, holder := range []reflect.Type{reflect.TypeFor[Server](), reflect.TypeFor[Trace]()} {
+		for _, field := range reflect.VisibleFields(holder) {
+			if field.Type.Kind() == reflect.Func && slices.Contains(slices.Collect(field.Type.Ins()), reflect.TypeFor[*http.Request]()) {
+				t.Run(holder.Name()+"."+field.Name, func(t *testing.T) {
+					synctest.Test(t, func(t *testing.T) { testRequestsOf(t, holder, field) })
+				})
+			}
+		}
+	}
+}
+
+// testRequestsOf has one function keep the requests of three handshakes, and looks at them in the
+// end.
+func testRequestsOf(t *testing.T, holder reflect.Type, field reflect.StructField) {
+	var got []*http.Request
+	keep := reflect.MakeFunc(field.Type, func(args []reflect.Value) (results []reflect.Value) {
+		for _, arg := range args {
+			if r, ok := arg.Interface().(*http.Request); ok {
+				got = append(got, r)
+			}
+		}
+		for out := range field.Type.Outs() {
+			result := reflect.New(out).Elem()
+			if out.Kind() == reflect.Bool {
+				result.SetBool(true) // CheckOrigin allows it
+			}
+			results = append(results, result)
+		}
+		return results
+	})
+	srv := &Server{OnMessage: func(*Conn, int, []byte) {}, Upgrader: Upgrader{Trace: new(Trace)}}
+	v := reflect.ValueOf(srv)
+	if holder == reflect.TypeFor[Trace]() {
+		v = reflect.ValueOf(srv.Trace)
+	}
+	v.Elem().FieldByIndex(field.Index).Set(keep)
+	l := newListener()
+	go srv.Serve(l)
+	defer srv.Close()
+	fields := []string{"X-Number: 0", "X-Number: 1", "X-Number: 2"}
+	for _, f := range fields {
+		request := strings.Replace(goodRequest, "\r\n\r\n", "\r\nOrigin: https://a.example\r\n"+f+"\r\n\r\n", 1)
+		if holder == reflect.TypeFor[Trace]() || field.Name != "CheckOrigin" && field.Name != "Error" {
+			request = strings.Replace(request, "Origin: https://a.example\r\n", "", 1)
+		}
+		s, c := net.Pipe()
+		l.conns <- s
+		go io.Copy(io.Discard, c)
+		io.WriteString(c, request)
+		synctest.Wait()
+		c.Close()
+		synctest.Wait()
+	}
+	for i, f := range fields {
+		if i >= len(got) || got[i] == nil || "X-Number: "+got[i].Header.Get("X-Number") != f {
+			t.Errorf("the requests in the end: %v, want one with %s at %d", got, f, i)
+		}
 	}
 }
 
@@ -166,4 +231,57 @@ func TestTLSClientAtPlainServer(t *testing.T) {
 		}
 		srv.Close()
 	})
+}
+
+// browserRequest is the opening handshake of a browser, with the other fields that a browser sends.
+const browserRequest = "GET / HTTP/1.1\r\n" +
+	"Host: localhost:8080\r\n" +
+	"Connection: Upgrade\r\n" +
+	"Upgrade: websocket\r\n" +
+	"User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36\r\n" +
+	"Pragma: no-cache\r\n" +
+	"Cache-Control: no-cache\r\n" +
+	"Accept-Encoding: gzip, deflate, br\r\n" +
+	"Accept-Language: en-GB,en;q=0.9\r\n" +
+	"Sec-WebSocket-Version: 13\r\n" +
+	"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n" +
+	"\r\n"
+
+// A writeOnlyConn is a transport that discards writes.
+type writeOnlyConn struct{ net.Conn }
+
+func (writeOnlyConn) Write(p []byte) (int, error)      { return len(p), nil }
+func (writeOnlyConn) RemoteAddr() net.Addr             { return nil }
+func (writeOnlyConn) SetDeadline(time.Time) error      { return nil }
+func (writeOnlyConn) SetReadDeadline(time.Time) error  { return nil }
+func (writeOnlyConn) SetWriteDeadline(time.Time) error { return nil }
+func (writeOnlyConn) Close() error                     { return nil }
+
+// The request has arrived, so the kernel has no part in these figures. They include the Conn.
+func BenchmarkServerHandshake(b *testing.B) {
+	for _, style := range []struct {
+		name string
+		s    *Server
+	}{
+		{"Handler", &Server{Handler: echo}},
+		{"OnMessage", &Server{OnMessage: func(*Conn, int, []byte) {}}},
+	} {
+		b.Run(style.name, func(b *testing.B) {
+			s := style.s
+			first := newConn(writeOnlyConn{}, false) // the keepalive starts and ends with it
+			s.join(first)
+			defer s.members.remove(first)
+			b.ReportAllocs()
+			for b.Loop() {
+				c := newConn(writeOnlyConn{}, false)
+				in := c.acquire()
+				in.unread = in.attach()[:copy(in.attach(), browserRequest)]
+				s.join(c)
+				if _, err := s.openingHandshake(c); err != nil {
+					b.Fatal(err)
+				}
+				s.members.remove(c)
+			}
+		})
+	}
 }

@@ -7,8 +7,7 @@ import (
 	"time"
 )
 
-// members is a Server's list of connections. They are reached through it for
-// keepalive and at the end.
+// members is a Server's list of connections, for keepalive, parking and Shutdown.
 type members struct {
 	mu     sync.Mutex // guards all below
 	list   []*Conn    // nil at free places. A member's place is constant
@@ -17,13 +16,13 @@ type members struct {
 
 	poller atomic.Pointer[poller] // of parked members, nil before the first and after the last one
 
-	// Closed when the last member is gone, and nil then. Nil also if nobody
-	// wants to know.
-	ticking chan struct{} // the keepalive goroutine
-	empty   chan struct{} // Shutdown
+	// Channels that are closed, and set to nil, when the last member is gone. They are nil if no
+	// goroutine waits for that.
+	ticking chan struct{} // for the goroutine of keepAlive
+	empty   chan struct{} // for Shutdown
 }
 
-// add makes c a member. It reports false when the list is closed.
+// add makes c a member. It reports false if the list is closed.
 func (m *members) add(c *Conn, schedule pingSchedule) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -51,17 +50,18 @@ func (m *members) isClosed() bool {
 	return m.closed
 }
 
-// ready says that c's opening handshake is done.
+// ready notes that c's opening handshake is done.
 func (m *members) ready(c *Conn) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	c.member.handshakeDone = true
 }
 
-// remove takes c out. With the last member everything goes that there was for them.
+// remove takes c out of the list. The poller and the goroutine of keepAlive end with the last
+// member.
 func (m *members) remove(c *Conn) {
 	if last := m.removeFromList(c); last != nil {
-		last.close() // which waits for the poller's goroutine, and that for m.mu
+		last.close() // without m.mu: it waits for the poller's goroutine, which may wait for m.mu
 	}
 }
 
@@ -79,6 +79,7 @@ func (m *members) removeFromList(c *Conn) *poller {
 	return m.poller.Swap(nil)
 }
 
+// announceEmpty tells the goroutines that wait for the last member's end.
 func (m *members) announceEmpty() {
 	for _, c := range []*chan struct{}{&m.ticking, &m.empty} {
 		if *c != nil {
@@ -88,12 +89,12 @@ func (m *members) announceEmpty() {
 	}
 }
 
-// burst is how many members are called for before goroutines that were started for
-// them, and have nothing to wait for, may end. A large server would else have all of
-// them at once, and the runtime keeps some 480 bytes of each for ever.
+// burst is the number of members for which each calls f before it lets goroutines run that f has
+// started. Otherwise a large server would have all of them at once, and the runtime keeps some 480
+// bytes of each for ever.
 const burst = 64
 
-// each calls f for every member, except perhaps for those that come meanwhile.
+// each calls f for every member, except perhaps for members that are added meanwhile.
 func (m *members) each(f func(c *Conn, ready bool)) {
 	type entry struct {
 		c     *Conn
@@ -132,7 +133,7 @@ func (m *members) keepAlive(schedule pingSchedule, empty <-chan struct{}) {
 		}
 		m.each(func(c *Conn, ready bool) {
 			switch {
-			case !ready: // HandshakeTimeout watches over it
+			case !ready: // HandshakeTimeout bounds it
 			case c.keepaliveTick(schedule):
 				c.flags.set(flagGaveUp)
 				c.closeInTurn()
@@ -143,8 +144,8 @@ func (m *members) keepAlive(schedule pingSchedule, empty <-chan struct{}) {
 	}
 }
 
-// close closes the list to new members. The channel that it returns is closed
-// when the last one is gone.
+// close closes the list to new members. It returns a channel that is closed when the last member is
+// gone.
 func (m *members) close() (empty <-chan struct{}) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -170,8 +171,8 @@ func (m *members) cutOff() {
 	})
 }
 
-// closeInTurn is closeNow for one of many connections: TLS says goodbye first, which
-// may take its time.
+// closeInTurn is closeNow for one of many connections. The Close of TLS sends an alert first, which
+// may take its time, so a goroutine calls it.
 func (c *Conn) closeInTurn() {
 	if c.raw == nil {
 		go c.closeNow()

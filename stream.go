@@ -8,14 +8,13 @@ import (
 	"time"
 )
 
-// A stream of bytes over a connection, for protocols that want a net.Conn: SSH, TLS, a
-// multiplexer, anything that is to get through where only the web does.
+// A stream of bytes over a connection, for protocols that need a net.Conn: SSH, TLS, a
+// multiplexer, any protocol on a network that lets only the web through.
 //
-// Reading is easy, as a read of a Conn that times out loses nothing. Writing is not: a
+// Reading is easy, because a read of a Conn that times out loses nothing. Writing is not: a
 // frame that a deadline cuts short is the connection's end, and a program that uses
-// net.Conn may let deadlines pass as it likes. So Write fills a buffer, and what waits for
-// the peer is a goroutine, which sends the buffer as one message and ends when there is
-// no other:
+// net.Conn may let deadlines pass as it likes. So Write fills a buffer, and a goroutine waits
+// for the peer. It sends the buffer as one message, and ends when the next buffer is empty:
 //
 //	Write ─► buf ─► send ─► WriteMessage
 //
@@ -28,16 +27,17 @@ import (
 // messages for a stream of bytes.
 //
 // Read returns io.EOF after the peer has closed with code 1000, or without a code, and not in
-// the middle of a message. Any other end is an error, as the bytes may not be all: a *CloseError, also for code 1001, which a
-// server sends that shuts down. A text message is none of the stream's: the peer gets close
-// code 1003, and Read returns a *ProtocolError. A message that is larger than the ReadLimit
-// is an error as ever, so a peer that sends larger ones needs another limit.
+// the middle of a message. Any other end is an error, because bytes may be missing. It is a
+// *CloseError for every other code, such as 1001, which a server sends when it shuts down. A
+// text message does not belong to the stream: the peer gets close code 1003, and Read returns a
+// *ProtocolError. A message that is larger than the ReadLimit is an error as ever, so a peer
+// that sends larger ones needs another limit.
 //
 // Write copies the bytes and may return before they are sent, as a socket's does: 32 KiB may
 // wait while as many are being sent. An error of sending comes with a later Write, or with
 // Close. A Write of no bytes sends nothing. A deadline that passes loses nothing in either
 // direction: the bytes that Write has reported as written will be sent, and the next Read
-// goes on where the last one was.
+// goes on after the last byte that was read.
 //
 // Close sends the bytes that wait, then does the closing handshake with code 1000, and closes
 // the transport. All that takes CloseTimeout at most, and bytes that arrive meanwhile are
@@ -47,8 +47,9 @@ import (
 //
 // Any number of goroutines may call the methods of the net.Conn. Addresses are those of the
 // transport. While it is in use, c must not be read, be written, or get deadlines in other
-// ways. Ping, Close and what only looks at c may be used. Control frames are dealt with
-// while a Read waits, as always, so keepalive notices a peer that is gone only then.
+// ways. Ping, Close, and methods that only return a property of c may be used. Control frames
+// are dealt with while a Read waits, as always, so keepalive notices only then that a peer is
+// gone.
 //
 // The Stream belongs to c: it ends with c, and c is closed by its Close. A Server's handler
 // that returns ends both.
@@ -60,10 +61,10 @@ type stream struct {
 	c *Conn
 
 	reading lock      // held by the Read that reads
-	message io.Reader // the message that is being read, nil for none; owned by the holder of reading
+	message io.Reader // the message that is being read, nil for none. The holder of reading owns it
 
-	writing lock          // held by the Write that fills buf, so that no two mix, and by Close
-	wake    chan struct{} // tells the holder of writing to look again
+	writing lock          // held by the Write that fills buf, so that no two mix
+	wake    chan struct{} // tells the holder of writing, or Close after that, to look again
 
 	mu            sync.Mutex // guards all below
 	readDeadline  time.Time
@@ -71,7 +72,7 @@ type stream struct {
 	buf           *[bufferSize]byte // the bytes that wait for the goroutine, nil for none
 	n             int               // their number
 	sending       bool              // the goroutine runs
-	err           error             // why no more can be sent; final
+	err           error             // the final error of sending, nil before
 	closed        bool              // Close was called
 }
 
@@ -262,15 +263,16 @@ func (s *stream) stop() bool {
 }
 
 // finish waits until everything is sent. It returns an error if that cannot be.
+//
+// It waits for the Read and the Write that are under way. Those that come later find the
+// stream closed, and must not wait for finish.
 func (s *stream) finish(ctx context.Context) error {
-	if err := s.reading.lock(ctx, time.Time{}); err != nil {
-		return err
+	for _, l := range []*lock{&s.reading, &s.writing} {
+		if err := l.lock(ctx, time.Time{}); err != nil {
+			return err
+		}
+		l.unlock()
 	}
-	defer s.reading.unlock()
-	if err := s.writing.lock(ctx, time.Time{}); err != nil {
-		return err
-	}
-	defer s.writing.unlock()
 	if s.isSending() {
 		defer s.discard()()
 	}

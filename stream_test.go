@@ -398,6 +398,28 @@ func TestStreamCloseIsBounded(t *testing.T) {
 	}
 }
 
+// While Close waits for the peer, calls that begin then end at once.
+func TestStreamCallsDuringClose(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, _ := streamPair(t) // the peer takes nothing
+		if _, err := s.Write([]byte("x")); err != nil {
+			t.Fatal(err)
+		}
+		closed := make(chan error, 1)
+		go func() { closed <- s.Close() }()
+		synctest.Wait()
+		start := time.Now()
+		for name, call := range map[string]func([]byte) (int, error){"Read": s.Read, "Write": s.Write} {
+			if _, err := call(make([]byte, 1)); err != net.ErrClosed || time.Since(start) != 0 {
+				t.Errorf("%s: %v after %v, want net.ErrClosed at once", name, err, time.Since(start))
+			}
+		}
+		if err := <-closed; err == nil || time.Since(start) != defaultCloseTimeout {
+			t.Errorf("Close: %v after %v", err, time.Since(start))
+		}
+	})
+}
+
 // An error of sending comes with the next Write, and is final.
 func TestStreamWriteError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

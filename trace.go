@@ -5,7 +5,7 @@ import (
 	"encoding/binary"
 	"log/slog"
 	"net/http"
-	"slices"
+	"sync"
 )
 
 // A Trace is told of a connection's events: for logs, for metrics, for looking at a
@@ -33,15 +33,16 @@ type Trace struct {
 	// pieces, as they come. It belongs to the latest Frame in the same direction.
 	Payload func(c *Conn, sent bool, p []byte)
 
-	// Dropped is called when messages are dropped that Enqueue or its kin had
-	// accepted, with their number and their bytes of payload: once for all that were
-	// still queued when the connection ended, and for those that MakeRoom drops. It is also called by
-	// ReportDropped, for messages that the program dropped.
+	// Dropped is called when messages are dropped that Enqueue, EnqueuePrepared or
+	// EnqueueLatest had accepted, with their number and their bytes of payload: once for
+	// all messages that were still queued when the connection ended, and for those that
+	// MakeRoom drops. ReportDropped calls it too, for messages that the program or package
+	// pubsub dropped, perhaps after Closed.
 	Dropped func(c *Conn, messages, bytes int)
 
-	// Closed is called when a connection has ended. err is the error that reads
-	// return: a *CloseError if the peer closed or answered this side's close frame,
-	// net.ErrClosed if this side closed the transport.
+	// Closed is called when a connection has ended, once for each of which Handshake has told
+	// without an error. err is the error that reads return: a *CloseError if the peer closed or
+	// answered this side's close frame, net.ErrClosed if this side closed the transport.
 	Closed func(c *Conn, err error)
 }
 
@@ -65,21 +66,26 @@ func (c *Conn) trace() Trace {
 	return Trace{}
 }
 
-// isTraced reports whether anybody wants to know of frames.
+// isTraced reports whether there is a Trace for frames.
 func (s *settings) isTraced() bool {
 	return s.trace != nil && (s.trace.Frame != nil || s.trace.Payload != nil)
 }
+
+// tracedHeaders has room for the headers that Trace.Frame is given. A frame costs no allocation.
+var tracedHeaders = sync.Pool{New: func() any { return new([maxHeaderLen]byte) }}
 
 // traceFrame tells of a frame. payload is unmasked, and nil if it will come in pieces.
 func (c *Conn) traceFrame(h frameHeader, sent bool, payload []byte) {
 	t := c.trace()
 	if t.Frame != nil {
+		header := tracedHeaders.Get().(*[maxHeaderLen]byte)
 		f := Frame{
 			Sent: sent, Fin: h.fin, Compressed: h.rsv == rsv1, Opcode: int(h.opcode), Masked: h.masked, Length: h.length,
-			Header: appendHeader(make([]byte, 0, maxHeaderLen), h),
+			Header: appendHeader(header[:0], h),
 		}
 		binary.LittleEndian.PutUint32(f.MaskingKey[:], h.key)
 		t.Frame(c, f)
+		tracedHeaders.Put(header)
 	}
 	if t.Payload != nil && len(payload) > 0 {
 		t.Payload(c, sent, payload)
@@ -95,9 +101,9 @@ func (c *Conn) traceFrameBytes(frames []byte) int {
 		return end
 	}
 	payload := frames[n:end]
-	if h.masked {
-		payload = slices.Clone(payload)
+	if h.masked { // in place and back again, as nobody else has the frame
 		mask(payload, h.key)
+		defer mask(payload, h.key)
 	}
 	c.traceFrame(h, true, payload)
 	return end
@@ -117,11 +123,28 @@ func (c *Conn) tracePiece(p []byte) {
 	}
 }
 
-// traceClosed tells once why the connection has ended.
+// traceClosed tells once why the connection has ended. It does not before traceOpened has told of
+// the beginning.
 func (c *Conn) traceClosed(err error) {
 	if t := c.trace(); t.Closed != nil && !c.flags.set(flagCloseTraced) {
 		t.Closed(c, err)
 	}
+}
+
+// traceOpened tells that c has opened. If c has ended in the same moment, traceOpened tells of that
+// too: Closed comes behind Handshake.
+func (c *Conn) traceOpened(r *http.Request, response []byte) {
+	t := c.settings.Load().trace
+	if t == nil {
+		return
+	}
+	defer func() { // also if Handshake panics
+		c.flags.clear(flagCloseTraced)
+		if err := c.hasEnded(); err != nil {
+			c.traceClosed(err)
+		}
+	}()
+	t.traceHandshake(c, r, response, nil)
 }
 
 // traceHandshake tells of an opening handshake, if t is not nil.

@@ -5,9 +5,11 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -173,6 +175,10 @@ func allKinds(t *testing.T, c *Conn) {
 	pm, _ := NewPreparedMessage(BinaryMessage, []byte(long))
 	go c.WritePreparedMessage(pm)
 	expect(long)
+	c.Enqueue(TextMessage, []byte("queued"))
+	expect("queued")
+	c.EnqueuePrepared(pm)
+	expect(long)
 }
 
 // A Trace gets each failure, once.
@@ -254,4 +260,142 @@ func TestTraceOfViolation(t *testing.T) {
 	if len(got) != 2 || got[0].Opcode != 3 || got[0].Sent || got[1].Opcode != CloseMessage || !got[1].Sent {
 		t.Errorf("the trace has %+v; want the frame with opcode 3, and the close", got)
 	}
+}
+
+// A Trace costs no allocation for a message, in both roles and all ways of sending.
+func TestTraceAllocations(t *testing.T) {
+	var frames, bytes int
+	trace := &Trace{
+		Frame:   func(_ *Conn, f Frame) { frames += len(f.Header) },
+		Payload: func(_ *Conn, _ bool, p []byte) { bytes += len(p) },
+	}
+	message := make([]byte, 125)
+	pm, _ := NewPreparedMessage(BinaryMessage, message)
+	for _, client := range []bool{false, true} {
+		key := uint32(testKey)
+		if client {
+			key = 0
+		}
+		wire := frame(opBinary, true, strings.Repeat("x", 125), key)
+		c := newConn(&memoryConn{r: &endless{wire: wire}}, client)
+		c.change(func(s *settings) { s.trace = trace })
+		var buf []byte
+		for name, f := range map[string]func(){
+			"AppendMessage": func() { _, buf, _ = c.AppendMessage(buf[:0]) },
+			"WriteMessage":  func() { c.WriteMessage(BinaryMessage, message) },
+			"WriteControl":  func() { c.WriteControl(PongMessage, message, time.Time{}) },
+		} {
+			if n := testing.AllocsPerRun(1000, f); n != 0 {
+				t.Errorf("client %v, %s: %v allocations, want 0", client, name, n)
+			}
+		}
+		if !client {
+			if n := testing.AllocsPerRun(1000, func() { c.WritePreparedMessage(pm) }); n != 0 {
+				t.Errorf("WritePreparedMessage: %v allocations, want 0", n)
+			}
+		}
+	}
+	if frames == 0 || bytes == 0 {
+		t.Errorf("the trace was told of %d bytes of headers and %d of payload", frames, bytes)
+	}
+}
+
+// closedInWrite is a transport that is closed by f while the opening handshake's response is
+// written.
+type closedInWrite struct {
+	net.Conn
+	f func()
+}
+
+func (c closedInWrite) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	if f := c.f; bytes.HasPrefix(p, []byte("HTTP/1.1 101 ")) {
+		f()
+	}
+	return n, err
+}
+
+// A connection that ends while its opening handshake does is traced in that order, and as one
+// connection.
+func TestTraceOfEarlyEnd(t *testing.T) {
+	var mu sync.Mutex
+	var got []string
+	add := func(s string) {
+		mu.Lock()
+		defer mu.Unlock()
+		got = append(got, s)
+	}
+	done := make(chan struct{})
+	srv := &Server{
+		Upgrader: Upgrader{Trace: &Trace{
+			Handshake: func(c *Conn, _ *http.Request, _ []byte, err error) {
+				time.Sleep(10 * time.Millisecond)
+				add("handshake " + errText(err))
+			},
+			Closed: func(_ *Conn, err error) {
+				add("closed " + errText(err))
+				close(done)
+			},
+		}},
+		OnMessage: func(*Conn, int, []byte) {},
+	}
+	l := newListener()
+	go srv.Serve(l)
+	s, c := net.Pipe()
+	defer c.Close()
+	go func() {
+		c.Write([]byte(goodRequest))
+		io.Copy(io.Discard, c)
+	}()
+	l.conns <- closedInWrite{s, func() { srv.Close() }}
+	select {
+	case <-done:
+	case <-time.After(10 * time.Second):
+	}
+	srv.Shutdown(context.Background())
+	mu.Lock()
+	defer mu.Unlock()
+	if want := []string{"handshake none", "closed " + net.ErrClosed.Error()}; !slices.Equal(got, want) {
+		t.Errorf("the trace has %q, want %q", got, want)
+	}
+}
+
+// A connection whose Trace panics in Handshake is told of its end all the same.
+func TestTraceHandshakePanics(t *testing.T) {
+	closed := make(chan error, 2)
+	trace := &Trace{
+		Handshake: func(*Conn, *http.Request, []byte, error) { panic("no") },
+		Closed:    func(_ *Conn, err error) { closed <- err },
+	}
+	srv := &Server{Upgrader: Upgrader{Trace: trace}, Handler: echo}
+	l := newListener()
+	go srv.Serve(l)
+	defer srv.Close()
+	d := Dialer{Trace: trace, NetDial: func(string, string) (net.Conn, error) {
+		s, c := net.Pipe()
+		l.conns <- s
+		return c, nil
+	}}
+	func() {
+		defer func() { recover() }()
+		d.Dial("ws://h/", nil)
+		t.Error("Dial has returned")
+	}()
+	for range 2 {
+		select {
+		case err := <-closed:
+			if !errors.Is(err, net.ErrClosed) {
+				t.Errorf("closed: %v", err)
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatal("Closed was not called")
+		}
+	}
+}
+
+func errText(err error) string {
+	if err == nil {
+		return "none"
+	}
+	return err.Error()
 }

@@ -1,6 +1,7 @@
 package websocket
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -67,7 +68,7 @@ func (r *Refusal) message() string {
 	return r.Message
 }
 
-func (r *Refusal) status() int { return orDefault(r.Status, http.StatusForbidden) }
+func (r *Refusal) status() int { return cmp.Or(r.Status, http.StatusForbidden) }
 
 // refusalOf makes a refusal of an error of Admit's. The client is told the text
 // of a Refusal. That of another error was not meant for it.
@@ -83,7 +84,7 @@ func refusalOf(err error) *HandshakeError {
 	if r.status() < 300 || r.status() > 599 {
 		return failure(fmt.Errorf("Upgrader.Admit refused with status %d, want 300 to 599: %w", r.Status, err))
 	}
-	return &HandshakeError{Status: r.status(), message: r.message(), own: &admitRefusal{err, r.Header}}
+	return &HandshakeError{Status: r.status(), message: r.message(), cause: &cause{err, r.Header}}
 }
 
 // failure is the refusal for a fault of the server's own, which is no business
@@ -92,18 +93,18 @@ func failure(err error) *HandshakeError {
 	return &HandshakeError{
 		Status:  http.StatusInternalServerError,
 		message: strings.TrimPrefix(err.Error(), "websocket: "),
-		private: true, own: &admitRefusal{err: err},
+		private: true, cause: &cause{err: err},
 	}
 }
 
 // setFields sets the fields of Admit's refusal. The length of the body is the
 // writer's business.
 func (e *HandshakeError) setFields(h http.Header) {
-	if e.own == nil {
+	if e.cause == nil {
 		return
 	}
 	h.Del("Content-Length")
-	for name, values := range e.own.header {
+	for name, values := range e.cause.header {
 		switch name = http.CanonicalHeaderKey(name); name {
 		case "Content-Length", "Transfer-Encoding":
 		default:
@@ -117,7 +118,7 @@ func (e *HandshakeError) write(w http.ResponseWriter) {
 	switch {
 	case e.private:
 		http.Error(w, http.StatusText(e.Status), e.Status)
-	case e.own != nil && hasField(e.own.header, "Content-Type"): // the text is no plain text
+	case e.cause != nil && hasField(e.cause.header, "Content-Type"): // the text is no plain text
 		w.WriteHeader(e.Status)
 		io.WriteString(w, e.message)
 	default:

@@ -33,8 +33,8 @@ func (a *writeAttempt) write(fd uintptr) bool {
 	}
 }
 
-// tryWrite writes what the socket takes at once. Its caller holds out.lock: behind
-// somebody else's write RawConn.Write would wait.
+// tryWrite writes the bytes that the socket takes at once. Its caller holds out.lock, because
+// RawConn.Write waits for another goroutine's write.
 //
 // RawConn.Write does not call back after the user's deadline has passed. Then the
 // socket has taken nothing, and the deadline is not for this write.

@@ -27,7 +27,7 @@ func newReading() reading {
 	runtime.ReadMemStats(&m)
 	live := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/heap/stacks:bytes"}}
 	metrics.Read(live)
-	return reading{CPU: cpu, Mallocs: m.Mallocs, Bytes: m.TotalAlloc, Resident: residentMemory(),
+	return reading{CPU: cpu, Mallocs: m.Mallocs, Bytes: m.TotalAlloc, Resident: residentMemory("self"),
 		Heap: live[0].Value.Uint64(), Stack: live[1].Value.Uint64()}
 }
 
@@ -92,8 +92,9 @@ func answer(j *job, in io.Reader, out io.Writer, addr string) error {
 
 // A child is the measuring process's side.
 type child struct {
-	name string
-	addr string
+	name     string
+	addr     string
+	external bool // another program, which prints its address and takes no commands
 
 	cmd    *exec.Cmd
 	in     io.WriteCloser
@@ -101,17 +102,25 @@ type child struct {
 	stderr bytes.Buffer
 }
 
-// startChild starts a server for a job, alone on its CPU if possible.
-func startChild(s *server, j job) (*child, error) {
+func childCommand(s *server, j job) ([]string, error) {
+	if s.command != nil {
+		return s.command, nil
+	}
 	exe, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
 	task, err := json.Marshal(j)
+	return []string{exe, "serve", s.name, string(task)}, err
+}
+
+// startChild starts a server for a job, alone on its CPU if possible.
+func startChild(s *server, j job) (*child, error) {
+	args, err := childCommand(s, j)
 	if err != nil {
 		return nil, err
 	}
-	c := &child{name: s.name, cmd: exec.Command(exe, "serve", s.name, string(task))}
+	c := &child{name: s.name, external: s.command != nil, cmd: exec.Command(args[0], args[1:]...)}
 	c.cmd.Env = append(os.Environ(), "GOMAXPROCS=1")
 	c.cmd.Stderr = &c.stderr
 	if c.in, err = c.cmd.StdinPipe(); err != nil {
@@ -158,6 +167,9 @@ func (c *child) reading() (r reading, err error) {
 
 // read takes a reading. "collect" does so after a garbage collection.
 func (c *child) read(command string) (reading, error) {
+	if c.external {
+		return externalReading(c.cmd.Process.Pid)
+	}
 	if err := c.command("%s", command); err != nil {
 		return reading{}, err
 	}

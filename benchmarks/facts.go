@@ -14,7 +14,7 @@ import (
 // A fact is an experiment. Its result goes into the table.
 type fact struct {
 	question string
-	find     func(p peer, addr string) string
+	find     func(p peer, mux *http.ServeMux, addr string) string // addr is where mux is served
 }
 
 var facts = []fact{
@@ -29,6 +29,11 @@ var facts = []fact{
 	{"a message of 64 MiB, no limit set", findLarge},
 	{"a page from another origin", findOrigin},
 	{"a message glued to the request", findGlued},
+	{"`Connection: close, Upgrade`", findCloseUpgrade},
+	{"a message comes while a write waits for the peer to read", whileStuck(frame(2, []byte("x")))},
+	{"… a ping and a message", whileStuck(append(frame(9, nil), frame(2, []byte("x"))...))},
+	{"an upload that takes longer than keepalive waits for a pong", findUpload},
+	{"one of three members of a broadcast does not read: the others", findSlowMember},
 	{"allocations for an echo of 125 bytes", findAllocations},
 	{"heap and stack of an idle connection, more than a raw TCP echo's", findIdle},
 }
@@ -58,12 +63,12 @@ func ask(f fact, p peer) string {
 	}
 	hs := httptest.NewServer(mux)
 	defer hs.Close()
-	return f.find(p, hs.Listener.Addr().String())
+	return f.find(p, mux, hs.Listener.Addr().String())
 }
 
 // send returns the experiment that sends bytes and describes the server's answer.
-func send(b []byte) func(peer, string) string {
-	return func(_ peer, addr string) string {
+func send(b []byte) func(peer, *http.ServeMux, string) string {
+	return func(_ peer, _ *http.ServeMux, addr string) string {
 		c, _, err := dial(addr, "/echo", nil)
 		if err != nil {
 			return err.Error()
@@ -75,7 +80,7 @@ func send(b []byte) func(peer, string) string {
 	}
 }
 
-func findTimeout(p peer, addr string) string {
+func findTimeout(p peer, _ *http.ServeMux, addr string) string {
 	if p.timeout == nil {
 		return "no such API"
 	}
@@ -96,7 +101,7 @@ func findTimeout(p peer, addr string) string {
 
 // findStorm tries often: a library that writes a frame in two calls is lucky
 // most of the time.
-func findStorm(_ peer, addr string) string {
+func findStorm(_ peer, _ *http.ServeMux, addr string) string {
 	for range 20 {
 		if outcome := oneStorm(addr); outcome != allWhole {
 			return outcome
@@ -123,7 +128,7 @@ func oneStorm(addr string) string {
 	return allWhole
 }
 
-func findFragments(_ peer, addr string) string {
+func findFragments(_ peer, _ *http.ServeMux, addr string) string {
 	c, _, err := dial(addr, "/echo", nil)
 	if err != nil {
 		return err.Error()
@@ -143,7 +148,7 @@ func findFragments(_ peer, addr string) string {
 	return "accepted"
 }
 
-func findLarge(_ peer, addr string) string {
+func findLarge(_ peer, _ *http.ServeMux, addr string) string {
 	c, _, err := dial(addr, "/echo", nil)
 	if err != nil {
 		return err.Error()
@@ -153,7 +158,7 @@ func findLarge(_ peer, addr string) string {
 	return c.outcome()
 }
 
-func findOrigin(_ peer, addr string) string {
+func findOrigin(_ peer, _ *http.ServeMux, addr string) string {
 	c, status, err := dial(addr, "/echo", nil, "Origin: https://evil.example")
 	if err != nil {
 		return err.Error()
@@ -165,7 +170,7 @@ func findOrigin(_ peer, addr string) string {
 	return fmt.Sprint(status)
 }
 
-func findGlued(_ peer, addr string) string {
+func findGlued(_ peer, _ *http.ServeMux, addr string) string {
 	c, _, err := dial(addr, "/echo", frame(2, []byte("glued")))
 	if err != nil {
 		return "refused"
@@ -180,7 +185,7 @@ func findGlued(_ peer, addr string) string {
 
 // findAllocations counts the allocations of the process. The client's part of the loop allocates
 // nothing.
-func findAllocations(_ peer, addr string) string {
+func findAllocations(_ peer, _ *http.ServeMux, addr string) string {
 	c, _, err := dial(addr, "/echo", nil)
 	if err != nil {
 		return err.Error()
@@ -205,7 +210,7 @@ func findAllocations(_ peer, addr string) string {
 
 // findIdle compares with a raw TCP echo. The first measurement of a process also pays for memory
 // that the runtime then keeps, so it does not count.
-func findIdle(p peer, _ string) string {
+func findIdle(p peer, _ *http.ServeMux, _ string) string {
 	idleBytes(rawEcho)
 	more := idleBytes(p.echo) - idleBytes(rawEcho)
 	return fmt.Sprintf("%.1f KB", float64(max(more, 0))/1000) // a raw echo has a buffer of its own

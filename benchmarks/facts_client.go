@@ -25,7 +25,10 @@ func dial(addr, path string, glued []byte, headers ...string) (*client, int, err
 	}
 	nc.SetDeadline(time.Now().Add(20 * time.Second))
 	c := &client{nc, bufio.NewReaderSize(nc, 512)}
-	lines := append([]string{"GET " + path + " HTTP/1.1", "Host: " + addr, "Upgrade: websocket", "Connection: Upgrade",
+	if !strings.Contains(strings.Join(headers, "\n"), "Connection:") {
+		headers = append(headers, "Connection: Upgrade")
+	}
+	lines := append([]string{"GET " + path + " HTTP/1.1", "Host: " + addr, "Upgrade: websocket",
 		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version: 13"}, headers...)
 	nc.Write(append([]byte(strings.Join(lines, "\r\n")+"\r\n\r\n"), glued...))
 	resp, err := http.ReadResponse(c.br, nil)

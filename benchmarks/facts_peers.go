@@ -19,19 +19,27 @@ import (
 // A peer is a library, as a server behind net/http in the style of its own documentation. A
 // behaviour is nil if the library's API cannot ask for it.
 type peer struct {
-	name    string
-	module  string
-	echo    http.HandlerFunc
-	timeout http.HandlerFunc // reads with a deadline of 50 ms, then again without, and echoes
-	storm   http.HandlerFunc // reads a message, then sends it from 50 goroutines 20 times each
+	name      string
+	module    string
+	echo      http.HandlerFunc
+	timeout   http.HandlerFunc // reads with a deadline of 50 ms, then again without, and echoes
+	storm     http.HandlerFunc // reads a message, then sends it from 50 goroutines 20 times each
+	stuck     stuckHandler
+	kept      http.HandlerFunc // echoes with keepalive
+	broadcast func() (join joiner, publish func(payload []byte))
 }
 
 var peers = []peer{
-	{"plainsocket", "github.com/plainsocket/websocket", plainEcho, plainTimeout, plainStorm},
-	{"gorilla", "github.com/gorilla/websocket", gorillaEcho, gorillaTimeout, gorillaStorm},
-	{"coder", "github.com/coder/websocket", coderEcho, coderTimeout, coderStorm},
-	{"gobwas", "github.com/gobwas/ws", gobwasEcho, gobwasTimeout, gobwasStorm},
-	{"gws", "github.com/lxzan/gws", gwsEcho, nil, gwsStorm},
+	{"plainsocket", "github.com/plainsocket/websocket",
+		plainEcho, plainTimeout, plainStorm, plainStuck, plainKept, plainBroadcast},
+	{"gorilla", "github.com/gorilla/websocket",
+		gorillaEcho, gorillaTimeout, gorillaStorm, gorillaStuck, gorillaKept, gorillaBroadcast},
+	{"coder", "github.com/coder/websocket",
+		coderEcho, coderTimeout, coderStorm, coderStuck, coderKept, coderBroadcast},
+	{"gobwas", "github.com/gobwas/ws",
+		gobwasEcho, gobwasTimeout, gobwasStorm, gobwasStuck, nil, gobwasBroadcast},
+	{"gws", "github.com/lxzan/gws",
+		gwsEcho, nil, gwsStorm, gwsStuck, gwsKept, gwsBroadcast},
 }
 
 const (

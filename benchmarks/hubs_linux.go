@@ -2,7 +2,8 @@ package main
 
 // Measuring hubs: "go run . hubs". Each has a process of its own on one CPU, and this process has
 // the members. A round is one message to all; the next begins when it has arrived everywhere but at
-// stuck members, which never read.
+// stuck members, which never read. A hub that does not get through its rounds in time is given up,
+// and its row says so.
 
 import (
 	"bufio"
@@ -71,7 +72,7 @@ func serveHub(args []string) error {
 			runtime.GC()
 			debug.FreeOSMemory()
 		}
-		out.Encode(hubReading{processCPU(), residentMemory(), runtime.NumGoroutine(), held})
+		out.Encode(hubReading{processCPU(), residentMemory("self"), runtime.NumGoroutine(), held})
 	}
 	return nil
 }
@@ -94,15 +95,22 @@ func listenWithBuffer(size string) (net.Listener, error) {
 
 // A hubRun is a hub's process with members.
 type hubRun struct {
-	cmd    *exec.Cmd
-	in     io.WriteCloser
-	stderr bytes.Buffer
-	out    *bufio.Reader
-	links  []link
-	stuck  int
-	epoll  int
-	buf    []byte
-	events []unix.EpollEvent
+	cmd      *exec.Cmd
+	in       io.WriteCloser
+	stderr   bytes.Buffer
+	out      *bufio.Reader
+	links    []link
+	counters []counter // of what came over each link
+	stuck    int       // the first members never read
+	alive    int       // members that read and whose connection has not ended
+	round    int
+	alarm    *time.Timer // ends the process if the round takes too long
+	due      int         // messages that those who read have to get in all
+	got      int         // messages that they got
+	lost     int         // messages that they did not get in time, or because their connection ended
+	epoll    int
+	buf      []byte
+	events   []unix.EpollEvent
 }
 
 func (r *hubRun) command(format string, args ...any) (reading hubReading, err error) {
@@ -116,18 +124,18 @@ func (r *hubRun) command(format string, args ...any) (reading hubReading, err er
 	return reading, json.Unmarshal(line, &reading)
 }
 
-// startHub starts a hub with n members, of whom the first are stuck. It returns the readings
-// without and with them.
-func startHub(name string, n, stuck int) (r *hubRun, empty, full hubReading, err error) {
+// startHub starts a hub's process.
+func startHub(name string, stuck int) (r *hubRun, addr string, err error) {
 	exe, err := os.Executable()
 	if err != nil {
-		return nil, empty, full, err
+		return nil, "", err
 	}
 	buffer := "0"
 	if stuck > 0 {
 		buffer = "65536" // or megabytes would lie there for each
 	}
-	r = &hubRun{cmd: exec.Command(exe, "serve-hub", name, buffer), stuck: stuck, buf: make([]byte, 256<<10), events: make([]unix.EpollEvent, 512)}
+	r = &hubRun{cmd: exec.Command(exe, "serve-hub", name, buffer), stuck: stuck, epoll: -1,
+		buf: make([]byte, 256<<10), events: make([]unix.EpollEvent, 512)}
 	r.cmd.Stderr = &r.stderr
 	r.in, _ = r.cmd.StdinPipe()
 	out, _ := r.cmd.StdoutPipe()
@@ -138,27 +146,34 @@ func startHub(name string, n, stuck int) (r *hubRun, empty, full hubReading, err
 		err = r.cmd.Start()
 	}
 	if err != nil {
-		return nil, empty, full, err
+		return nil, "", err
 	}
-	addr, err := r.out.ReadString('\n')
-	if err != nil {
-		return r, empty, full, err
-	}
-	if empty, err = r.command("collect"); err != nil {
-		return r, empty, full, err
-	}
-	if err = r.join(strings.TrimSpace(addr), n); err != nil {
-		return r, empty, full, err
-	}
-	if _, err = r.command("join %d", n); err != nil {
-		return r, empty, full, err
-	}
-	time.Sleep(3 * time.Second) // connections that have no goroutine while they are idle are idle now
-	full, err = r.command("collect")
-	return r, empty, full, err
+	addr, err = r.out.ReadString('\n')
+	return r, strings.TrimSpace(addr), err
 }
 
-func (r *hubRun) join(addr string, n int) (err error) {
+// join connects n members. It returns the readings without and with them.
+func (r *hubRun) join(addr string, n int, hello []byte) (empty, full hubReading, err error) {
+	if empty, err = r.command("collect"); err != nil {
+		return empty, full, err
+	}
+	if err = r.connect(addr, n, hello); err != nil {
+		return empty, full, err
+	}
+	if _, err = r.command("join %d", n); err != nil {
+		return empty, full, err
+	}
+	if hello != nil {
+		r.due = r.alive
+		r.receive()
+	}
+	r.due, r.got, r.lost = 0, 0, 0
+	time.Sleep(hubTimes.idle)
+	full, err = r.command("collect")
+	return empty, full, err
+}
+
+func (r *hubRun) connect(addr string, n int, hello []byte) (err error) {
 	if r.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
 		return err
 	}
@@ -171,7 +186,13 @@ func (r *hubRun) join(addr string, n int) (err error) {
 		if _, err := upgrade(links, request(addr, false)); err != nil {
 			return err
 		}
+		for _, l := range links {
+			if _, err := l.Write(hello); err != nil {
+				return err
+			}
+		}
 	}
+	r.counters, r.alive = make([]counter, n), n-r.stuck
 	for i, l := range r.links {
 		fd := int(l.(socket))
 		if i < r.stuck {
@@ -179,33 +200,40 @@ func (r *hubRun) join(addr string, n int) (err error) {
 			continue
 		}
 		unix.SetNonblock(fd, true)
-		if err := unix.EpollCtl(r.epoll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(fd)}); err != nil {
+		if err := unix.EpollCtl(r.epoll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(i)}); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// receive reads until so many bytes have come, or none for a while. It returns how many are
-// missing.
-func (r *hubRun) receive(bytes int) (missing int) {
-	for bytes > 0 {
-		n, err := unix.EpollWait(r.epoll, r.events, 5000)
-		if err == unix.EINTR {
-			continue
-		}
-		if n <= 0 {
-			break
-		}
-		for _, e := range r.events[:n] {
-			k, err := unix.Read(int(e.Fd), r.buf)
-			if k <= 0 && err != unix.EAGAIN {
-				unix.EpollCtl(r.epoll, unix.EPOLL_CTL_DEL, int(e.Fd), nil)
-			}
-			bytes -= max(k, 0)
-		}
+// receive waits until all members that read have got what is due. It writes off what has not come
+// when nothing comes any more, or each further round would wait for it again.
+func (r *hubRun) receive() {
+	for r.got < r.due && r.read(hubTimes.silence) {
 	}
-	return bytes
+	r.lost += r.due - r.got
+	r.due = r.got
+}
+
+// read reads what has come. It reports false if nothing came for so long.
+func (r *hubRun) read(patience time.Duration) bool {
+	n, err := unix.EpollWait(r.epoll, r.events, int(patience/time.Millisecond))
+	for _, e := range r.events[:max(n, 0)] {
+		r.readLink(int(e.Fd))
+	}
+	return n > 0 || err == unix.EINTR
+}
+
+func (r *hubRun) readLink(i int) {
+	fd := int(r.links[i].(socket))
+	n, err := unix.Read(fd, r.buf)
+	if n <= 0 && err != unix.EAGAIN && err != unix.EINTR {
+		unix.EpollCtl(r.epoll, unix.EPOLL_CTL_DEL, fd, nil)
+		r.alive--
+		return
+	}
+	r.got += r.counters[i].take(r.buf[:max(n, 0)])
 }
 
 func (r *hubRun) stop() {
@@ -215,74 +243,142 @@ func (r *hubRun) stop() {
 		fmt.Fprintf(os.Stderr, "the hub logged %d bytes: %.400s\n", len(log), log)
 	}
 	closeLinks(r.links)
-	unix.Close(r.epoll)
+	if r.epoll >= 0 {
+		unix.Close(r.epoll)
+	}
 }
 
-// measureHub prints one row.
-func measureHub(out io.Writer, name string, n, stuck, size, rounds int) error {
-	r, empty, full, err := startHub(name, n, stuck)
-	if r != nil {
-		defer r.stop()
+// hubTimes are shorter in tests.
+var hubTimes = struct {
+	patience time.Duration // how long a round may take; all together may take four times as long
+	silence  time.Duration // the longest one in which a message may still come
+	idle     time.Duration // how long members do nothing before their memory is read
+}{20 * time.Second, 3 * time.Second, time.Second}
+
+// A hubCase is a table.
+type hubCase struct{ n, stuck, size, rounds int }
+
+var hubCases = []hubCase{
+	{1000, 0, 125, 50},
+	{10_000, 0, 125, 10},
+	{1 << 30, 0, 125, 6}, // as many as descriptors allow
+	{4000, 0, 2004, 60},
+	{4000, 80, 2004, 150},
+}
+
+// measureHub returns a row.
+func measureHub(b broadcaster, c hubCase) (row string, err error) {
+	r, addr, err := startHub(b.name, c.stuck)
+	if r == nil {
+		return "", err
 	}
+	defer r.stop()
+	var expired atomic.Bool
+	r.alarm = time.AfterFunc(hubTimes.patience, func() {
+		expired.Store(true)
+		r.cmd.Process.Kill() // the command that waits for it fails
+	})
+	defer r.alarm.Stop()
+	if err == nil {
+		row, err = r.measure(addr, b, c)
+	}
+	if err != nil && expired.Load() {
+		err = fmt.Errorf("did not get on for %v: it was in round %d of %d", hubTimes.patience, r.round, c.rounds)
+	}
+	return row, err
+}
+
+// measure plays all rounds.
+func (r *hubRun) measure(addr string, b broadcaster, c hubCase) (row string, err error) {
+	empty, full, err := r.join(addr, c.n, b.hello)
 	if err != nil {
-		return err
+		return "", err
 	}
-	frame := len(appendServerFrame(nil, finBinary, make([]byte, size)))
 	var held []time.Duration
-	most, lost := 0, 0
-	before := full
-	for range rounds {
-		reading, err := r.command("publish %d", size)
-		if err != nil {
-			return err
+	most := full.Goroutines
+	for end := time.Now().Add(4 * hubTimes.patience); r.round < c.rounds; {
+		if time.Now().After(end) {
+			return "", fmt.Errorf("was too slow: %d of %d rounds in %v", r.round, c.rounds, 4*hubTimes.patience)
 		}
+		r.alarm.Reset(hubTimes.patience)
+		r.round++
+		r.due += r.alive
+		reading, err := r.command("publish %d", c.size)
+		if err != nil {
+			return "", err
+		}
+		r.receive()
 		held = append(held, reading.Held)
-		most = max(most, reading.Goroutines-full.Goroutines)
-		lost += r.receive((n - stuck) * frame)
+		most = max(most, reading.Goroutines)
 	}
 	after, err := r.command("read")
 	if err != nil {
-		return err
+		return "", err
 	}
-	most = max(most, after.Goroutines-full.Goroutines)
+	most = max(most, after.Goroutines)
 	collected, err := r.command("collect")
 	if err != nil {
-		return err
+		return "", err
 	}
 	slices.Sort(held)
-	deliveries := rounds * (n - stuck)
-	fmt.Fprintf(out, "| %s | %.2f | %.2f | %.2f | %v | %v | %d | %d |\n", name,
-		float64(full.Resident-empty.Resident)/float64(n)/1000, float64(collected.Resident-empty.Resident)/float64(n)/1000,
-		float64(after.CPU-before.CPU)/float64(deliveries)/1000,
-		held[len(held)/2].Round(time.Microsecond), held[len(held)-1].Round(time.Microsecond), most, max(lost/frame, 0)) // less than 0: pings
-	return nil
+	each := func(resident uint64) float64 {
+		return (float64(resident) - float64(empty.Resident)) / float64(c.n) / 1000
+	}
+	return fmt.Sprintf("| %s | %.2f | %.2f | %.2f | %v | %v | %d | %d |", b.name,
+		each(full.Resident), each(collected.Resident),
+		float64((after.CPU-full.CPU).Nanoseconds())/float64(r.got)/1000,
+		held[len(held)/2].Round(time.Microsecond), held[len(held)-1].Round(time.Microsecond),
+		most-full.Goroutines, r.lost), nil
 }
 
 // measureHubs is the command.
 func measureHubs(args []string) error {
 	flags := flag.NewFlagSet("hubs", flag.ExitOnError)
-	only := flags.String("only", "", "one `hub` of raw, plainsocket, plainsocket-events, gorilla, melody, gws")
+	only := flags.String("only", "", "only `hubs` with these names, with commas between them")
 	stuckOnly := flags.Bool("stuck", false, "only the runs of 4,000 members")
 	flags.Parse(args)
-	most := descriptors() - 500
-	for _, c := range []struct{ n, stuck, size, rounds int }{
-		{1000, 0, 125, 100}, {10_000, 0, 125, 20}, {most, 0, 125, 10}, {4000, 0, 2004, 300}, {4000, 80, 2004, 300},
-	} {
+	printHubs(os.Stdout)
+	for _, c := range hubCases {
 		if *stuckOnly && c.n != 4000 {
 			continue
 		}
-		n := min(c.n, most)
-		fmt.Printf("\n%d members, %d of them stuck, %d messages of %d bytes\n\n", n, c.stuck, c.rounds, c.size)
-		fmt.Println("| hub | KB a member | KB after | CPU µs a delivery | publisher held, median | most | goroutines more | lost by those who read |")
-		fmt.Println("|---|---|---|---|---|---|---|---|")
+		c.n = min(c.n, descriptors()-500)
+		printHubCase(os.Stdout, c)
 		for _, b := range broadcasters {
-			if *only != "" && *only != b.name || b.name == "raw" && c.stuck > 0 {
-				continue // a loop would wait for the first stuck member for ever
+			if *only != "" && !slices.Contains(strings.Split(*only, ","), b.name) {
+				continue
 			}
-			if err := measureHub(os.Stdout, b.name, n, c.stuck, c.size, c.rounds); err != nil {
-				fmt.Printf("| %s | %v |\n", b.name, err)
+			row, err := measureHub(b, c)
+			if err != nil {
+				row = fmt.Sprintf("| %s | %v |", b.name, err)
 			}
+			fmt.Println(row)
 		}
 	}
+	fmt.Printf("\nThe load average was %s at the end.\n", loadAverage())
 	return nil
+}
+
+// printHubs prints what the rows are.
+func printHubs(out io.Writer) {
+	fmt.Fprintf(out, "`go run . hubs` on %s, %s, %s, with the hub and its members on a CPU each. The rows:\n\n",
+		time.Now().UTC().Format(time.DateOnly), runtime.Version(), cpuModel())
+	for _, b := range broadcasters {
+		fmt.Fprintf(out, "- %s: %s\n", strings.TrimSpace(b.name+" "+version(b.module)), b.how)
+	}
+	fmt.Fprintf(out, `
+"KB" is 1,000 bytes of resident memory of the hub's process for each member, its connection included: "idle" before
+the first message, "after" after the last one. "held" is how long the call that publishes took. "goroutines more" is
+the most that ran beside those of the idle hub. "lost" counts messages that did not reach members who read.
+`)
+}
+
+func printHubCase(out io.Writer, c hubCase) {
+	stuck := ""
+	if c.stuck > 0 {
+		stuck = fmt.Sprintf(", of which %d never read", c.stuck)
+	}
+	fmt.Fprintf(out, "\n%d members%s, %d messages of %d bytes:\n\n", c.n, stuck, c.rounds, c.size)
+	fmt.Fprintln(out, "| hub | KB a member, idle | KB after | CPU µs a delivery | held, median | held, most | goroutines more | lost |")
+	fmt.Fprintln(out, "|---|---|---|---|---|---|---|---|")
 }

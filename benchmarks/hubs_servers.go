@@ -4,12 +4,14 @@ package main
 // library's documentation shows, or its users write.
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"net/http"
 	"sync"
 	"time"
 
+	"github.com/centrifugal/centrifuge"
 	gobwas "github.com/gobwas/ws"
 	gorilla "github.com/gorilla/websocket"
 	"github.com/lxzan/gws"
@@ -21,20 +23,32 @@ import (
 
 // A broadcaster is a server with a way to publish.
 type broadcaster struct {
-	name string
-	how  string
+	name   string
+	module string // whose version is told, "" for this one's
+	how    string
+
+	// hello is what a member sends when it is connected: a whole frame, nil for nothing.
+	hello []byte
 
 	// serve accepts connections on ln. It calls joined for each, and returns what publishes.
 	serve func(ln net.Listener, joined func()) (publish func(payload []byte))
 }
 
 var broadcasters = []broadcaster{
-	{"raw", "a loop of writes of one frame on net.Conns: no queue, so one stuck member holds all", serveRawHub},
-	{"plainsocket", "`pubsub.Topics`, Server with Handler", servePubsub},
-	{"plainsocket-events", "the same with OnMessage: members that say nothing have no goroutine", servePubsubEvents},
-	{"gorilla", "a goroutine and a channel of 256 prepared messages for each member, as in its chat example", serveGorillaHub},
-	{"melody", "`Melody.Broadcast`, all defaults but the message's size", serveMelody},
-	{"gws", "`Broadcaster`, all defaults: it has no limit", serveGWSHub},
+	{name: "raw", serve: serveRawHub,
+		how: "a loop of writes of one frame on net.Conns. It has no queue, so one stuck member holds all."},
+	{name: "plainsocket", serve: servePubsub,
+		how: "`pubsub.Topics`, Server with Handler, QueueLimit 64 KiB."},
+	{name: "plainsocket-events", serve: servePubsubEvents,
+		how: "the same with OnMessage: members that say nothing have no goroutine."},
+	{name: "gorilla", module: "github.com/gorilla/websocket", serve: serveGorillaHub,
+		how: "a goroutine and a channel of 256 prepared messages for each member, as in its chat example."},
+	{name: "melody", module: "github.com/olahol/melody", serve: serveMelody,
+		how: "`Melody.Broadcast`, all defaults: a channel of 256 messages, of which the newest are dropped."},
+	{name: "gws", module: "github.com/lxzan/gws", serve: serveGWSHub,
+		how: "`Broadcaster`, all defaults: its queue has no limit, and nothing ends a stuck member."},
+	{name: "centrifuge", module: "github.com/centrifugal/centrifuge", serve: serveCentrifuge, hello: centrifugeHello,
+		how: "`Node.Publish`, its Protobuf protocol, a subscription by the server, all defaults but no pings."},
 }
 
 func serveRawHub(ln net.Listener, joined func()) func([]byte) {
@@ -186,6 +200,39 @@ func serveGWSHub(ln net.Listener, joined func()) func([]byte) {
 		defer h.mu.Unlock()
 		for c := range h.members {
 			b.Broadcast(c)
+		}
+	}
+}
+
+// centrifugeHello is the command to connect, which must come first: its length, its number (field
+// 1) and an empty request (field 4).
+var centrifugeHello = appendClientFrame(nil, finBinary, []byte{4, 0x08, 1, 0x22, 0})
+
+func serveCentrifuge(ln net.Listener, joined func()) func([]byte) {
+	node, err := centrifuge.New(centrifuge.Config{})
+	if err != nil {
+		panic(err)
+	}
+	node.OnConnecting(func(context.Context, centrifuge.ConnectEvent) (centrifuge.ConnectReply, error) {
+		return centrifuge.ConnectReply{
+			Credentials:   &centrifuge.Credentials{},
+			Subscriptions: map[string]centrifuge.SubscribeOptions{"all": {}},
+		}, nil
+	})
+	node.OnConnect(func(*centrifuge.Client) { joined() })
+	if err := node.Run(); err != nil {
+		panic(err)
+	}
+	members := centrifuge.NewWebsocketHandler(node, centrifuge.WebsocketConfig{
+		PingPongConfig: centrifuge.PingPongConfig{PingInterval: -1, PongTimeout: -1}, // members do not answer
+	})
+	go http.Serve(ln, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.URL.RawQuery = "cf_protocol=protobuf" // whose messages carry bytes as they are
+		members.ServeHTTP(w, r)
+	}))
+	return func(payload []byte) {
+		if _, err := node.Publish("all", payload); err != nil {
+			panic(err)
 		}
 	}
 }

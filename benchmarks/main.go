@@ -3,6 +3,7 @@
 //	go run .           measures them; writes RESULTS.md and plot.svg
 //	go run . -h        how to measure a part only
 //	go run . hubs      what a message to all members costs, with members that are stuck among them
+//	go run . others    measures some beside servers in other languages; writes OTHERS.md
 //	go run . facts     a table of what each does, every cell by experiment
 package main
 
@@ -21,6 +22,8 @@ func main() {
 	switch command {
 	case "facts":
 		printFacts(os.Stdout)
+	case "others":
+		err = measureOthers(os.Args[2:])
 	case "hubs":
 		err = measureHubs(os.Args[2:])
 	case "serve-hub": // a child of that

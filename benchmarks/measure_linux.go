@@ -32,7 +32,11 @@ func (b *bench) underLoad(ss *session, run func(d time.Duration) error) (cost, e
 		return cost{}, err
 	}
 	received = ss.load.dataBytes() - received
-	return costPer(ss.load.messages, before, after, received), ss.checkBytes(received)
+	c := costPer(ss.load.messages, before, after, received)
+	if ss.external {
+		c.allocations, c.allocated = math.NaN(), math.NaN()
+	}
+	return c, ss.checkBytes(received)
 }
 
 // loadSample is underLoad's costs as loadColumns has them.
@@ -202,9 +206,11 @@ func (b *bench) idle(s *server, j job, n int) (sample, error) {
 	if err != nil {
 		return nil, err
 	}
+	kernel := kernelMemory()
 	if err := ss.open(n, script); err != nil {
 		return nil, err
 	}
+	kernel = kernelMemory() - kernel
 	after, err := ss.read("read")
 	if err != nil {
 		return nil, err
@@ -213,5 +219,5 @@ func (b *bench) idle(s *server, j job, n int) (sample, error) {
 	if err != nil {
 		return nil, err
 	}
-	return idleSample(before, after, collected, n), nil
+	return append(idleSample(before, after, collected, n), float64(kernel)/float64(n)), nil
 }

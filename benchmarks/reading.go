@@ -36,7 +36,8 @@ func costPer(messages int, before, after reading, received int64) cost {
 
 // idleColumns are the columns of measurements of memory. The first is the memory of a process after
 // it has been left alone for a while. Go collects every two minutes at least.
-var idleColumns = []string{"RSS", "RSS with garbage", "heap", "stack"}
+// The kernel's memory is that of both ends, of which the client's is a bare socket.
+var idleColumns = []string{"RSS", "RSS with garbage", "heap", "stack", "kernel, both ends"}
 
 // idleSample returns the memory of n connections: before is without them, after with them,
 // collected with them after a garbage collection.

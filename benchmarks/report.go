@@ -15,6 +15,7 @@ import (
 const fewRounds = 3
 
 type report struct {
+	file    string
 	servers []*server
 	rounds  int
 	length  time.Duration
@@ -30,9 +31,10 @@ type report struct {
 
 func (r *report) markdown() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "# WebSocket servers beside each other\n\nMade by `go run . -rounds %d`; [README.md](README.md) says how, and what it does not say.\n\n", r.rounds)
+	fmt.Fprintf(&b, "# WebSocket servers beside each other\n\nMade by `%s`; [README.md](README.md) says how, and what it does not say.\n\n",
+		strings.Join(append([]string{"go run ."}, os.Args[1:]...), " "))
 	r.writeMachine(&b)
-	b.WriteString("![CPU time per message and memory per connection](plot.svg)\n\n## Who is measured\n\n| | version | how |\n|---|---|---|\n")
+	b.WriteString("![CPU time per message and memory per connection](" + r.plotFile() + ")\n\n## Who is measured\n\n| | version | how |\n|---|---|---|\n")
 	for _, s := range r.servers {
 		fmt.Fprintf(&b, "| %s | %s | %s |\n", s.name, serverVersion(s), s.how)
 	}
@@ -43,6 +45,14 @@ func (r *report) markdown() string {
 		}
 	}
 	return b.String()
+}
+
+// plotFile is plot.svg for RESULTS.md.
+func (r *report) plotFile() string {
+	if r.file == "RESULTS.md" {
+		return "plot.svg"
+	}
+	return strings.ToLower(strings.TrimSuffix(r.file, ".md")) + ".svg"
 }
 
 func (r *report) writeMachine(b *strings.Builder) {
@@ -63,6 +73,8 @@ func (r *report) writeMachine(b *strings.Builder) {
 
 func serverVersion(s *server) string {
 	switch {
+	case s.command != nil:
+		return s.version
 	case s.module == "":
 		return runtime.Version()
 	case s.module == ours:

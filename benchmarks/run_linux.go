@@ -133,28 +133,33 @@ func otherPlan() []*measurement {
 	}
 }
 
-// measureAll is the command.
+// measureAll is the command without a name: all servers that are written in Go.
 func measureAll(args []string) error {
+	return measure(args, "RESULTS.md", servers, kinds)
+}
+
+// measure measures some kinds of work for some servers, of which flags choose, and writes file.
+func measure(args []string, file string, servers []*server, kinds []string) error {
 	flags := flag.NewFlagSet("benchmarks", flag.ExitOnError)
 	only := flags.String("only", "", "measure only these, of "+strings.Join(kinds, ","))
 	peers := flags.String("peers", "", "measure only these servers, such as raw,plainsocket,gorilla-tuned")
 	rounds := flags.Int("rounds", 5, "how often each measurement is made")
 	length := flags.Duration("time", 300*time.Millisecond, "how long each is")
 	full := flags.Bool("full", false, "all combinations of the echo, and more idle connections")
-	dir := flags.String("o", "", "`directory` for RESULTS.md and plot.svg (default: here, or nowhere if -only or -peers are given)")
+	dir := flags.String("o", "", "`directory` for "+file+" and its plot (default: here, or nowhere if -only or -peers are given)")
 	flags.Parse(args)
 	if flags.NArg() > 0 {
 		return fmt.Errorf("unknown command %q", flags.Arg(0))
 	}
-	selected, unknown := selectServers(*peers)
-	chosen, wrong := selectKinds(plan(*full), *only)
+	selected, unknown := selectServers(servers, *peers)
+	chosen, wrong := selectKinds(plan(*full), kinds, *only)
 	if len(unknown)+len(wrong) > 0 {
 		return fmt.Errorf("there is no %s", strings.Join(append(unknown, wrong...), ", "))
 	}
 	if *dir == "" && *only == "" && *peers == "" {
 		*dir = "."
 	}
-	r := newReport(selected, *rounds, *length)
+	r := newReport(file, selected, *rounds, *length)
 	if _, cpu, ok := pins(); ok {
 		if err := pinSelf(cpu); err != nil {
 			return err
@@ -168,12 +173,13 @@ func measureAll(args []string) error {
 	return errors.Join(r.write(*dir), err)
 }
 
-// selectKinds returns the measurements that a comma-separated list names. "" names all.
-func selectKinds(all []*measurement, list string) (chosen []*measurement, unknown []string) {
-	if list == "" {
-		return all, nil
+// selectKinds returns the measurements that a comma-separated list of some kinds names. "" names
+// those kinds.
+func selectKinds(all []*measurement, kinds []string, list string) (chosen []*measurement, unknown []string) {
+	names := kinds
+	if list != "" {
+		names = strings.Split(list, ",")
 	}
-	names := strings.Split(list, ",")
 	for _, n := range names {
 		if !slices.Contains(kinds, n) {
 			unknown = append(unknown, n)
@@ -212,8 +218,8 @@ func runRounds(chosen []*measurement, selected []*server, rounds int, length tim
 	return nil
 }
 
-func newReport(servers []*server, rounds int, length time.Duration) *report {
-	r := &report{servers: servers, rounds: rounds, length: length, begin: time.Now(), maxDescriptors: descriptors()}
+func newReport(file string, servers []*server, rounds int, length time.Duration) *report {
+	r := &report{file: file, servers: servers, rounds: rounds, length: length, begin: time.Now(), maxDescriptors: descriptors()}
 	r.loads[0] = loadAverage()
 	_, _, r.pinned = pins()
 	_, r.noTracepoint = tracepoint()
@@ -233,6 +239,6 @@ func (r *report) write(dir string) error {
 	}
 	return errors.Join(
 		os.MkdirAll(dir, 0o777),
-		os.WriteFile(filepath.Join(dir, "RESULTS.md"), []byte(r.markdown()), 0o666),
-		os.WriteFile(filepath.Join(dir, "plot.svg"), []byte(plot(r.panels())), 0o666))
+		os.WriteFile(filepath.Join(dir, r.file), []byte(r.markdown()), 0o666),
+		os.WriteFile(filepath.Join(dir, r.plotFile()), []byte(plot(r.panels())), 0o666))
 }

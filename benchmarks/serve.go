@@ -23,6 +23,9 @@ type server struct {
 	// their messages.
 	serve func(ln net.Listener, j *job) error
 
+	command []string // runs a server in another language, in place of serve
+	version string   // of that
+
 	raw      bool // answers every handshake alike and echoes bytes without WebSocket
 	deflate  bool // can compress
 	takeover bool // can refer to earlier messages when it does
@@ -45,6 +48,8 @@ var servers = []*server{
 		serve: servePlain, deflate: true, takeover: true, holdsMany: true},
 	{name: "plainsocket-http", module: ours, how: "the same behind net/http, by `Server.ServeHTTP`",
 		serve: overHTTP(plainHandler), deflate: true, takeover: true},
+	{name: "plainsocket-upgrader", module: ours, how: "net/http, `Upgrader.Upgrade`, `ReadMessage` and `WriteMessage` in the handler, as gorilla",
+		serve: overHTTP(plainUpgraderHandler), deflate: true, takeover: true, quietOnly: true},
 	{name: "plainsocket-onmessage", module: ours, how: "`Server.Serve` with `OnMessage`: the library reads, and gathers the answers; idle connections have no goroutine",
 		serve: servePlainOnMessage, deflate: true, takeover: true, holdsMany: true},
 	{name: "plainsocket-goroutines", module: ours, how: "the same with a goroutine for each connection, as on systems without epoll",
@@ -169,7 +174,7 @@ func accept(ln net.Listener, serve func(nc net.Conn)) error {
 
 // selectServers returns the servers that a comma-separated list names: a
 // library stands for all its rows. "" names all.
-func selectServers(list string) (selected []*server, unknown []string) {
+func selectServers(servers []*server, list string) (selected []*server, unknown []string) {
 	if list == "" {
 		return servers, nil
 	}

@@ -27,13 +27,27 @@ func processCPU() time.Duration {
 	return time.Duration(t.Nano())
 }
 
-// residentMemory returns the part of this process's memory that is in RAM and its own. The
-// program's code does not count, because more of it is loaded as more of it runs.
-func residentMemory() uint64 {
-	status, _ := os.ReadFile("/proc/self/status")
+// residentMemory returns the part of a process's memory that is in RAM and its own. The program's
+// code does not count, because more of it is loaded as more of it runs.
+func residentMemory(process string) uint64 {
+	status, _ := os.ReadFile("/proc/" + process + "/status")
 	for line := range bytes.Lines(status) {
 		if value, ok := bytes.CutPrefix(line, []byte("RssAnon:")); ok {
 			var kib uint64
+			fmt.Sscan(string(value), &kib)
+			return kib << 10
+		}
+	}
+	return 0
+}
+
+// kernelMemory returns the bytes of the kernel's own objects, such as sockets. They are the whole
+// machine's.
+func kernelMemory() int {
+	info, _ := os.ReadFile("/proc/meminfo")
+	for line := range bytes.Lines(info) {
+		if value, ok := bytes.CutPrefix(line, []byte("Slab:")); ok {
+			var kib int
 			fmt.Sscan(string(value), &kib)
 			return kib << 10
 		}

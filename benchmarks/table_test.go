@@ -73,7 +73,7 @@ func TestEchoCaseString(t *testing.T) {
 
 func TestSelectServers(t *testing.T) {
 	names := func(list string) string {
-		selected, unknown := selectServers(list)
+		selected, unknown := selectServers(servers, list)
 		var s []string
 		for _, v := range selected {
 			s = append(s, v.name)
@@ -83,13 +83,13 @@ func TestSelectServers(t *testing.T) {
 	for list, want := range map[string]string{
 		"raw,gorilla":       "raw gorilla gorilla-tuned / ",
 		"gorilla-tuned,gws": "gorilla-tuned gws gws-http / ",
-		"plainsocket,ws":    "plainsocket-pull plainsocket-http plainsocket-onmessage plainsocket-goroutines plainsocket-events plainsocket-coalesce / ws",
+		"plainsocket,ws":    "plainsocket-pull plainsocket-http plainsocket-upgrader plainsocket-onmessage plainsocket-goroutines plainsocket-events plainsocket-coalesce / ws",
 	} {
 		if got := names(list); got != want {
 			t.Errorf("%s: %s, want %s", list, got, want)
 		}
 	}
-	if all, _ := selectServers(""); len(all) != len(servers) {
+	if all, _ := selectServers(servers, ""); len(all) != len(servers) {
 		t.Errorf("no list selects %d of %d", len(all), len(servers))
 	}
 }

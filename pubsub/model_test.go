@@ -38,6 +38,8 @@ type model struct {
 	clock   atomic.Int64
 	members []*modelMember
 
+	text func(n int) string // of the message with this number, which it begins with
+
 	mu       sync.Mutex
 	messages []published // by number
 }
@@ -58,7 +60,7 @@ func (m *model) during(call func()) span {
 	return span{begin, m.clock.Add(1)}
 }
 
-// publish publishes a message whose text is its number.
+// publish publishes the message with the next number.
 func (m *model) publish(topic, except int) {
 	m.mu.Lock()
 	n := len(m.messages)
@@ -68,7 +70,7 @@ func (m *model) publish(topic, except int) {
 	if except >= 0 {
 		list = append(list, m.members[except].server)
 	}
-	s := m.during(func() { m.topics.Publish(fmt.Sprint(topic), prepare(fmt.Sprint(n)), list...) })
+	s := m.during(func() { m.topics.Publish(fmt.Sprint(topic), prepare(m.text(n)), list...) })
 	m.mu.Lock()
 	m.messages[n] = published{topic, s, except}
 	m.mu.Unlock()
@@ -128,7 +130,7 @@ func TestModel(t *testing.T) {
 
 func checkModel(t *testing.T, seed uint64) {
 	r := rand.New(rand.NewPCG(seed, 0))
-	m := new(model)
+	m := &model{text: func(n int) string { return fmt.Sprint(n) }}
 	if r.IntN(2) == 0 {
 		m.topics.Opened = func(topic string) { m.topics.Len(topic) }
 	}

@@ -127,26 +127,42 @@ func (t *Topics) PublishLatest(topic string, key any, pm *websocket.PreparedMess
 }
 
 func (t *Topics) publish(p *publication) {
+	if members := t.accept(p); members != nil {
+		t.dropFor(members, p)
+	}
+}
+
+// accept hands a publication to the shards. If there is no room for it in the backlog, it returns
+// those who would have got it.
+func (t *Topics) accept(p *publication) (members []part) {
+	t.counters.published.Add(1)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	tp := t.topics[p.topic]
-	if tp == nil || tp.count == 0 {
-		t.counters.published.Add(1)
-		return
+	room := true
+	if limit := t.backlogLimit(); limit >= 0 && t.backlog.Load() > limit && t.has(p.topic) {
+		room = t.waitForRoom(limit)
 	}
-	if limit := t.backlogLimit(); limit >= 0 && t.backlog.Load() > limit {
-		if tp = t.waitForRoom(p, limit); tp == nil {
-			return
-		}
+	switch {
+	case !t.has(p.topic):
+		return nil
+	case !room:
+		return slices.Clone(t.topics[p.topic].parts)
 	}
-	t.counters.published.Add(1)
+	parts := t.topics[p.topic].parts
 	t.seq++
 	p.seq = t.seq
-	p.pending.Store(int32(len(tp.parts)))
+	p.pending.Store(int32(len(parts)))
 	t.backlog.Add(p.cost())
-	for i := range tp.parts {
-		t.hand(&tp.parts[i], p)
+	for i := range parts {
+		t.hand(&parts[i], p)
 	}
+	return nil
+}
+
+// has reports whether a topic has members. The caller has t.mu.
+func (t *Topics) has(name string) bool {
+	tp := t.topics[name]
+	return tp != nil && tp.count > 0
 }
 
 // hand gives a publication to a part's shard. The caller has t.mu.
@@ -161,7 +177,7 @@ func (t *Topics) hand(part *part, p *publication) {
 	s.add(i)
 	if !s.running {
 		s.running = true
-		go t.send(s)
+		go t.send(s, item{})
 	}
 }
 
@@ -177,15 +193,14 @@ func (t *Topics) backlogLimit() int64 {
 	return int64(t.Backlog)
 }
 
-// waitForRoom waits until the backlog is within its limit. It returns p's topic, or nil if p need
-// not or cannot be sent. It gives t.mu up meanwhile.
-func (t *Topics) waitForRoom(p *publication, limit int64) *topic {
+// waitForRoom waits until the backlog is within its limit. It reports false if that takes too long.
+// It gives t.mu up meanwhile.
+func (t *Topics) waitForRoom(limit int64) bool {
 	timeout := time.NewTimer(backlogTimeout)
 	defer timeout.Stop()
 	for expired := false; t.backlog.Load() > limit; {
 		if expired {
-			t.drop(p)
-			return nil
+			return false
 		}
 		if t.room == nil {
 			t.room = make(chan struct{})
@@ -199,19 +214,24 @@ func (t *Topics) waitForRoom(p *publication, limit int64) *topic {
 		}
 		t.mu.Lock()
 	}
-	tp := t.topics[p.topic]
-	if tp == nil || tp.count == 0 {
-		t.counters.published.Add(1)
-		return nil
-	}
-	return tp
+	return true
 }
 
-// drop counts a publication that nobody gets. The caller has t.mu.
-func (t *Topics) drop(p *publication) {
-	if tp := t.topics[p.topic]; tp != nil {
-		t.counters.dropped.Add(int64(tp.count))
+// dropFor drops a publication for these members.
+func (t *Topics) dropFor(members []part, p *publication) {
+	for _, part := range members {
+		for _, m := range part.memberships {
+			if m.left.Load() == 0 && !p.except.has(m.c) {
+				t.drop(p, m.c)
+			}
+		}
 	}
+}
+
+// drop counts and traces a message that a member does not get.
+func (t *Topics) drop(p *publication, c *websocket.Conn) {
+	t.counters.dropped.Add(1)
+	c.ReportDropped(1, p.pm.Len())
 }
 
 // done is called when a shard has done its part of p.
@@ -229,30 +249,44 @@ func (t *Topics) wake() {
 	}
 }
 
-// send is a shard's goroutine.
-func (t *Topics) send(s *shard) {
-	for sent := 0; ; {
-		t.mu.Lock()
-		t.wake()
-		i, ok := s.take()
-		s.running = ok
-		t.mu.Unlock()
-		if !ok {
-			return
+// send is a shard's goroutine. It goes on with i if that is not empty.
+func (t *Topics) send(s *shard, i item) {
+	ended := false
+	defer func() {
+		if !ended { // by Slow
+			go t.send(s, i)
 		}
-		t.fanOut(i, &sent)
-		t.done(i.publication)
+	}()
+	for sent := 0; !ended; {
+		if i.publication != nil {
+			t.fanOut(&i, &sent)
+			t.done(i.publication)
+		}
+		i, ended = t.next(s)
 	}
+}
+
+// next takes the next item of a shard, and reports whether there is none.
+func (t *Topics) next(s *shard) (i item, none bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.wake()
+	i, s.running = s.take()
+	return i, !s.running
 }
 
 // burst is how many members a shard sends to before it lets other goroutines run: those that read,
 // and those of connections over TLS, where each message needs one for a moment.
 const burst = 64
 
-// fanOut sends an item's message to its members. sent counts the members since the goroutine began.
-func (t *Topics) fanOut(i item, sent *int) {
+// fanOut sends an item's message to its members, and takes them from the item: what is left is left
+// to do. sent counts the members since the goroutine began.
+func (t *Topics) fanOut(i *item, sent *int) {
 	delivered := 0
-	for _, m := range i.memberships {
+	defer func() { t.counters.delivered.Add(int64(delivered)) }()
+	for len(i.memberships) > 0 {
+		m := i.memberships[0]
+		i.memberships = i.memberships[1:]
 		if !m.gets(i.seq) || i.except.has(m.c) {
 			continue
 		}
@@ -263,7 +297,6 @@ func (t *Topics) fanOut(i item, sent *int) {
 			runtime.Gosched()
 		}
 	}
-	t.counters.delivered.Add(int64(delivered))
 }
 
 // exceptions are the connections that do not get a message.

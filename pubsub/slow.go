@@ -35,25 +35,23 @@ const (
 // closeTimeout is how long a slow member may take to answer its close frame.
 const closeTimeout = 5 * time.Second
 
-// deliver hands a message to a connection. It reports whether the connection accepted it.
+// deliver hands a message to a connection. It reports whether the connection accepted it, and drops
+// it if not.
 func (t *Topics) deliver(p *publication, c *websocket.Conn) bool {
 	accepted, full := t.enqueue(p, c)
-	if !full {
-		return accepted
-	}
 	verdict := CloseSlow
-	if t.Slow != nil {
+	if full && t.Slow != nil {
 		verdict = t.Slow(c, p.topic, p.pm)
 	}
-	if verdict == DropOldest {
+	if full && verdict == DropOldest {
 		t.counters.dropped.Add(int64(c.MakeRoom(p.pm.Len())))
-		if accepted, full = t.enqueue(p, c); !full {
-			return accepted
-		}
+		accepted, full = t.enqueue(p, c)
 	}
-	t.counters.dropped.Add(1)
-	c.ReportDropped(1, p.pm.Len())
-	if verdict == CloseSlow {
+	if accepted {
+		return true
+	}
+	t.drop(p, c)
+	if full && verdict == CloseSlow {
 		t.closeSlow(c)
 	}
 	return false
@@ -79,6 +77,7 @@ var slowClose = websocket.FormatCloseMessage(websocket.CloseTryAgainLater, "too 
 // for the time in which the peer may answer.
 func (t *Topics) closeSlow(c *websocket.Conn) {
 	t.counters.closed.Add(1)
+	t.counters.dropped.Add(int64(c.DropQueued())) // the close frame drops them, too, and does not say how many
 	c.Enqueue(websocket.CloseMessage, slowClose)
 	t.cutOffLater(c)
 	if tell := t.leaveAll(c); len(tell) > 0 {
@@ -148,9 +147,9 @@ func (t *Topics) nextDoomed() (c *websocket.Conn, wait time.Duration) {
 // Stats are counts since the beginning, but for the last three, which are of the moment.
 type Stats struct {
 	Published int64 // calls of Publish and PublishLatest
-	Delivered int64 // messages that a member's connection accepted: it has sent them, or will
+	Delivered int64 // messages that a member's connection accepted: it has sent them, or will unless they are dropped
 	Replaced  int64 // of PublishLatest: messages that a later one with the same key replaced for a member
-	Dropped   int64 // messages that were dropped for a member, by a Verdict or because of Backlog
+	Dropped   int64 // messages that a member did not get; see Topics.Stats
 	Closed    int64 // members that were closed because they were slow
 
 	Topics  int   // that have members
@@ -163,8 +162,13 @@ type counters struct {
 }
 
 // Stats returns the counts. Those of messages that are being sent to many members may be a little
-// late. The messages that still wait for a peer when its connection ends are not among them:
-// Trace.Dropped is told of these.
+// late.
+//
+// Dropped counts each message once for each member that did not get it: because of Backlog, because
+// of a Verdict, with all that waits in a queue for which DropOldest makes room or that CloseSlow
+// closes, or because the connection had ended before the message was handed to it. Trace.Dropped of
+// the connection is told of the same. Only Trace.Dropped is told of what a connection has accepted
+// and still holds when it ends in another way.
 func (t *Topics) Stats() Stats {
 	t.mu.Lock()
 	defer t.mu.Unlock()

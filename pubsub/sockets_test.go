@@ -91,7 +91,7 @@ func TestStuckMembersAmongMany(t *testing.T) {
 	if held > time.Second {
 		t.Errorf("a publisher was held for %v", held)
 	}
-	if s := topics.Stats(); int(s.Closed) != stuck || int(s.Dropped) != stuck {
+	if s := topics.Stats(); int(s.Closed) != stuck || int(s.Dropped) < stuck {
 		t.Errorf("%+v; want %d closed", s, stuck)
 	}
 	srv.Close()

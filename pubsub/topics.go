@@ -73,8 +73,8 @@ type Topics struct {
 	// machine can send for seconds, as no peer can hold these goroutines up.
 	//
 	// Then Publish is held until there is room, for a second at most. After that its message
-	// is dropped, for all members, and Stats counts it for each of them. So a program cannot
-	// run out of memory in this way, nor can it come to a standstill.
+	// is dropped, for all members. Stats counts it for each of them, and their Traces are told. So a
+	// program cannot run out of memory in this way, nor can it come to a standstill.
 	Backlog int
 
 	mu      sync.Mutex // guards all below, but for what the shards' goroutines own

@@ -209,9 +209,7 @@ function askName() {
 $("name-form").addEventListener("submit", (event) => {
   event.preventDefault();
   name = $("name").value.trim();
-  $("room-name").textContent = roomName;
-document.title = `Chat: ${roomName}`;
-if (name !== "") join();
+  if (name !== "") join();
 });
 
 $("text-form").addEventListener("submit", (event) => {

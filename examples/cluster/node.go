@@ -15,10 +15,11 @@ import (
 
 // A node is one process: a page, a server and a broker. This file has its beginning and its end.
 type node struct {
-	config config
-	ready  atomic.Bool // it takes connections
-	lobby  *lobby      // set before ready
-	ws     *websocket.Server
+	config  config
+	ready   atomic.Bool // it takes connections
+	lobby   *lobby      // set before ready
+	ws      *websocket.Server
+	metrics *metrics
 }
 
 // goodbye bounds the end of a node, beside -spread and -drain-delay.
@@ -30,7 +31,11 @@ func runNode(ctx context.Context, cfg config) error {
 	if err != nil {
 		return fmt.Errorf("%w\nIs another program using the port? Choose one with -addr localhost:8090", err)
 	}
-	n := &node{config: cfg}
+	m, err := newMetrics()
+	if err != nil {
+		return err
+	}
+	n := &node{config: cfg, metrics: m}
 	n.ws = n.newServer()
 	web := &http.Server{Handler: n.routes(), ReadHeaderTimeout: 10 * time.Second}
 	failed := make(chan error, 1)
@@ -79,6 +84,9 @@ func (n *node) start(ctx, running context.Context, b *broker) error {
 		return err
 	}
 	h := newHub(running, b, epoch)
+	if err := n.metrics.watch(h); err != nil {
+		return err
+	}
 	n.lobby = &lobby{
 		hub:      h,
 		presence: newPresence(h, kv, n.config.broker.presenceTTL),

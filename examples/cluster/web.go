@@ -20,6 +20,7 @@ func (n *node) newServer() *websocket.Server {
 			Compression:    &websocket.Compression{},
 			AllowedOrigins: n.config.peers, // a page of one node may connect to another
 			Admit:          n.admit,
+			Trace:          n.metrics.ServerTrace(nil),
 		},
 		OnOpen:         func(c *websocket.Conn, r *http.Request) { n.lobby.opened(c, r) },
 		OnMessage:      func(c *websocket.Conn, t int, data []byte) { n.lobby.received(c, t, data) },
@@ -51,7 +52,7 @@ func (n *node) routes() http.Handler {
 	}
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("alive\n")) })
 	mux.HandleFunc("GET /readyz", n.serveReady)
-	mux.HandleFunc("GET /metrics", n.serveMetrics)
+	mux.Handle("GET /metrics", n.metrics.page)
 	return mux
 }
 

@@ -34,7 +34,7 @@ var (
 const (
 	patience = 10 * time.Second      // the longest wait for one thing to happen
 	interval = 10 * time.Millisecond // the time between two looks
-	lifetime = 45 * time.Second      // the longest life of a browser
+	lifetime = 2 * time.Minute       // the longest life of a browser
 )
 
 // Page is a tab in a browser of its own.
@@ -116,7 +116,7 @@ func (p *Page) report() {
 	if err == nil {
 		err = os.MkdirAll(*screenshots, 0o777)
 	}
-	file := filepath.Join(*screenshots, p.t.Name()+".png")
+	file := filepath.Join(*screenshots, strings.ReplaceAll(p.t.Name(), "/", "-")+".png")
 	if err == nil {
 		err = os.WriteFile(file, png, 0o666)
 	}
