@@ -256,3 +256,12 @@ func (c *Client) Connections() int {
 	defer c.mu.Unlock()
 	return c.connections
 }
+
+// Cut ends the connection of the moment, without a word. The client comes back.
+func (c *Client) Cut() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.conn != nil {
+		c.conn.NetConn().Close()
+	}
+}
