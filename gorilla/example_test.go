@@ -1,4 +1,7 @@
-package websocket_test
+package websocket
+
+// This example is of the package itself, and lacks its name. If a test imported the package, go mod
+// tidy would fail in a module whose replace directive puts this module in gorilla's place.
 
 import (
 	"fmt"
@@ -6,13 +9,9 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
-
-	// A program for gorilla/websocket imports "github.com/gorilla/websocket", and its go.mod puts this
-	// package in the place of that.
-	"github.com/plainsocket/websocket/gorilla"
 )
 
-var upgrader = websocket.Upgrader{ReadBufferSize: 1024, WriteBufferSize: 1024}
+var upgrader = Upgrader{ReadBufferSize: 1024, WriteBufferSize: 1024}
 
 func echo(w http.ResponseWriter, r *http.Request) {
 	c, err := upgrader.Upgrade(w, r, nil)
@@ -32,17 +31,17 @@ func echo(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// A program for gorilla/websocket stays as it is.
+// A program for gorilla/websocket stays as it is, and go.mod puts this package in the place of that.
 func Example() {
 	hs := httptest.NewServer(http.HandlerFunc(echo))
 	defer hs.Close()
 
-	c, _, err := websocket.DefaultDialer.Dial("ws"+strings.TrimPrefix(hs.URL, "http"), nil)
+	c, _, err := DefaultDialer.Dial("ws"+strings.TrimPrefix(hs.URL, "http"), nil)
 	if err != nil {
 		log.Fatal(err)
 	}
 	defer c.Close()
-	if err := c.WriteMessage(websocket.TextMessage, []byte("hello")); err != nil {
+	if err := c.WriteMessage(TextMessage, []byte("hello")); err != nil {
 		log.Fatal(err)
 	}
 	_, message, err := c.ReadMessage()
