@@ -119,7 +119,7 @@ func (c *Conn) drop() {
 // park prepares for a wait without a buffer. Between messages the whole state goes
 // back. Otherwise a copy of the unread bytes is kept, a part of a header or control
 // frame.
-func (c *Conn) park() {
+func (c *Conn) releaseBuffer() {
 	if c.release(); len(c.in.buf) == bufferSize {
 		c.in.unread = slices.Clone(c.in.unread)
 		putBuffer((*[bufferSize]byte)(c.in.buf))

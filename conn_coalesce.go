@@ -15,8 +15,8 @@ import (
 // at 16 KiB, with a close frame, or by Flush. A program may take its time, or
 // another goroutine may write meanwhile, so they are sent after 5 ms at the latest.
 
-// holdLimit is how many bytes may be pending. A frame that is copied fits behind.
-const holdLimit = bufferSize - copyLimit - maxHeaderLen
+// pendingLimit is how many bytes may be pending. A frame that is copied fits behind.
+const pendingLimit = bufferSize - copyLimit - maxHeaderLen
 
 // pendingTime is how long answers may be pending.
 const pendingTime = 5 * time.Millisecond
@@ -41,7 +41,7 @@ func (out *writeHalf) keepPending(buf *[bufferSize]byte, frames []byte) {
 
 // deferWrite keeps frames, which lie in buf, for later if they may wait.
 func (c *Conn) deferWrite(buf *[bufferSize]byte, frames []byte) bool {
-	if !c.flags.has(flagMore) || bufferSize-cap(frames)+len(frames) > holdLimit {
+	if !c.flags.has(flagMore) || bufferSize-cap(frames)+len(frames) > pendingLimit {
 		return false
 	}
 	if c.raw == nil && !c.deadlines.userWrite().IsZero() {
@@ -91,7 +91,7 @@ func (c *Conn) sendPending() error {
 // writeBehind writes a whole frame behind the pending ones. Its caller holds
 // out.lock.
 func (c *Conn) writeBehind(frame []byte) error {
-	if len(frame) > bufferSize-holdLimit {
+	if len(frame) > bufferSize-pendingLimit {
 		if err := c.sendPending(); err != nil {
 			return err
 		}

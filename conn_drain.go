@@ -38,7 +38,7 @@ func (c *Conn) gather() batch {
 			break
 		}
 		b.more, b.closing = more, m.op == opClose
-		if c.addFrame(&b, m); len(b.small) > holdLimit {
+		if c.addFrame(&b, m); len(b.small) > pendingLimit {
 			break
 		}
 	}

@@ -167,7 +167,7 @@ func (c *Conn) leaveStep() {
 	c.flags.clear(flagBusy)
 	if c.in != noInput {
 		c.in.step.underWay = false
-		c.park()
+		c.releaseBuffer()
 	}
 }
 

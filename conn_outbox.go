@@ -179,7 +179,7 @@ func (c *Conn) unlockSlow() {
 			c.startDraining(c.lockOutbox(), batch{})
 			return
 		}
-		if !c.empty() {
+		if !c.emptyOutbox() {
 			return
 		}
 	}
@@ -192,16 +192,16 @@ const maxBatches = 4
 // emptyAndUnlock is unlockWrite for a holder that knows of something in the
 // outbox.
 func (c *Conn) emptyAndUnlock() {
-	if c.empty() {
+	if c.emptyOutbox() {
 		c.unlockWrite()
 	}
 }
 
-// empty sends one buffer from the outbox, as far as the transport takes it at
+// emptyOutbox sends one buffer from the outbox, as far as the transport takes it at
 // once. It reports false if the rest went to a goroutine, together with
 // out.lock. Its caller holds that lock. If a Trace function panics, the lock is
 // given back.
-func (c *Conn) empty() (stillHolder bool) {
+func (c *Conn) emptyOutbox() (stillHolder bool) {
 	returned := false
 	defer func() {
 		if !returned {
@@ -226,7 +226,7 @@ func (c *Conn) endAndUnlock() {
 
 var errWritePanicked = errors.New("websocket: write: the transport or a Trace function panicked")
 
-// emptyBatch is empty, without its care for panics.
+// emptyBatch is emptyOutbox, without its care for panics.
 func (c *Conn) emptyBatch() (stillHolder bool) {
 	if c.out.err == nil && c.flags.has(flagClosed) {
 		c.writeFailed(net.ErrClosed, true)

@@ -112,8 +112,8 @@ func (c *Conn) isForOther() bool {
 	return left != 0 || parktest.Always.Load()
 }
 
-// parkTick is called at each tick for each connection of a Server.
-func (c *Conn) parkTick() {
+// tickParking is called at each tick for each connection of a Server.
+func (c *Conn) tickParking() {
 	if c.settings.Load().parking == nil {
 		return
 	}

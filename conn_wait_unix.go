@@ -55,7 +55,7 @@ func (c *Conn) tryRead(fd uintptr) bool {
 	}
 	n, err := readSocket(int(fd), dst)
 	if err == syscall.EAGAIN {
-		c.park()
+		c.releaseBuffer()
 		return false
 	}
 	in.result = readResult{max(n, 0), err}

@@ -145,14 +145,14 @@ func (c *Conn) waitToWrite(ctx context.Context) error {
 
 // waitFailed returns the error of a write that gave up, with the thing that it waited
 // for.
-func waitFailed(err error, what string) error {
+func waitFailed(err error, obstacle string) error {
 	switch err {
 	case nil:
 		return nil
 	case os.ErrDeadlineExceeded:
-		return &timeoutError{what: "write: " + what}
+		return &timeoutError{step: "write: " + obstacle}
 	}
-	return fmt.Errorf("websocket: write: %s: %w", what, err)
+	return fmt.Errorf("websocket: write: %s: %w", obstacle, err)
 }
 
 // WriteControl sends a control message: CloseMessage, PingMessage or
@@ -169,7 +169,7 @@ func (c *Conn) WriteControl(messageType int, data []byte, deadline time.Time) er
 	}
 	defer c.unlockWrite()
 	if !deadline.IsZero() && !time.Now().Before(deadline) { // on TLS, trying would be the last write
-		return &timeoutError{what: "write"}
+		return &timeoutError{step: "write"}
 	}
 	if !deadline.IsZero() || !c.deadlines.userWrite().IsZero() {
 		defer c.overrideWrite(deadline)()
@@ -222,7 +222,7 @@ func (c *Conn) writable() error {
 		return c.out.err
 	}
 	if c.raw == nil && isTLS(c.nc) && c.deadlines.writeHasPassed() {
-		return &timeoutError{what: "write"}
+		return &timeoutError{step: "write"}
 	}
 	return nil
 }

@@ -108,7 +108,7 @@ func (s *stream) readable() error {
 	case s.closed:
 		return net.ErrClosed
 	case hasPassed(s.readDeadline):
-		return &timeoutError{what: "stream: read"}
+		return &timeoutError{step: "stream: read"}
 	}
 	return nil
 }
@@ -174,7 +174,7 @@ func (s *stream) put(p []byte) (n int, err error) {
 	case s.err != nil:
 		return 0, s.err
 	case hasPassed(s.writeDeadline):
-		return 0, &timeoutError{what: "stream: write"}
+		return 0, &timeoutError{step: "stream: write"}
 	case len(p) == 0:
 		return 0, nil
 	}
