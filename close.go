@@ -57,8 +57,8 @@ const (
 const maxCloseReason = maxControlPayload - 2
 
 // A CloseError reports that the peer closed the connection, and its close code. Code 1006
-// (CloseAbnormalClosure) means that the transport ended without a close frame. That end alone is
-// not clean, and the error then wraps io.ErrUnexpectedEOF.
+// (CloseAbnormalClosure) means that the transport ended without a close frame. Messages may be
+// missing then, so for this code alone the error wraps io.ErrUnexpectedEOF.
 type CloseError struct {
 	Code int    // as received, or 1005 if the close frame held no code
 	Text string // the reason, as received

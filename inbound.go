@@ -103,8 +103,8 @@ func (r *frameRules) count(h frameHeader, limit int64) error {
 	}
 	if limit > 0 && r.compressed {
 		// The limit applies to the inflated size. Compressed data may be larger than that: a stored
-		// block adds 5 bytes. Allow a quarter more and 1 KiB, which covers blocks of 20 bytes, so
-		// that no message within the limit is refused for its compressed size.
+		// block adds 5 bytes to its content. Allow a quarter more and 1 KiB, which covers blocks of
+		// 20 bytes each. So no message within the limit is refused for its compressed size.
 		limit += min(limit/4+1024, math.MaxInt64-limit)
 	}
 	// Neither number is negative, so the difference cannot overflow.
