@@ -17,8 +17,8 @@ import (
 // for as long as the connection lasts. The callback reads, handles messages, answers
 // them, and returns false to wait. One call of the callback is a step. With the help of receive, that is one read and one
 // write for a small message, while a loop of net.Conn's Read and Write makes three
-// system calls. (An echo takes as much CPU time all the same, within 5 %: the read that
-// tells more costs more.)
+// system calls. (An echo takes as much CPU time as in that loop all the same, within 5 %:
+// a read that also says whether more is there costs more.)
 //
 // The cost is stack. f and the write run inside RawConn.Read, so the stack grows to
 // 4 KiB or more and stays that size. After an idle period the next wait therefore
@@ -153,7 +153,7 @@ func (h *handler) isOver(handled bool) bool {
 	switch c := h.c; {
 	case h.err != errWouldBlock, c.in.step.reads == maxStepReads:
 		return true
-	case handled && h.mayRespawn && c.isForOther():
+	case handled && h.mayRespawn && c.mayPark():
 		h.err = errNewGoroutine
 		return true
 	}

@@ -97,9 +97,9 @@ func (c *Conn) wake() {
 	}
 }
 
-// isForOther reports, after a message, whether another goroutine, or none, is to wait for the next
-// message.
-func (c *Conn) isForOther() bool {
+// mayPark reports, after a message, whether this goroutine should end, and the connection be parked
+// or go on with a new goroutine. It spends flagWasIdle, or else one bit of parkBudget.
+func (c *Conn) mayPark() bool {
 	if c.flags.has(flagWasIdle) {
 		c.flags.clear(flagWasIdle)
 		return true

@@ -23,6 +23,9 @@ import (
 //   - appendMessage puts a message together. Most messages lie in unread whole. For
 //     these its first branch, takeWhole, does the work of nextFrame and readPayload.
 //
+// A small message that comes whole passes six files: conn_wait_unix.go reads it into a
+// buffer of conn_buffer.go, and takeWhole asks frame.go, inbound.go and mask.go.
+//
 // handleMessage calls a function with a message instead, for conn_handle.go.
 // conn_reader.go reads messages as streams. The transport itself is read in conn_wait_unix.go
 // and conn_handle_unix.go, if it is a socket, and else in conn_buffer.go.
