@@ -152,7 +152,7 @@ func TestTimeoutErrors(t *testing.T) {
 		temporary, deadline bool
 	}{
 		{ErrPongTimeout, "websocket: keepalive: the peer did not answer a ping in time", false, false},
-		{&timeoutError{what: "write"}, "websocket: write: i/o timeout", true, true},
+		{&timeoutError{step: "write"}, "websocket: write: i/o timeout", true, true},
 	} {
 		var ne net.Error
 		if !errors.As(tt.err, &ne) || !ne.Timeout() {
