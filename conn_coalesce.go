@@ -72,6 +72,11 @@ func (c *Conn) flushDue() {
 // rest of them is pending again.
 func (c *Conn) sendBehind(buf *[bufferSize]byte, pending, frames []byte) error {
 	n, err := c.send(frames)
+	return c.sentBehind(buf, pending, n, err)
+}
+
+// sentBehind is sendBehind once the transport has taken n bytes of the frames.
+func (c *Conn) sentBehind(buf *[bufferSize]byte, pending []byte, n int, err error) error {
 	if err == nil {
 		putBuffer(buf)
 		return nil

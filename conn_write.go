@@ -20,8 +20,8 @@ import (
 // A frame is written while its writer holds out.lock, so that frames never mix. A
 // message of several frames (NextWriter) does not hold the lock between them:
 // control frames may come between, and other messages wait (RFC 6455 section 5.4).
-// After the opening handshake the transport is written here, by send and writeVectored,
-// and in write_unix.go, by tryWrite, which does not wait.
+// After the opening handshake the transport is written here, by writeFrame, send and
+// writeVectored, and in write_unix.go, by tryWrite, which does not wait.
 
 // writeHalf is owned by the goroutine that holds lock, except for its atomic fields.
 type writeHalf struct {
@@ -57,7 +57,10 @@ func (c *Conn) WriteMessage(messageType int, data []byte) error {
 		return err
 	}
 	defer c.unlockWrite()
-	return c.writeData(opcode(messageType), data)
+	if c.deflate.wants(len(data)) {
+		return c.writeDeflated(opcode(messageType), data)
+	}
+	return c.writeFrame(opcode(messageType), true, data) // in fewer stack frames than by writeData
 }
 
 // WriteMessageContext is WriteMessage for as long as ctx lasts, for TextMessage
@@ -287,7 +290,11 @@ func (c *Conn) writeFrame(op opcode, fin bool, payload []byte) error {
 	if op != opClose && c.deferWrite(buf, b) {
 		return nil
 	}
-	return c.sendBehind(buf, pending, b)
+	c.out.writing = true // this is send
+	sent, err := c.nc.Write(b)
+	c.out.writing = false
+	c.took(sent)
+	return c.sentBehind(buf, pending, sent, err)
 }
 
 // writeFrameBytes writes a frame that buildFrame has made. Its caller holds out.lock.

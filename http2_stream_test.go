@@ -113,7 +113,7 @@ func TestHTTP2StreamClose(t *testing.T) {
 		if s.hasEnded() {
 			t.Error("the stream was reset early")
 		}
-		time.Sleep(2)
+		time.Sleep(2 * time.Nanosecond)
 		synctest.Wait()
 		if !s.hasEnded() {
 			t.Error("the stream still waits for its peer")
