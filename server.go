@@ -198,6 +198,7 @@ func (s *Server) answerMember(c *Conn, a admission) error {
 	if !s.join(c) {
 		c.unreserve()
 		c.Close()
+		s.Trace.traceHandshake(nil, a.r, nil, ErrServerClosed)
 		return ErrServerClosed
 	}
 	s.members.ready(c)

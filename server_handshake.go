@@ -43,7 +43,7 @@ func (s *Server) openingHandshake(c *Conn) (*http.Request, error) {
 	}
 	s.members.ready(c) // a close frame may come now, and has to wait for this answer
 	if err := s.respond(c, a); err != nil {
-		return nil, err
+		return a.r, err // for Trace
 	}
 	if !s.showsRequests() {
 		parsed.recycle()

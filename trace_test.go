@@ -360,6 +360,53 @@ func TestTraceOfEarlyEnd(t *testing.T) {
 	}
 }
 
+// A Trace is told of each opening handshake whose request was read, with the request, also if the
+// connection ends before the response is sent.
+func TestTraceOfHandshakeCutShort(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		serve  func(srv *Server, l net.Listener)
+		cut    func(srv *Server, client net.Conn)
+		closed bool // want ErrServerClosed
+	}{
+		{"Serve, the client has gone", func(s *Server, l net.Listener) { s.Serve(l) }, func(_ *Server, c net.Conn) { c.Close() }, false},
+		{"Serve, the server is closed", func(s *Server, l net.Listener) { s.Serve(l) }, func(s *Server, _ net.Conn) { s.Close() }, false},
+		{"ServeHTTP, the client has gone", func(s *Server, l net.Listener) { http.Serve(l, s) }, func(_ *Server, c net.Conn) { c.Close() }, false},
+		{"ServeHTTP, the server is closed", func(s *Server, l net.Listener) { http.Serve(l, s) }, func(s *Server, _ net.Conn) { s.Close() }, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s, client := net.Pipe()
+			defer client.Close()
+			told := make(chan string, 10)
+			srv := &Server{OnMessage: func(*Conn, int, []byte) {}}
+			srv.Admit = func(*http.Request, http.Header) (*http.Request, error) {
+				tt.cut(srv, client)
+				return nil, nil
+			}
+			srv.Trace = &Trace{Handshake: func(c *Conn, r *http.Request, _ []byte, err error) {
+				if c != nil || r == nil || r.URL.Path != "/chat" || err == nil || tt.closed && err != ErrServerClosed {
+					t.Errorf("Handshake(%v, %v, %v), want the request of /chat and an error", c, r, err)
+				}
+				told <- errText(err)
+			}}
+			l := newListener()
+			defer l.Close()
+			go tt.serve(srv, l)
+			l.conns <- s
+			go io.WriteString(client, goodRequest)
+			select {
+			case <-told:
+			case <-time.After(10 * time.Second):
+				t.Error("Handshake was not called")
+			}
+			srv.Shutdown(context.Background())
+			if len(told) > 0 {
+				t.Errorf("Handshake was called again: %s", <-told)
+			}
+		})
+	}
+}
+
 // A connection whose Trace panics in Handshake is told of its end all the same.
 func TestTraceHandshakePanics(t *testing.T) {
 	closed := make(chan error, 2)

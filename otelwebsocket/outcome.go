@@ -96,7 +96,7 @@ func failureType(err error) string {
 		return "connect"
 	case isTLS(err, operation):
 		return "tls"
-	case errors.Is(err, net.ErrClosed):
+	case errors.Is(err, net.ErrClosed) || err == websocket.ErrServerClosed:
 		return "closed" // this side, by Server.Close
 	case isLost(err):
 		return "connection_lost"

@@ -116,6 +116,24 @@ func TestServerHandshakeFailures(t *testing.T) {
 	}
 }
 
+// A server that is closed in the middle of a handshake is closed by this side, whoever accepted the
+// connection.
+func TestServerHandshakeClosed(t *testing.T) {
+	m := newMeter(t)
+	closing := func() *websocket.Server {
+		srv := echoServer(websocket.Upgrader{Trace: m.ServerTrace(nil)})
+		srv.Admit = func(*http.Request, http.Header) (*http.Request, error) { return nil, srv.Close() }
+		return srv
+	}
+	for _, url := range []string{serve(t, closing()), serveHTTP(t, closing())} {
+		if c, _, err := new(websocket.Dialer).Dial(url, nil); err == nil {
+			c.Close()
+			t.Fatal("no error")
+		}
+	}
+	m.expect(t, "websocket.server.", map[string]int64{"handshakes{error.type=closed}": 2})
+}
+
 // A server with TLS counts those who do not speak it, or do not like its certificate.
 func TestServerHandshakeFailuresTLS(t *testing.T) {
 	m := newMeter(t)
