@@ -24,7 +24,7 @@ import (
 //	Conn ◄── frames ── Read ◄── held ◄────── the events message and close
 //
 // Everything that a Conn can do then works over it, except for pings. The price is a copy of each
-// message, and a mask that nobody needs.
+// message, and masks that are of no use here.
 //
 // JavaScript has one thread, and Go runs on it too. Nothing else happens before the function
 // returns that an event calls. So these functions note the event and wait for nothing.
@@ -45,23 +45,26 @@ var uint8Array = js.Global().Get("Uint8Array")
 type browserConn struct {
 	ws     js.Value      // constant
 	url    *url.URL      // constant
-	limit  int64         // for held, 0 or less for none; constant
+	limit  int64         // for held, 0 or less for none. Constant
 	opened chan struct{} // closed by the event open
 
-	reading []byte // the rest of the frame that Read is at; owned by Read
-	frames  []byte // the bytes of a frame of the Conn's that has not come whole; owned by Write
-	kind    opcode // of the message under way; owned by Write
-	message []byte // its fragments so far; owned by Write
+	// Owned by Read.
+	reading []byte // the rest of the frame that Read is at
 
-	mu       sync.Mutex // guards all below; not held while JavaScript is called
+	// Owned by Write.
+	frames  []byte // the bytes of a frame of the Conn's that has not come whole
+	kind    opcode // of the message under way
+	message []byte // its fragments so far
+
+	mu       sync.Mutex // guards all below. It is not held while JavaScript is called
 	handlers []browserHandler
 	held     [][]byte      // frames for Read
 	heldCost int64         // see cost
 	arrived  chan struct{} // capacity 1: Read is to look again
 	ended    chan struct{} // closed when nothing more can be sent and nothing more will come
 	readErr  error         // of Read after held, once ended is closed
-	writeErr error         // of Write, once ended is closed; nil if Write has nothing to say
-	detail   string        // of the event error, in words; browsers have none
+	writeErr error         // of Write, once ended is closed. If it is nil, Write drops the bytes
+	detail   string        // of the event error, in words. Browsers have none
 	deadline [2]browserDeadline
 }
 
@@ -157,8 +160,8 @@ func (c *browserConn) openFailed() error {
 		"the browser's console says more", c.wsURL(), detail)
 }
 
-// onMessage holds a message for Read, as a frame. It is copied at once: what Go holds of JavaScript
-// is freed only when Go's collector runs, and the copy makes it run in time.
+// onMessage holds a message for Read, as a frame. It is copied at once: a JavaScript value that Go
+// holds is freed only when Go's collector runs, and the copy makes it run in time.
 func (c *browserConn) onMessage(event js.Value) {
 	data := event.Get("data")
 	h := frameHeader{frameBits: frameBits{fin: true}}

@@ -196,7 +196,7 @@ func dialError(ctx context.Context, err error) error {
 	case ctxErr == nil || errors.Is(err, ErrBadHandshake):
 		return err
 	case ctxErr == context.DeadlineExceeded:
-		return &timeoutError{what: "opening handshake", cause: ctxErr}
+		return &timeoutError{step: "opening handshake", cause: ctxErr}
 	default:
 		return fmt.Errorf("websocket: opening handshake: %w", ctxErr)
 	}

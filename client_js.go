@@ -29,7 +29,7 @@ func (e browserError) Error() string        { return "websocket: a browser " + s
 func (e browserError) Is(target error) bool { return target == errors.ErrUnsupported }
 
 // checkForBrowser returns an error if d or the request asks for something that a browser cannot do.
-// It reduces the request to what the browser is told.
+// It deletes those header fields of the request that the browser does not get.
 func (d *Dialer) checkForBrowser(r *http.Request, extra http.Header) error {
 	switch {
 	case d.TLSClientConfig != nil:

@@ -57,8 +57,8 @@ const (
 const maxCloseReason = maxControlPayload - 2
 
 // A CloseError reports that the peer closed the connection, and its close code. Code 1006
-// (CloseAbnormalClosure) means that the transport ended without a close frame. That end alone is
-// not clean, and the error then wraps io.ErrUnexpectedEOF.
+// (CloseAbnormalClosure) means that the transport ended without a close frame. Messages may be
+// missing then, so for this code alone the error wraps io.ErrUnexpectedEOF.
 type CloseError struct {
 	Code int    // as received, or 1005 if the close frame held no code
 	Text string // the reason, as received
@@ -231,12 +231,12 @@ func (pongTimeoutError) Temporary() bool { return false }
 // Like the transport's timeout, it is a net.Error and satisfies errors.Is(err,
 // os.ErrDeadlineExceeded).
 type timeoutError struct {
-	what  string // the step that took too long
+	step  string // that took too long
 	cause error  // the context's error, or nil for a deadline
 }
 
 func (e *timeoutError) Unwrap() error        { return e.cause }
-func (e *timeoutError) Error() string        { return "websocket: " + e.what + ": i/o timeout" }
+func (e *timeoutError) Error() string        { return "websocket: " + e.step + ": i/o timeout" }
 func (e *timeoutError) Timeout() bool        { return true }
 func (e *timeoutError) Temporary() bool      { return true }
 func (e *timeoutError) Is(target error) bool { return target == os.ErrDeadlineExceeded }

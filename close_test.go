@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
+	"os"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -137,6 +139,34 @@ func TestCloseErrorUnwrap(t *testing.T) {
 		err := fmt.Errorf("wrapped: %w", &CloseError{Code: code})
 		if got, want := errors.Is(err, io.ErrUnexpectedEOF), code == 1006; got != want {
 			t.Errorf("code %d is io.ErrUnexpectedEOF: %v, want %v", code, got, want)
+		}
+	}
+}
+
+// Every error that a deadline, or keepalive, causes is a net.Error whose Timeout is true. Only the
+// one of a deadline is worth another attempt, which Temporary says.
+func TestTimeoutErrors(t *testing.T) {
+	for _, tt := range []struct {
+		err                 error
+		text                string
+		temporary, deadline bool
+	}{
+		{ErrPongTimeout, "websocket: keepalive: the peer did not answer a ping in time", false, false},
+		{&timeoutError{step: "write"}, "websocket: write: i/o timeout", true, true},
+	} {
+		var ne net.Error
+		if !errors.As(tt.err, &ne) || !ne.Timeout() {
+			t.Errorf("%v is no net.Error that says timeout", tt.err)
+		}
+		// Programs of before Go 1.18 ask for this method of net.Error.
+		if got := tt.err.(interface{ Temporary() bool }).Temporary(); got != tt.temporary {
+			t.Errorf("%v is temporary: %v, want %v", tt.err, got, tt.temporary)
+		}
+		if got := errors.Is(tt.err, os.ErrDeadlineExceeded); got != tt.deadline {
+			t.Errorf("%v is os.ErrDeadlineExceeded: %v, want %v", tt.err, got, tt.deadline)
+		}
+		if tt.err.Error() != tt.text {
+			t.Errorf("reads %q, want %q", tt.err.Error(), tt.text)
 		}
 	}
 }

@@ -35,20 +35,22 @@ type Conn struct {
 	// The transport, constant.
 	nc          net.Conn
 	raw         syscall.RawConn       // nc's, nil if nc is no socket that can be waited for (conn_wait_unix.go)
-	tryReadFunc func(fd uintptr) bool // c.tryRead, nil until it is needed. The holder of readLock owns it
+	tryReadFunc func(fd uintptr) bool // c.tryRead, nil before the first wait. The holder of readLock owns it
 
 	// Reading: owned by the holder of readLock.
 	readLock    lock
 	client      bool       // this side is the client, which masks. Constant
-	coalesce    bool       // answers may be deferred
-	flushNeeded bool       // a complete frame was there since the last flush
-	in          *readState // noInput while nothing is in progress (conn_read.go)
+	coalesce    bool       // answers may be deferred (conn_coalesce.go)
+	flushNeeded bool       // answers may have been deferred since the last flush
+	in          *readState // noInput while nothing is in progress (conn_buffer.go)
 	readErr     error      // the final error of reading, nil before
 
 	// Writing: owned by the holder of out.lock.
 	out writeHalf
 
-	// For both halves. The type of each says which goroutines may change it.
+	// For both halves. The type of each says which goroutines may change it. No field holds the
+	// RFC's state of a connection (CONNECTING, OPEN, CLOSING, CLOSED): conn_close.go has a table
+	// that says which fields show it.
 	deadlines deadlines
 	settings  atomic.Pointer[settings] // replaced, never changed
 	deflate   *connDeflate             // nil unless permessage-deflate was agreed on. Constant
@@ -74,19 +76,19 @@ const (
 	flagDiscarding                       // Shutdown reads: the application's handlers are not called any more
 	flagDriven                           // HandleMessages runs
 	flagBusy                             // the reader runs a handler or writes, so keepalive's ticks do not count
-	flagWasIdle                          // no data arrived for at least one keepalive tick (conn_handle_unix.go)
+	flagWasIdle                          // no data arrived for at least one keepalive tick (conn_park.go)
 	flagMore                             // a complete frame is there to be read: writes may be deferred
 	flagFlushDue                         // a timer will send the pending answers
 	flagWriteWaits                       // a write was under way at the last keepalive tick, without progress since
 	flagParked                           // no goroutine reads (conn_park.go)
-	flagWatched                          // the poller has been told of the socket before
+	flagWatched                          // the poller has been told of the socket before (park_linux.go)
 	flagReportsEmpty                     // the socket says whether it is empty (conn_handle_unix.go)
 	flagPark                             // the first of parksPerTick bits (conn_park.go: parkBudget)
 )
 
-// flagWrite counts, from this bit up and modulo 256, the writes that the transport
-// took while HandleMessages runs. Its reader asks whether there was one since it
-// looked last, so it does not matter if the count begins anew.
+// flagWrite is the lowest of eight bits that count, modulo 256, the writes that the
+// transport took while HandleMessages runs. Its reader asks whether there was one
+// since it looked last, so it does not matter if the count begins anew.
 const flagWrite uint32 = 1 << 24
 
 // writes returns the count of flagWrite.
@@ -95,12 +97,13 @@ func (f *flags) writes() uint8 { return uint8(f.word.Load() / flagWrite) }
 // has reports whether any bit of flag is set.
 func (f *flags) has(flag uint32) bool { return f.word.Load()&flag != 0 }
 
+// clear clears the flag.
 func (f *flags) clear(flag uint32) { f.word.And(^flag) }
 
 // set sets the flag, and reports whether it was set before.
 func (f *flags) set(flag uint32) (before bool) { return f.word.Or(flag)&flag != 0 }
 
-// took is called by the holder of out.lock when the transport has taken n bytes.
+// took notes that the transport has taken n bytes. Its caller holds out.lock.
 func (c *Conn) took(n int) {
 	if c.flags.word.Load()&(flagDriven|flagWriteWaits) != 0 && n > 0 {
 		c.noteWrite()

@@ -12,8 +12,8 @@ import (
 // and release gives it back when nothing of a message is left.
 //
 // Below these are the buffers of special cases: of messages that are not whole yet, of long
-// messages of unknown length, of transports that can only be read, such as TLS, and
-// of the header of an opening handshake.
+// messages of unknown length, of transports that are no sockets, such as TLS, and of
+// the header of an opening handshake.
 
 // readState holds the bytes that a connection has read and not delivered yet, and the place
 // in the message at which they stand. The goroutine that holds readLock owns it. No function
@@ -25,27 +25,27 @@ type readState struct {
 	// while waiting. Whenever more is to be read, unread is shorter than a control
 	// frame, as payload is moved on as soon as it arrives.
 	unread []byte
-	buf    []byte // from the pool, or a small one that stays, for a transport that can only be read
+	buf    []byte // from the pool, or a small one that stays, for a transport that is no socket
 
 	rules frameRules // which frame may come next
 
 	// The message in progress.
 	open        bool      // its first header was consumed, its end not yet
 	fin         bool      // the current frame is its last
-	messageType opcode    //
+	messageType opcode    // opText or opBinary
 	key         uint32    // masking key, turned to the next byte
 	left        int64     // payload bytes of the current frame that are still to come
-	text        utf8State //
+	text        utf8State // whether text is valid so far
 	inflated    int64     // bytes of a compressed message so far, after inflating
 	partial     []byte    // the bytes that a ReadMessage had when it was ended early
-	chunks      [][]byte  // further ones behind them, of a long message
+	chunks      [][]byte  // the bytes behind partial, of a long message
 
 	reader *messageReader // the open one of NextReader
 	traced *Conn          // whose Trace wants to know of frames, nil for none
 
-	direct []byte     // where tryRead reads to, nil for behind unread
+	direct []byte     // the slice that tryRead fills. If it is nil, tryRead appends to unread
 	result readResult // of tryRead
-	step   handleStep // of HandleMessages
+	step   handleStep // of HandleMessages (conn_handle_unix.go)
 }
 
 type readResult struct {
@@ -54,7 +54,7 @@ type readResult struct {
 }
 
 // noInput is the state of all connections that are idle: between messages, and
-// with nothing in unread. Nobody changes it.
+// with nothing in unread. It is never changed, because they share it.
 var noInput = new(readState)
 
 // readStates is a pool of states, most with a buffer.
@@ -79,7 +79,7 @@ func (c *Conn) acquire() *readState {
 	return c.in
 }
 
-// setRules has c's first or next message read by its present settings.
+// setRules sets the rules by which messages are read from now on, from c's settings.
 func (c *Conn) setRules() {
 	s := c.settings.Load()
 	c.in.rules = frameRules{wantMasked: !c.client, deflate: c.deflate != nil, maxFragments: s.maxFragments}
@@ -89,14 +89,14 @@ func (c *Conn) setRules() {
 	}
 }
 
-// release gives the state of reading back if nothing is in progress: between
-// messages a connection has one only while there are frames in it.
+// release gives the state of reading back if nothing is in progress and nothing is
+// unread.
 func (c *Conn) release() {
 	in := c.in
 	switch {
 	case in.open || len(in.unread) > 0 || in.reader != nil || in.step.underWay || in == noInput:
 	case 0 < len(in.buf) && len(in.buf) <= plainBufferSize:
-		in.unread = nil // this transport needs the buffer to wait
+		in.unread = nil // a transport that is no socket needs the buffer for its wait
 	default:
 		c.drop()
 	}
@@ -116,10 +116,10 @@ func (c *Conn) drop() {
 	readStates.Put(in)
 }
 
-// park prepares for a wait without a buffer. Between messages the whole state goes
-// back. Otherwise a copy of the unread bytes is kept, a part of a header or control
-// frame.
-func (c *Conn) park() {
+// releaseBuffer prepares for a wait without a buffer. Between messages the whole state
+// goes back. Otherwise only the buffer does. The unread bytes are a part of a header or
+// of a control frame then, and are kept in a small copy.
+func (c *Conn) releaseBuffer() {
 	if c.release(); len(c.in.buf) == bufferSize {
 		c.in.unread = slices.Clone(c.in.unread)
 		putBuffer((*[bufferSize]byte)(c.in.buf))
@@ -137,7 +137,7 @@ func (in *readState) attach() []byte {
 	return in.buf[len(in.unread):]
 }
 
-// resume puts the bytes that an earlier call had of the message behind dst.
+// resume appends to dst the bytes of the message that suspend has kept, if any.
 func (in *readState) resume(dst []byte) []byte {
 	partial := in.partial
 	in.partial = nil
@@ -151,7 +151,7 @@ func (in *readState) resume(dst []byte) []byte {
 // the rest of a message: memory follows the bytes that arrived.
 const worthHolding = 16
 
-// suspend keeps the bytes that p has of the message beyond dst for the next call.
+// suspend keeps the message's first bytes for the next call. They lie in p behind dst.
 func (in *readState) suspend(dst, p []byte) {
 	if !in.open || len(p) <= len(dst) {
 		return
@@ -211,7 +211,7 @@ func (in *readState) joinChunks(dst []byte) []byte {
 // cannot be waited for without one.
 const plainBufferSize = 1024
 
-// readPlain is readTransport for a transport that can only be read.
+// readPlain is readTransport for a transport that is no socket. It can only wait in Read.
 func (c *Conn) readPlain(direct []byte) (int, error) {
 	dst := direct
 	if dst == nil {
@@ -243,7 +243,7 @@ func (in *readState) attachPlain() (room []byte) {
 	return in.buf[len(in.unread):]
 }
 
-// fillOnce is fill, unless there are unread bytes.
+// fillOnce is fill if nothing is unread. Otherwise it does nothing.
 func (c *Conn) fillOnce() error {
 	if len(c.in.unread) > 0 {
 		return nil
@@ -275,7 +275,7 @@ func (c *Conn) readHeader(limit int) (n int, err error) {
 	}
 }
 
-// unexpectedEOF returns err, or io.ErrUnexpectedEOF for an end that is not expected.
+// unexpectedEOF returns io.ErrUnexpectedEOF if err is io.EOF, and err itself otherwise.
 func unexpectedEOF(err error) error {
 	if err == io.EOF {
 		return io.ErrUnexpectedEOF

@@ -36,7 +36,13 @@ const lingerTimeout = time.Second
 // While HandleMessages runs, another goroutine closes the transport, and Close may
 // return before and without its error. The same holds, for a second at most, while
 // a close frame is being sent.
+//
+// Over HTTP/2 the Close of an Upgrader's connection waits until the handler may return. If the peer
+// does not take the bytes that were written last, that is a second or two.
 func (c *Conn) Close() error {
+	if s, ok := c.nc.(*http2Stream); ok {
+		defer s.awaitEnd()
+	}
 	if !c.isSendingClose() {
 		return c.closeNow()
 	}

@@ -10,13 +10,19 @@ import (
 // cost some fifteen times as much as one write of all the answers.
 //
 // While the reading half still has a complete frame before it, another answer is
-// likely to follow at once, so a write is deferred. Pending answers are sent, in one
-// write, with the first answer after the last complete frame, before reading waits,
-// at 16 KiB, with a close frame, or by Flush. A program may take its time, or
-// another goroutine may write meanwhile, so they are sent after 5 ms at the latest.
+// likely to follow at once. So a write is deferred, and its frame is pending. The
+// pending frames are sent in one write, at the first of these moments:
+//
+//   - the answer to the last complete frame is written: it goes with them
+//   - reading is about to wait for the peer
+//   - a close frame is written: it goes behind them
+//   - they come near 16 KiB
+//   - the program calls Flush
+//   - 5 ms have passed, because a program may take long over its next answer
 
-// holdLimit is how many bytes may be pending. A frame that is copied fits behind.
-const holdLimit = bufferSize - copyLimit - maxHeaderLen
+// pendingLimit is how many bytes may be pending. The largest frame that is copied still fits
+// behind them.
+const pendingLimit = bufferSize - copyLimit - maxHeaderLen
 
 // pendingTime is how long answers may be pending.
 const pendingTime = 5 * time.Millisecond
@@ -41,7 +47,7 @@ func (out *writeHalf) keepPending(buf *[bufferSize]byte, frames []byte) {
 
 // deferWrite keeps frames, which lie in buf, for later if they may wait.
 func (c *Conn) deferWrite(buf *[bufferSize]byte, frames []byte) bool {
-	if !c.flags.has(flagMore) || bufferSize-cap(frames)+len(frames) > holdLimit {
+	if !c.flags.has(flagMore) || bufferSize-cap(frames)+len(frames) > pendingLimit {
 		return false
 	}
 	if c.raw == nil && !c.deadlines.userWrite().IsZero() {
@@ -61,11 +67,16 @@ func (c *Conn) flushDue() {
 	c.leave()
 }
 
-// sendBehind sends frames, which lie in buf behind the pending ones. Of the
-// pending frames nothing is lost: if the deadline passes before the new frame was
-// begun, the rest of them is pending again.
+// sendBehind sends frames, which lie in buf and begin with the pending ones. A deadline
+// loses nothing of the pending frames: if it passes before the new frame was begun, the
+// rest of them is pending again.
 func (c *Conn) sendBehind(buf *[bufferSize]byte, pending, frames []byte) error {
 	n, err := c.send(frames)
+	return c.sentBehind(buf, pending, n, err)
+}
+
+// sentBehind is sendBehind once the transport has taken n bytes of the frames.
+func (c *Conn) sentBehind(buf *[bufferSize]byte, pending []byte, n int, err error) error {
 	if err == nil {
 		putBuffer(buf)
 		return nil
@@ -91,7 +102,7 @@ func (c *Conn) sendPending() error {
 // writeBehind writes a whole frame behind the pending ones. Its caller holds
 // out.lock.
 func (c *Conn) writeBehind(frame []byte) error {
-	if len(frame) > bufferSize-holdLimit {
+	if len(frame) > bufferSize-pendingLimit {
 		if err := c.sendPending(); err != nil {
 			return err
 		}

@@ -7,15 +7,20 @@ import (
 
 // Emptying the outbox.
 //
-// The holder sends frames of other callers, so that must not take its time. It makes
-// one attempt that does not wait. The rest that the transport does not take goes to a
+// The holder sends frames of other callers, and must not be held up by that. So it makes
+// an attempt that does not wait. The bytes that the transport does not take go to a
 // goroutine, together with the lock. That goroutine ends when the outbox is empty. A
 // connection that keeps up costs no goroutine, and one that is slow costs one while
 // it is slow.
 //
-// Frames leave the outbox in this order: the pending answers, which were reported
-// as written long ago (see conn_coalesce.go), one pong, control frames, a close
-// frame, then the queued messages as they came. After a close frame nothing is sent.
+// Frames are sent in this order:
+//
+//   - the pending answers, because they were reported as written before (conn_coalesce.go)
+//   - the library's pong, its ping, and the pings and pongs of the application
+//   - a close frame
+//   - the queued messages, in the order in which they came
+//
+// After a close frame nothing is sent.
 
 // A batch holds the frames that are sent together.
 type batch struct {
@@ -38,7 +43,7 @@ func (c *Conn) gather() batch {
 			break
 		}
 		b.more, b.closing = more, m.op == opClose
-		if c.addFrame(&b, m); len(b.small) > holdLimit {
+		if c.addFrame(&b, m); len(b.small) > pendingLimit {
 			break
 		}
 	}
@@ -142,7 +147,7 @@ func (c *Conn) dispatch(b batch) (stillHolder bool) {
 		c.batchSent(b)
 		return true
 	}
-	if c.raw != nil {
+	if c.canAttempt() {
 		done, err := c.attempt(&b)
 		if err != nil {
 			b.recycle()
@@ -173,13 +178,34 @@ func (box *outbox) beginDraining() {
 	box.watch()
 }
 
+// canAttempt reports whether the transport can be written without waiting. Sockets and streams of HTTP/2
+// can.
+func (c *Conn) canAttempt() bool {
+	if c.raw != nil {
+		return true
+	}
+	_, isStream := c.nc.(*http2Stream)
+	return isStream
+}
+
+// attemptWrite writes as much of p as the transport takes at once.
+func (c *Conn) attemptWrite(p []byte) (n int, err error) {
+	if s, ok := c.nc.(*http2Stream); ok {
+		n, err = s.tryWrite(p)
+		c.out.writing = false
+		c.took(n)
+		return n, err
+	}
+	return c.tryWrite(p)
+}
+
 // attempt writes b as far as the socket takes it at once, and takes that from b.
 func (c *Conn) attempt(b *batch) (done bool, err error) {
 	for _, p := range []*[]byte{&b.small, &b.large} {
 		if len(*p) == 0 {
 			continue
 		}
-		n, err := c.tryWrite(*p)
+		n, err := c.attemptWrite(*p)
 		*p = (*p)[n:]
 		if err != nil || len(*p) > 0 {
 			return false, err
@@ -213,7 +239,7 @@ func (b *batch) recycle() {
 // from its caller, and gives it back.
 //
 // The user's deadline for writes does not count here, because no call of the user's is under way.
-// QueueTimeout bounds the wait instead, and keepalive.
+// QueueTimeout and keepalive bound the wait instead.
 func (c *Conn) drain(b batch) {
 	returned := false
 	defer func() {
@@ -319,7 +345,7 @@ func (c *Conn) sendBatch(b batch) error {
 	return nil
 }
 
-// watch has queueExpired called in time.
+// watch starts the timer that calls queueExpired, if there is a QueueTimeout.
 func (box *outbox) watch() {
 	if timeout := box.c.settings.Load().queueTimeout; timeout > 0 && box.timer == nil {
 		box.timer = time.AfterFunc(timeout, box.c.queueExpired)

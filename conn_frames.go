@@ -83,12 +83,12 @@ func (c *Conn) readFailed(err error) error {
 	}
 	dead := false
 	switch e := err.(type) {
-	case handlerError: // the application's handler failed: its error
+	case handlerError: // the application's handler failed: the caller gets its error
 		err = e.error
-	case *ProtocolError: // the peer broke a rule: it is told which, and so is the caller
+	case *ProtocolError: // the peer broke a rule: the peer and the caller are told which
 		c.fail(e)
-	case *CloseError: // the peer closed: that, even if a handler closed the transport since
-	default: // the transport ended
+	case *CloseError: // the peer closed: the caller gets its code, even if a handler closed the transport since
+	default: // the transport ended: transportEnd says what the caller gets
 		err, dead = c.transportEnd(err), true
 	}
 	if c.in.reader != nil {
@@ -112,16 +112,18 @@ func isFinal(err error) bool {
 // transportEnd maps an error of the transport to the one that the caller sees.
 func (c *Conn) transportEnd(err error) error {
 	switch {
-	case c.gaveUp() != nil: // this side gave the peer up: why
+	case c.gaveUp() != nil: // this side gave the peer up: the reason
 		return c.gaveUp()
-	case c.flags.has(flagClosed) && !errors.Is(err, net.ErrClosed): // this side closed: that
+	case c.flags.has(flagClosed) && !errors.Is(err, net.ErrClosed): // this side closed: an error that says so
 		return errReadClosed
 	case err == io.EOF: // the peer ended TCP without a close frame: code 1006
 		return &CloseError{Code: CloseAbnormalClosure, Text: io.ErrUnexpectedEOF.Error()}
-	case isReset(err): // or reset it: the same, as a write may have met the reset first
+	case isReset(err): // the peer reset TCP: code 1006 too, because a write may have met the reset first
 		return &resetError{CloseError{Code: CloseAbnormalClosure, Text: "the peer reset the connection"}, err}
+	case errors.Is(err, errStreamReset):
+		return &resetError{CloseError{Code: CloseAbnormalClosure, Text: "the HTTP/2 stream was reset"}, err}
 	}
-	return err // anything else: as it is
+	return err // any other error: as it is
 }
 
 // A resetError is the end of a connection that the peer has reset. It makes its text when that is

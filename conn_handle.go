@@ -2,9 +2,9 @@ package websocket
 
 import "errors"
 
-// Handling messages: the second driver of the reading half. The library calls the
-// program, once for each message, instead of the other way round. On a socket
-// conn_handle_unix.go does that with fewer system calls.
+// Handling messages: the library calls the program, once for each message, instead of
+// the other way round. On a socket conn_handle_unix.go does that with fewer system
+// calls.
 
 // errNewGoroutine is returned by handle if a new goroutine has to call it again.
 var errNewGoroutine = errors.New("websocket: the stack has grown for a connection that may be idle")
@@ -28,9 +28,9 @@ func (c *Conn) HandleMessages(f func(c *Conn, messageType int, data []byte)) err
 	return c.handle(f, false)
 }
 
-// handle implements HandleMessages. The caller holds readLock. handle releases it,
-// except when it returns errNewGoroutine (only if mayRespawn): the caller then
-// calls handle again from a new goroutine.
+// handle implements HandleMessages. The caller holds readLock, and handle releases it.
+// If mayRespawn is true, handle may instead return errNewGoroutine with the lock held.
+// The caller then calls handle again from a new goroutine.
 func (c *Conn) handle(f func(c *Conn, messageType int, data []byte), mayRespawn bool) (err error) {
 	coalesce := c.coalesce
 	defer func() {
@@ -53,7 +53,7 @@ func (c *Conn) handle(f func(c *Conn, messageType int, data []byte), mayRespawn 
 	return c.handleOnSocket(f, mayRespawn)
 }
 
-// pullMessages is HandleMessages on a transport that can only be read.
+// pullMessages is HandleMessages on a transport that is no socket.
 func (c *Conn) pullMessages(f func(c *Conn, messageType int, data []byte)) error {
 	busy := func(c *Conn, messageType int, data []byte) {
 		defer c.markBusy()()

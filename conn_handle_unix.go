@@ -15,10 +15,10 @@ import (
 // EAGAIN, before it may wait: RawConn.Read forgets at its start whether the socket
 // was readable. Inside one call that is remembered. So HandleMessages makes one call
 // for as long as the connection lasts. The callback reads, handles messages, answers
-// them, and returns false to wait. With the help of receive, that is one read and one
+// them, and returns false to wait. One call of the callback is a step. With the help of receive, that is one read and one
 // write for a small message, while a loop of net.Conn's Read and Write makes three
-// system calls. (An echo takes as much CPU time all the same, within 5 %: the read that
-// tells more costs more.)
+// system calls. (An echo takes as much CPU time as in that loop all the same, within 5 %:
+// a read that also says whether more is there costs more.)
 //
 // The cost is stack. f and the write run inside RawConn.Read, so the stack grows to
 // 4 KiB or more and stays that size. After an idle period the next wait therefore
@@ -27,8 +27,8 @@ import (
 // do.
 //
 // Inside one call of RawConn.Read nobody looks at deadlines, or notices that the
-// transport was closed. A peer that never stops sending must not keep a step from
-// ending, so it ends after maxStepReads.
+// transport was closed. A peer may never stop sending, so a step ends after
+// maxStepReads.
 
 // maxStepReads bounds how long a deadline has to wait for a step: four reads
 // bring 128 KiB at most, unless they go straight into a large message. The next
@@ -60,13 +60,13 @@ type handler struct {
 	c            *Conn
 	f            func(c *Conn, messageType int, data []byte)
 	err          error
-	mayRespawn   bool // on a new goroutine
+	mayRespawn   bool // err may be errNewGoroutine
 	begun        bool // a message was handled, in this step or before
 	asked        bool // tellEmpty was called, now or before
-	reportsEmpty bool // its answer
+	reportsEmpty bool // tellEmpty's answer
 }
 
-// handleStep is the state of one call of the callback.
+// handleStep is the state of a step.
 type handleStep struct {
 	underWay     bool // reads must not wait
 	fd           int
@@ -100,7 +100,7 @@ func (c *Conn) handleOnSocket(f func(c *Conn, messageType int, data []byte), may
 		if h.err != errWouldBlock {
 			return h.err
 		}
-		h.err = nil // a step that was long enough
+		h.err = nil // the step ended after maxStepReads: begin the next one
 	}
 }
 
@@ -153,7 +153,7 @@ func (h *handler) isOver(handled bool) bool {
 	switch c := h.c; {
 	case h.err != errWouldBlock, c.in.step.reads == maxStepReads:
 		return true
-	case handled && h.mayRespawn && c.isForOther():
+	case handled && h.mayRespawn && c.mayPark():
 		h.err = errNewGoroutine
 		return true
 	}
@@ -167,7 +167,7 @@ func (c *Conn) leaveStep() {
 	c.flags.clear(flagBusy)
 	if c.in != noInput {
 		c.in.step.underWay = false
-		c.park()
+		c.releaseBuffer()
 	}
 }
 

@@ -30,7 +30,7 @@ func TestShutdownCallsNoHandlers(t *testing.T) {
 
 // An error of the close handler ends reading, and the peer gets its echo all the same.
 func TestCloseHandlerError(t *testing.T) {
-	for _, want := range []error{errors.New("own error"), &timeoutError{what: "own timeout"}} {
+	for _, want := range []error{errors.New("own error"), &timeoutError{step: "own timeout"}} {
 		server, client := pipePair(t)
 		server.SetCloseHandler(func(int, string) error { return want })
 		echo := make(chan error)

@@ -131,7 +131,8 @@ func (c *Conn) leavePong(payload []byte) {
 	c.leave()
 }
 
-// leavePing sends keepalive's ping, or Ping's. One that waits here for both does for both.
+// leavePing sends a ping for keepalive or for Ping. If both want one before it is sent, they share
+// it.
 func (c *Conn) leavePing() {
 	box := c.lockOutbox()
 	box.ping.set(c.lastPing())
@@ -139,8 +140,8 @@ func (c *Conn) leavePing() {
 	c.leave()
 }
 
-// leaveClose sends a close frame as soon as the frame under way is sent. It reports
-// false if one was left before: that one counts.
+// leaveClose sends a close frame as soon as the frame under way is sent. If a close
+// frame was left before, it does nothing and reports false.
 func (c *Conn) leaveClose(payload []byte) bool {
 	box := c.lockOutbox()
 	first := !box.close.present && !box.sendingClose
@@ -168,7 +169,8 @@ func (c *Conn) unlockWrite() {
 	}
 }
 
-// unlockSlow is unlockWrite if something was left, or if the transport's Write has panicked.
+// unlockSlow is unlockWrite if something was left, if a writer waits for the lock, or if the
+// transport's Write has panicked.
 func (c *Conn) unlockSlow() {
 	if c.out.writing {
 		c.out.writing = false
@@ -179,29 +181,29 @@ func (c *Conn) unlockSlow() {
 			c.startDraining(c.lockOutbox(), batch{})
 			return
 		}
-		if !c.empty() {
+		if !c.emptyOutbox() {
 			return
 		}
 	}
 }
 
-// maxBatches is how many batches of other callers a holder sends. Callers that leave
-// frames all the time would else keep it from returning. A goroutine sends the rest.
+// maxBatches is how many batches of other callers a holder sends. A goroutine sends the
+// rest. Otherwise callers that leave frames all the time would keep it from returning.
 const maxBatches = 4
 
 // emptyAndUnlock is unlockWrite for a holder that knows of something in the
 // outbox.
 func (c *Conn) emptyAndUnlock() {
-	if c.empty() {
+	if c.emptyOutbox() {
 		c.unlockWrite()
 	}
 }
 
-// empty sends one buffer from the outbox, as far as the transport takes it at
+// emptyOutbox sends one buffer from the outbox, as far as the transport takes it at
 // once. It reports false if the rest went to a goroutine, together with
 // out.lock. Its caller holds that lock. If a Trace function panics, the lock is
 // given back.
-func (c *Conn) empty() (stillHolder bool) {
+func (c *Conn) emptyOutbox() (stillHolder bool) {
 	returned := false
 	defer func() {
 		if !returned {
@@ -226,7 +228,7 @@ func (c *Conn) endAndUnlock() {
 
 var errWritePanicked = errors.New("websocket: write: the transport or a Trace function panicked")
 
-// emptyBatch is empty, without its care for panics.
+// emptyBatch is emptyOutbox, without its care for panics.
 func (c *Conn) emptyBatch() (stillHolder bool) {
 	if c.out.err == nil && c.flags.has(flagClosed) {
 		c.writeFailed(net.ErrClosed, true)

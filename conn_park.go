@@ -8,7 +8,7 @@ import "github.com/plainsocket/websocket/internal/parktest"
 // as the connection itself. So a Server that calls OnMessage parks connections that
 // are idle: a poller that all of them share waits for their sockets (park_linux.go).
 // When one becomes readable, the poller starts a goroutine that goes on with
-// HandleMessages as if nothing had been.
+// HandleMessages as if nothing had happened.
 //
 //	          nothing to read, after a silence
 //	driven ──────────────────────────────────────► parked
@@ -30,7 +30,7 @@ import "github.com/plainsocket/websocket/internal/parktest"
 //
 // Close and SetReadDeadline make a connection need a goroutine. They leave their mark
 // first, and then look at flagParked. The goroutine that parks sets flagParked first,
-// and then looks for their marks. So one of both sees the other.
+// and then looks for their marks. So at least one of the two sees the other.
 
 // A parker has connections wait without a goroutine. A Server is one.
 type parker interface {
@@ -59,7 +59,7 @@ const (
 	// tick. One that has sent more than that gets a goroutine.
 	parksPerTick = 4
 
-	// parkBudget are the bits of the flags that say how many times are left, one each.
+	// parkBudget has one bit of the flags for each time that is left.
 	parkBudget = flagPark * (1<<parksPerTick - 1)
 )
 
@@ -97,9 +97,9 @@ func (c *Conn) wake() {
 	}
 }
 
-// isForOther reports, after a message, whether another goroutine, or none, is to wait for the next
-// message.
-func (c *Conn) isForOther() bool {
+// mayPark reports, after a message, whether this goroutine should end, and the connection be parked
+// or go on with a new goroutine. It spends flagWasIdle, or else one bit of parkBudget.
+func (c *Conn) mayPark() bool {
 	if c.flags.has(flagWasIdle) {
 		c.flags.clear(flagWasIdle)
 		return true
@@ -112,8 +112,8 @@ func (c *Conn) isForOther() bool {
 	return left != 0 || parktest.Always.Load()
 }
 
-// parkTick is called at each tick for each connection of a Server.
-func (c *Conn) parkTick() {
+// tickParking is called at each tick for each connection of a Server.
+func (c *Conn) tickParking() {
 	if c.settings.Load().parking == nil {
 		return
 	}

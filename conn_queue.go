@@ -52,10 +52,10 @@ func (m *queuedMessage) size() int {
 	return len(m.frame) - maxHeaderLen
 }
 
-// leastCost is the least number of bytes as which a message counts for QueueLimit: the memory of a
-// queuedMessage, rounded.
+// leastCost is the smallest cost of a message: the memory of a queuedMessage, rounded.
 const leastCost = 64
 
+// cost returns the number of bytes for which a message of size bytes counts in QueueLimit.
 func cost(size int) int { return max(size, leastCost) }
 
 // withRoom returns a copy of payload with room for a header in front.
@@ -85,7 +85,7 @@ func (q *messageQueue) since() (t time.Time) {
 	return t
 }
 
-// ready reports whether take has something to take. Only control frames may come
+// ready reports whether the first message can be taken. Only control frames may come
 // between the frames of an open message (RFC 6455 section 5.4).
 func (q *messageQueue) ready(messageOpen bool) bool {
 	return len(q.waiting) > 0 && (!messageOpen || q.waiting[0].op.isControl())
@@ -96,6 +96,7 @@ func (q *messageQueue) dataFirst() bool {
 	return len(q.waiting) > 0 && !q.waiting[0].op.isControl()
 }
 
+// take takes the first message out of the queue, if it may be sent now.
 func (q *messageQueue) take(messageOpen bool) (m queuedMessage, ok bool) {
 	if !q.ready(messageOpen) {
 		return m, false
@@ -135,7 +136,7 @@ func (q *messageQueue) add(m queuedMessage) {
 }
 
 // replace puts m in the place of the waiting message with the same key, if there
-// is one. Its age stays: the peer is not less slow for it.
+// is one. m gets the age of that message: the peer is as slow as before.
 func (q *messageQueue) replace(m queuedMessage) bool {
 	number, ok := q.latest[m.key]
 	if !ok {
@@ -304,10 +305,10 @@ func (box *outbox) canMakeRoom(size, limit int) bool {
 	return box.queue.closes == 0 && (sending == 0 || limit < 0 || cost(size) <= limit-sending)
 }
 
-// enqueueNow sends an uncompressed message that nothing is in front of. It reports
+// enqueueNow sends an uncompressed message, if nothing has to go before it. It reports
 // false if the message has to be queued.
 func (c *Conn) enqueueNow(op opcode, data []byte) (done bool, err error) {
-	if c.raw == nil || len(data) > copyLimit || !c.out.lock.tryLock() {
+	if !c.canAttempt() || len(data) > copyLimit || !c.out.lock.tryLock() {
 		return false, nil
 	}
 	holder := true
@@ -368,7 +369,7 @@ func (c *Conn) enqueueFrame(m queuedMessage) (done bool, err error) {
 	}
 	holder := true
 	defer c.unlockIf(&holder)
-	if c.out.err != nil || c.out.writer != nil || c.raw == nil || m.op.isControl() {
+	if c.out.err != nil || c.out.writer != nil || !c.canAttempt() || m.op.isControl() {
 		return c.out.err != nil, c.out.err
 	}
 	c.out.writing = true // as in enqueueNow
@@ -394,12 +395,12 @@ func (c *Conn) put(m queuedMessage) error {
 	return nil
 }
 
-// maxQueuedControls bounds the pings and pongs of a program that has more to ask
-// than the peer takes.
+// maxQueuedControls bounds the pings and pongs of a program that sends more of them than
+// the peer takes.
 const maxQueuedControls = 64
 
-// endOfWriting returns why nothing more can be sent, as far as that can be known without
-// waiting for the holder of out.lock.
+// endOfWriting returns the final error of writing, or nil if there is none. It also returns
+// nil if out.lock is held, because it must not wait for the holder.
 func (c *Conn) endOfWriting() error {
 	if !c.out.lock.tryLock() {
 		return nil

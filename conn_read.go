@@ -18,10 +18,13 @@ import (
 //     first byte, and goes with its end (conn_buffer.go).
 //   - nextFrame consumes frame headers, and asks frame.go and inbound.go for their
 //     meaning. conn_frames.go deals with control frames, and with errors.
-//   - readPayload moves payload to where it belongs, unmasked (mask.go) and, if it
-//     is text, checked (utf8.go). conn_deflate.go does that for compressed messages.
-//   - appendMessage puts a message together. Its first branch, takeWhole, is for a
-//     message that lies in unread whole, as most do.
+//   - readPayload moves payload to the message, unmasked (mask.go) and, if it is
+//     text, checked (utf8.go). conn_deflate.go does that for compressed messages.
+//   - appendMessage puts a message together. Most messages lie in unread whole. For
+//     these its first branch, takeWhole, does the work of nextFrame and readPayload.
+//
+// A small message that comes whole passes six files: conn_wait_unix.go reads it into a
+// buffer of conn_buffer.go, and takeWhole asks frame.go, inbound.go and mask.go.
 //
 // handleMessage calls a function with a message instead, for conn_handle.go.
 // conn_reader.go reads messages as streams. The transport itself is read in conn_wait_unix.go
@@ -96,7 +99,7 @@ func (c *Conn) unlockRead() {
 
 // await waits for the next message's first bytes, if none are there. An idle
 // connection waits here, where the stack is shallow, and not in the depth of
-// nextFrame: see conn_wait_unix.go.
+// nextFrame. conn_wait_unix.go says why.
 func (c *Conn) await() error {
 	switch {
 	case c.readErr != nil:
@@ -109,8 +112,8 @@ func (c *Conn) await() error {
 	return c.fill()
 }
 
-// hasInput reports whether there is something to go on with: bytes, or a message
-// that was begun.
+// hasInput reports whether reading need not begin with a wait: there are unread
+// bytes, or a message was begun.
 func (c *Conn) hasInput() bool { return len(c.in.unread) > 0 || c.in.open }
 
 // appendMessage appends the next message to dst. Its caller holds readLock.
@@ -131,19 +134,20 @@ func (c *Conn) appendMessage(dst []byte) (messageType int, p []byte, err error) 
 	}
 	c.release()
 	if p == nil {
-		p = []byte{} // a message, if an empty one
+		p = []byte{} // an empty message is not nil
 	}
 	return messageType, p, nil
 }
 
-// takeWhole takes the next message where it lies in unread, without copying it,
-// if it is one frame, not compressed, and all there. It is valid until more is
-// read. Nothing is in progress before such a message and nothing after it, so no
-// other state changes. If the message is another one, or something may be wrong
-// with it, takeWhole reports false and has changed nothing: nextFrame finds out.
+// takeWhole returns the next message without copying it, if it is one frame, not
+// compressed, and lies in unread whole. data is valid until more is read. Nothing
+// is in progress before such a message and nothing after it, so no other state
+// changes. For any other message, and for a frame that breaks a rule, takeWhole
+// reports false and changes nothing. nextFrame then looks at the frame again.
+// If the text is not valid UTF-8, the error says so and ok is true.
 //
-// Most messages are small, and small ones mostly come so. An echo of 125 bytes
-// takes an eighth less time for it, outside of the kernel.
+// Most messages are small and come whole. Because of takeWhole an echo of 125
+// bytes takes an eighth less time outside of the kernel.
 func (c *Conn) takeWhole() (messageType int, data []byte, ok bool, err error) {
 	in := c.in
 	if in.open || in.reader != nil || in.traced != nil {
@@ -165,8 +169,8 @@ func (c *Conn) takeWhole() (messageType int, data []byte, ok bool, err error) {
 	return int(h.opcode), data, true, nil
 }
 
-// appendPieces is appendMessage for a message of which not all is there, or of
-// several frames, or compressed.
+// appendPieces is appendMessage for the messages that takeWhole does not take: those
+// that have not come whole, have several frames, or are compressed.
 func (c *Conn) appendPieces(dst []byte) (messageType int, p []byte, err error) {
 	if !c.in.open || c.in.reader != nil {
 		if err = c.beginMessage(); err != nil {
@@ -185,8 +189,8 @@ func (c *Conn) appendPieces(dst []byte) (messageType int, p []byte, err error) {
 	return messageType, p, nil
 }
 
-// beginMessage consumes the header of the next message's first frame, and before
-// that the rest of a message that a reader did not read to its end.
+// beginMessage consumes the header of the next message's first frame. If the reader
+// of NextReader did not read its message to the end, it skips the rest first.
 func (c *Conn) beginMessage() error {
 	if c.in.open {
 		if err := c.skipMessage(); err != nil {
@@ -197,8 +201,8 @@ func (c *Conn) beginMessage() error {
 	return c.nextFrame()
 }
 
-// nextFrame consumes headers up to that of the next data frame. Control
-// frames on the way are dealt with.
+// nextFrame consumes the header of the next data frame. Control frames may come
+// before it, and nextFrame deals with each of them as soon as it is there whole.
 func (c *Conn) nextFrame() error {
 	for {
 		h, n, err := consumeHeader(c.in.unread)
@@ -249,6 +253,7 @@ func (c *Conn) appendPayload(dst []byte) ([]byte, error) {
 		for in.left > 0 {
 			var err error
 			if long := len(in.chunks) > 0 || !in.fin && len(dst) >= chunkSize; long {
+				// A long message, and nothing says how long: see chunkSize.
 				err = c.readInto(in.pieceFor(&dst, true), false)
 			} else if in.left <= int64(len(in.unread)) {
 				// The common case. append makes room of the right size.
@@ -272,8 +277,8 @@ func (c *Conn) appendPayload(dst []byte) ([]byte, error) {
 	}
 }
 
-// readInto reads payload of the current frame behind p, which it makes larger if it may.
-// It makes room for nothing that has not arrived: a connection that waits holds none.
+// readInto appends payload of the current frame to p. If it may, it makes p larger first,
+// but only after the wait: a connection that waits holds no room for bytes to come.
 func (c *Conn) readInto(p *[]byte, mayGrow bool) error {
 	if len(c.in.unread) == 0 && cap(*p)-len(*p) < bufferSize/2 {
 		if err := c.fill(); err != nil {
@@ -296,13 +301,13 @@ func (c *Conn) readPayload(dst []byte) (n int, err error) {
 	switch {
 	case len(in.unread) > 0:
 	case len(dst) >= bufferSize/2:
-		// Straight to where it belongs.
+		// A large rest: read it straight into dst.
 		if n, err = c.readTransport(dst); err != nil {
 			return 0, err
 		}
 		return n, in.unmaskAndValidate(dst[:n])
 	default:
-		// A small rest: read ahead, further frames may come along.
+		// A small rest: fill may bring the next frames with it.
 		if err = c.fill(); err != nil {
 			return 0, err
 		}
@@ -312,7 +317,8 @@ func (c *Conn) readPayload(dst []byte) (n int, err error) {
 	return n, in.unmaskAndValidate(dst[:n])
 }
 
-// unmaskAndValidate takes p, the next bytes of the current frame's payload.
+// unmaskAndValidate unmasks p, the next bytes of the current frame's payload, and
+// checks them if the message is text.
 func (in *readState) unmaskAndValidate(p []byte) error {
 	in.unmask(p)
 	if in.messageType == opText && !in.text.valid(p) {
@@ -321,8 +327,7 @@ func (in *readState) unmaskAndValidate(p []byte) error {
 	return nil
 }
 
-// unmask accounts for p, the next bytes of the current frame's payload, and
-// unmasks them.
+// unmask unmasks p, the next bytes of the current frame's payload, and counts them.
 func (in *readState) unmask(p []byte) {
 	in.left -= int64(len(p))
 	if in.rules.wantMasked {
@@ -333,7 +338,8 @@ func (in *readState) unmask(p []byte) {
 	}
 }
 
-// endMessage ends the message in progress.
+// endMessage ends the message in progress. It returns an error if the message is text
+// that ends inside a character.
 func (c *Conn) endMessage() error {
 	c.in.open = false
 	if c.in.messageType == opText && !c.in.text.complete() {
@@ -342,7 +348,7 @@ func (c *Conn) endMessage() error {
 	return nil
 }
 
-// messageBuffers hold messages while they are handled.
+// messageBuffers holds buffers for messages that are being handled.
 var messageBuffers = sync.Pool{New: func() any { return new([]byte) }}
 
 // maxPooledMessage is the largest buffer that is kept for the next message. A
@@ -367,15 +373,14 @@ func (c *Conn) handleMessage(f func(c *Conn, messageType int, data []byte)) erro
 	return nil
 }
 
-// handlePieces is handleMessage for a message of which not all is there, or of several
-// frames, or compressed.
+// handlePieces is handleMessage for the messages that takeWhole does not take.
 func (c *Conn) handlePieces(f func(c *Conn, messageType int, data []byte)) error {
 	var buf *[]byte
 	if !c.in.open {
 		buf = messageBuffers.Get().(*[]byte)
 		if c.in.step.underWay || cap(*buf) <= worthHolding*len(c.in.unread) {
 			c.in.partial = (*buf)[:0] // for appendPieces to go on with
-		} else { // the wait for the rest of the message would hold it
+		} else { // reading may wait for the rest of the message, and must not hold a large buffer
 			messageBuffers.Put(buf)
 			buf = nil
 		}
@@ -400,8 +405,8 @@ func (c *Conn) handlePieces(f func(c *Conn, messageType int, data []byte)) error
 	return nil
 }
 
-// giveBack returns the buffer of a message that has to wait for its rest, or
-// failed, unless the message lies in it.
+// giveBack returns buf to the pool after a message that failed, or has to wait for its
+// rest. If the message's first bytes lie in buf, buf stays with them.
 func (c *Conn) giveBack(buf *[]byte) {
 	if buf == nil {
 		return
@@ -425,7 +430,7 @@ func (c *Conn) lookAhead() {
 	}
 	h, n, err := consumeHeader(c.in.unread)
 	more := err == nil && n > 0 && h.length <= int64(len(c.in.unread)-n)
-	if more != c.flags.has(flagMore) { // mostly not: asking is cheaper than saying
+	if more != c.flags.has(flagMore) { // mostly not, and a load is cheaper than a store
 		if more {
 			c.flags.set(flagMore)
 		} else {
@@ -435,7 +440,7 @@ func (c *Conn) lookAhead() {
 	c.flushNeeded = c.flushNeeded || more
 }
 
-// fill waits for bytes and puts them behind the unread ones.
+// fill waits for bytes, and appends them to unread.
 func (c *Conn) fill() error {
 	n, err := c.readTransport(nil)
 	if err == nil {
@@ -444,6 +449,6 @@ func (c *Conn) fill() error {
 	return err
 }
 
-// errWouldBlock is the error of a read that must not wait, if it would have to.
-// HandleMessages waits in a place of its own: see conn_handle_unix.go.
+// errWouldBlock is returned by a read that must not wait, if no bytes are there.
+// HandleMessages then waits in a place of its own (conn_handle_unix.go).
 var errWouldBlock = errors.New("websocket: nothing to read now")

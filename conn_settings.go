@@ -31,7 +31,7 @@ type settings struct {
 	handlers     *handlers
 	trace        *Trace      // nil for none
 	timer        *time.Timer // of keepalive, nil without it, and for a Server's connections
-	parking      parker      // nil if a connection has to keep its goroutine, as all do that are no sockets
+	parking      parker      // nil if a connection has to keep its goroutine. One that is no socket always has to
 }
 
 var standardSettings = settings{

@@ -13,7 +13,8 @@ func (c *Conn) readTransport(direct []byte) (int, error) {
 	return c.readPlain(direct)
 }
 
-// handleOnSocket is HandleMessages for a transport that can only be read.
+// handleOnSocket is HandleMessages. On these systems every transport is read like one that is no
+// socket.
 func (c *Conn) handleOnSocket(f func(c *Conn, messageType int, data []byte), _ bool) error {
 	return c.pullMessages(f)
 }

@@ -14,20 +14,21 @@ import (
 //
 // Most connections are idle most of the time, and a server has many. A goroutine
 // that waits in Read holds the buffer that it reads into. RawConn.Read waits without
-// one: it calls tryRead, and if that returns false it parks the goroutine, and calls
+// one: it calls tryRead, and if that returns false it lets the goroutine sleep, and calls
 // tryRead again when the socket has become readable. tryRead takes a buffer from the
 // pool for as long as the attempt lasts. So an idle connection costs a Conn, a file
 // descriptor, and a stack of 2 KiB.
 //
-// c.in is the state of reading. conn_read.go has it, and the functions that are used here:
-// acquire and attach take the state and its buffer from their pools, park gives both back.
+// c.in is the state of reading. conn_buffer.go explains it, and has the functions that
+// are used here: acquire and attach take the state and its buffer from their pools, and
+// releaseBuffer gives both back.
 //
 // The stack stays at 2 KiB only if all stack frames from the goroutine's start to
 // syscall.Read fit. Callers of RawConn.Read keep few local variables.
 
-// initWait finds out whether c's transport can be waited for like this. Only the
-// types of package net can: one that wraps them, such as *tls.Conn, has bytes of its
-// own that the socket does not show.
+// initWait finds out whether c's transport can be waited for like this. The comments call
+// such a transport a socket. Only types of package net are: one that wraps them, such as
+// *tls.Conn, holds bytes that the socket below no longer shows.
 func (c *Conn) initWait() {
 	var err error
 	switch nc := c.nc.(type) {
@@ -55,15 +56,16 @@ func (c *Conn) tryRead(fd uintptr) bool {
 	}
 	n, err := readSocket(int(fd), dst)
 	if err == syscall.EAGAIN {
-		c.park()
+		c.releaseBuffer()
 		return false
 	}
 	in.result = readResult{max(n, 0), err}
 	return true
 }
 
-// readTransport reads into direct, or behind c.in.unread if that is nil. It
-// returns at least one byte or an error.
+// readTransport waits for bytes and reads them into direct. If direct is nil, they come
+// behind c.in.unread, which the caller then makes longer (see fill). It returns at least
+// one byte or an error.
 func (c *Conn) readTransport(direct []byte) (int, error) {
 	if c.flushNeeded {
 		c.flush()
@@ -71,7 +73,7 @@ func (c *Conn) readTransport(direct []byte) (int, error) {
 	if c.raw == nil {
 		return c.readPlain(direct)
 	}
-	if c.in.step.underWay {
+	if c.in.step.underWay { // HandleMessages waits elsewhere
 		return c.readNow(direct)
 	}
 	if direct != nil {
@@ -103,7 +105,8 @@ func readSocket(fd int, p []byte) (int, error) {
 	}
 }
 
-// socketError gives an error the form that it would have from net.Conn's Read.
+// socketError returns the error that net.Conn's Read would return: for err, which is
+// RawConn.Read's, or else for c.in.result.
 func (c *Conn) socketError(err error) error {
 	if op, ok := err.(*net.OpError); ok {
 		op.Op = "read" // "raw-read" would puzzle people

@@ -20,13 +20,13 @@ import (
 // A frame is written while its writer holds out.lock, so that frames never mix. A
 // message of several frames (NextWriter) does not hold the lock between them:
 // control frames may come between, and other messages wait (RFC 6455 section 5.4).
-// After the opening handshake the transport is written here, by send and writeVectored,
-// and in write_unix.go, by tryWrite, which does not wait.
+// After the opening handshake the transport is written here, by writeFrame, send and
+// writeVectored, and in write_unix.go, by tryWrite, which does not wait.
 
 // writeHalf is owned by the goroutine that holds lock, except for its atomic fields.
 type writeHalf struct {
 	lock        lock
-	messages    lock   // held by the open NextWriter, and by the first writer that waits for its end
+	messages    lock   // held while a message of NextWriter's is open, then by one writer that waited for its end
 	pendingFrom uint16 // the pending bytes are pending[pendingFrom:pendingTo]
 	pendingTo   uint16
 	writing     bool                   // the transport's Write was called and has not returned
@@ -57,7 +57,10 @@ func (c *Conn) WriteMessage(messageType int, data []byte) error {
 		return err
 	}
 	defer c.unlockWrite()
-	return c.writeData(opcode(messageType), data)
+	if c.deflate.wants(len(data)) {
+		return c.writeDeflated(opcode(messageType), data)
+	}
+	return c.writeFrame(opcode(messageType), true, data) // in fewer stack frames than by writeData
 }
 
 // WriteMessageContext is WriteMessage for as long as ctx lasts, for TextMessage
@@ -143,16 +146,16 @@ func (c *Conn) waitToWrite(ctx context.Context) error {
 	return waitFailed(err, "another write did not end")
 }
 
-// waitFailed returns the error of a write that gave up, with the thing that it waited
-// for.
-func waitFailed(err error, what string) error {
+// waitFailed returns the error of a write that gave up its wait. obstacle says what it
+// waited for.
+func waitFailed(err error, obstacle string) error {
 	switch err {
 	case nil:
 		return nil
 	case os.ErrDeadlineExceeded:
-		return &timeoutError{what: "write: " + what}
+		return &timeoutError{step: "write: " + obstacle}
 	}
-	return fmt.Errorf("websocket: write: %s: %w", what, err)
+	return fmt.Errorf("websocket: write: %s: %w", obstacle, err)
 }
 
 // WriteControl sends a control message: CloseMessage, PingMessage or
@@ -169,7 +172,7 @@ func (c *Conn) WriteControl(messageType int, data []byte, deadline time.Time) er
 	}
 	defer c.unlockWrite()
 	if !deadline.IsZero() && !time.Now().Before(deadline) { // on TLS, trying would be the last write
-		return &timeoutError{what: "write"}
+		return &timeoutError{step: "write"}
 	}
 	if !deadline.IsZero() || !c.deadlines.userWrite().IsZero() {
 		defer c.overrideWrite(deadline)()
@@ -215,14 +218,14 @@ func checkControl(messageType int, data []byte) error {
 	return nil
 }
 
-// writable returns the error with which no frame can be begun, or nil. On TLS the first write that
-// times out is the last one that is possible, so a deadline that has passed is noticed before.
+// writable returns an error if no frame can be begun. crypto/tls can write nothing after a write
+// that timed out. So if the deadline has passed, writable says so before anything is written.
 func (c *Conn) writable() error {
 	if c.out.err != nil {
 		return c.out.err
 	}
 	if c.raw == nil && isTLS(c.nc) && c.deadlines.writeHasPassed() {
-		return &timeoutError{what: "write"}
+		return &timeoutError{step: "write"}
 	}
 	return nil
 }
@@ -287,7 +290,11 @@ func (c *Conn) writeFrame(op opcode, fin bool, payload []byte) error {
 	if op != opClose && c.deferWrite(buf, b) {
 		return nil
 	}
-	return c.sendBehind(buf, pending, b)
+	c.out.writing = true // this is send
+	sent, err := c.nc.Write(b)
+	c.out.writing = false
+	c.took(sent)
+	return c.sentBehind(buf, pending, sent, err)
 }
 
 // writeFrameBytes writes a frame that buildFrame has made. Its caller holds out.lock.
@@ -329,7 +336,7 @@ func (c *Conn) sendPieces(p []byte) (n int, err error) {
 	return n, err
 }
 
-// sendFrame sends a whole frame that nothing is pending in front of.
+// sendFrame sends a whole frame. No frames are pending, because they would have to go first.
 func (c *Conn) sendFrame(frame []byte) error {
 	var n int
 	var err error
@@ -348,7 +355,7 @@ func (c *Conn) sendFrame(frame []byte) error {
 // the transport makes a writer wait.
 const pieceSize = 32 << 10
 
-// writeLarge writes a frame that is not copied, or not at once.
+// writeLarge writes a frame whose payload is too large to be copied whole.
 func (c *Conn) writeLarge(h frameHeader, payload []byte) error {
 	if err := c.sendPending(); err != nil {
 		return err
@@ -439,7 +446,7 @@ func (c *Conn) writeFailed(err error, begun bool) error {
 	return err
 }
 
-// gaveUp returns the reason for which the library itself closed the transport, or nil.
+// gaveUp returns the reason if the library itself gave the peer up, and nil otherwise.
 func (c *Conn) gaveUp() error {
 	switch {
 	case c.flags.has(flagGaveUp):

@@ -47,7 +47,7 @@ const (
 var longAgo = time.Unix(1, 0)
 
 // toNano turns a deadline into Unix nanoseconds, which reach from 1678 to 2262. A deadline outside
-// of that becomes the nearest one that can be told.
+// of that becomes the nearest one inside.
 func toNano(t time.Time) int64 {
 	switch {
 	case t.IsZero():
@@ -122,7 +122,7 @@ func (ds *deadlines) writeHasPassed() bool {
 }
 
 // overrideWrite makes t the transport's deadline for writes until restoreWrite,
-// whatever the user's is. A transport without deadlines is closed then.
+// whatever the user's is. A transport without deadlines is closed at t.
 func (c *Conn) overrideWrite(t time.Time) (restoreWrite func()) {
 	ds := &c.deadlines
 	ds.mu.Lock()
@@ -144,8 +144,8 @@ func (c *Conn) overrideWrite(t time.Time) (restoreWrite func()) {
 	}
 }
 
-// boundHandshake gives the opening handshake a time, until done is called. A transport
-// without deadlines is closed then.
+// boundHandshake bounds the time of the opening handshake, until done is called. A
+// transport without deadlines is closed when the time is over.
 func (c *Conn) boundHandshake(timeout time.Duration) (done func()) {
 	if c.nc.SetDeadline(time.Now().Add(timeout)) == nil {
 		return func() {}
@@ -155,7 +155,7 @@ func (c *Conn) boundHandshake(timeout time.Duration) (done func()) {
 }
 
 // overrideRead makes t the transport's deadline for reads for good, whatever the
-// user's is: nobody else will read.
+// user's is. No other goroutine will read.
 func (c *Conn) overrideRead(t time.Time) {
 	c.deadlines.mu.Lock()
 	defer c.deadlines.mu.Unlock()
@@ -232,7 +232,8 @@ func (c *Conn) interruptWhenDone(ctx context.Context, s side) (restore func(erro
 // gives a connection up.)
 func isTimeout(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }
 
-// closedByContext says why a read or write of a transport without deadlines ended.
+// closedByContext returns the error of a read or write for which ctx closed a transport without
+// deadlines.
 func closedByContext(err error) error {
 	return fmt.Errorf("websocket: %w (the transport has no deadlines, so it was closed)", err)
 }

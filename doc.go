@@ -1,6 +1,8 @@
 // Package websocket implements the WebSocket protocol, RFC 6455, for servers and clients, with
 // nothing but the standard library.
 //
+// # Servers
+//
 // A server that answers every message with itself:
 //
 //	func main() {
@@ -21,7 +23,10 @@
 //	}
 //
 // A [Server] accepts connections itself, or is an http.Handler in a mux. An [Upgrader] makes a
-// [Conn] inside the program's own HTTP handler.
+// [Conn] inside the program's own HTTP handler. [Upgrader.Admit] looks at each request before the
+// response. It refuses a client, adds a cookie, or passes the user's name on.
+//
+// # Clients
 //
 // A client that sends one message and prints the answer:
 //
@@ -44,6 +49,11 @@
 // messages, [Conn.NextReader] and [Conn.NextWriter] move them as streams. On the wire a message is
 // one or more frames (RFC 6455 section 5.4). Applications do not see frames.
 //
+// [Conn.Messages] is an iterator over the messages. [Conn.AppendMessage] reads into a buffer of the
+// caller's, without an allocation. [Conn.ReadJSON] and [Conn.WriteJSON] move values.
+//
+// # Event mode
+//
 // With [Conn.HandleMessages] and [Server.OnMessage], the package reads, and calls a function for
 // each message. That is the cheapest style for servers that answer messages. A small message costs
 // one read and one write. If many messages come together, their answers go out together. With
@@ -57,11 +67,27 @@
 // other. Control frames are sent between the frames of a long message. The methods that read answer
 // the control frames that arrive, so some goroutine has to read.
 //
+// # Slow peers, and sending to many
+//
+// A peer that does not read holds up those who write to it, and nobody else: reading goes on, and
+// pings and close frames are still answered. [Conn.Enqueue] does not wait at all. The messages that
+// a peer has not taken yet are bounded by [Upgrader.QueueLimit] and [Upgrader.QueueTimeout], and
+// [Trace.Dropped] is told of those that were given up. A [PreparedMessage] is encoded once for many
+// connections. Package pubsub sends a message to all members of a topic.
+//
 // # Deadlines and contexts
 //
 // If a deadline or a context ends a read, nothing is lost: the next read goes on from there, even
 // in the middle of a frame. A write that ended before its first byte was sent can be repeated. If a
 // part of a frame was sent, the connection cannot write again.
+//
+// # Closing, and noticing that a peer is gone
+//
+// [Conn.Shutdown] does the closing handshake: it sends a close frame, and waits for the peer's.
+// [Conn.Close] closes at once. [Server.Shutdown] says goodbye to all connections, and
+// [Server.ShutdownSpread] does so over a time. A Server pings peers that are silent, and gives up
+// those that stay so. An Upgrader and a Dialer do that if [Upgrader.PingInterval] or
+// [Dialer.PingInterval] is set. Bytes that a peer takes count as a sign of life, too.
 //
 // # Errors
 //
@@ -104,7 +130,17 @@
 // messages that are not read in time are the connection's end. With a NetDialContext the browser is
 // not asked. docs/clients.md has the rest.
 //
+// # Programs written for gorilla/websocket
+//
+// The names are those of gorilla/websocket where it has one, and mean the same. Such programs run
+// on this package without a change to their source, by the module in the directory gorilla.
+// docs/migrating.md has the few differences.
+//
+// # Testing
+//
+// Package websockettest has connected pairs of connections, and servers, in memory.
+//
 // # Reading the source
 //
-// The files are meant to be read. README.md has the order, which begins with frame.go and mask.go.
+// The files are meant to be read. docs/reading.md has the order, which begins with frame.go and mask.go.
 package websocket

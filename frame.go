@@ -31,9 +31,9 @@ import (
 // frames, of which the last has FIN. inbound.go decides which frame may follow which.
 //
 // Why has a length three forms? Most messages are short: up to 125 bytes, the header of a server's
-// frame takes two bytes. Eight bytes for every length would make it ten. Yet one frame can hold up
-// to 2^63-1 bytes, so a file of any size can be sent without being divided. The form in the middle
-// adds two bytes, and covers lengths up to 65,535.
+// frame takes two bytes. If every length took eight bytes, it would take at least nine. Yet one
+// frame can hold up to 2^63-1 bytes, so a file of any size can be sent without being divided. The
+// form in the middle adds two bytes, and covers lengths up to 65,535.
 //
 //	length             7-bit field   bytes that follow   header, without a masking key
 //	0 to 125           the length    none                 2 bytes
@@ -115,8 +115,11 @@ type frameBits struct {
 // consumeHeader parses the frame header at the front of b and returns its length n in bytes. If b
 // ends inside the header, n is 0 and err is nil: more bytes have to come.
 //
-// It refuses the headers that are wrong in every state of a connection: a length that is not in its
-// shortest form, or has its top bit set.
+// It refuses the headers that are wrong at any time: a length that is not in its shortest form, or
+// has its top bit set. inbound.go refuses those that come at the wrong time.
+//
+// Numbers on the wire begin with their highest byte. A masking key is four bytes, not a number. It
+// is loaded with its first byte lowest, because that byte meets the first byte of the payload.
 func consumeHeader(b []byte) (h frameHeader, n int, err error) {
 	if len(b) < 2 {
 		return h, 0, nil

@@ -97,8 +97,12 @@ func refuse(status int, format string, args ...any) *HandshakeError {
 }
 
 // IsWebSocketUpgrade reports whether r asks for an upgrade to WebSocket. A handler can use it to
-// serve such requests and ordinary ones under one path.
+// serve such requests and ordinary ones under one path. Over HTTP/2 it reports whether r is an
+// extended CONNECT for WebSocket.
 func IsWebSocketUpgrade(r *http.Request) bool {
+	if r.ProtoMajor > 1 {
+		return isExtendedConnect(r) && r.Header.Get(connectProtocol) == "websocket"
+	}
 	return hasToken(r.Header["Connection"], "upgrade") && hasToken(r.Header["Upgrade"], "websocket")
 }
 
@@ -108,16 +112,15 @@ func Subprotocols(r *http.Request) []string {
 	return slices.Collect(listElements(r.Header["Sec-Websocket-Protocol"]))
 }
 
-// checkRequest checks a request by the rules of section 4.2.1. It returns the client's key.
+// checkRequest checks a request by the rules of section 4.2.1. It returns the client's key, or "" if
+// the request came over HTTP/2.
 //
 // The checks are ordered so that a browser opened on this URL gets the most helpful message.
 func checkRequest(r *http.Request) (key string, refusal *HandshakeError) {
 	h := r.Header
 	switch {
 	case r.ProtoMajor > 1:
-		// HTTP/2 has neither Upgrade nor Connection (RFC 9113 section 8.2.2).
-		return "", refuse(http.StatusHTTPVersionNotSupported,
-			"the request came over %s: WebSocket connections are opened over HTTP/1.1 here", r.Proto)
+		return "", checkConnect(r)
 	case !hasToken(h["Upgrade"], "websocket"):
 		return "", refuse(http.StatusUpgradeRequired,
 			"this is a WebSocket endpoint: the request has no 'Upgrade: websocket' header field")
@@ -140,12 +143,51 @@ func checkRequest(r *http.Request) (key string, refusal *HandshakeError) {
 		return "", refuse(http.StatusBadRequest,
 			"Sec-WebSocket-Key must be there once, and hold 16 bytes in base64: got %q", keys)
 	}
-	for protocol := range listElements(h["Sec-Websocket-Protocol"]) {
-		if !isSubprotocol(protocol) {
-			return "", refuse(http.StatusBadRequest, "Sec-WebSocket-Protocol holds %q, which is not a subprotocol's name", protocol)
-		}
+	if refusal := checkSubprotocols(h); refusal != nil {
+		return "", refusal
 	}
 	return h["Sec-Websocket-Key"][0], nil
+}
+
+// checkSubprotocols refuses a request that offers something else than subprotocols.
+func checkSubprotocols(h http.Header) *HandshakeError {
+	for protocol := range listElements(h["Sec-Websocket-Protocol"]) {
+		if !isSubprotocol(protocol) {
+			return refuse(http.StatusBadRequest, "Sec-WebSocket-Protocol holds %q, which is not a subprotocol's name", protocol)
+		}
+	}
+	return nil
+}
+
+// connectProtocol is the name under which net/http has the pseudo-header field of an extended
+// CONNECT. No other field's name has a colon.
+const connectProtocol = ":protocol"
+
+// isExtendedConnect reports whether r is an extended CONNECT (RFC 8441 section 4). net/http lets none
+// through unless its switch is on.
+func isExtendedConnect(r *http.Request) bool {
+	return r.ProtoMajor == 2 && r.Method == http.MethodConnect && r.Header.Get(connectProtocol) != ""
+}
+
+// checkConnect checks a request over HTTP/2 by the rules of RFC 8441 section 5. There is no Upgrade
+// and no Connection, and no key to be hashed: a server that does not know the protocol cannot agree
+// by mistake.
+func checkConnect(r *http.Request) *HandshakeError {
+	version := r.Header["Sec-Websocket-Version"]
+	switch {
+	case !isExtendedConnect(r):
+		return refuse(http.StatusHTTPVersionNotSupported,
+			"the request came over %s and is no extended CONNECT (RFC 8441): WebSocket connections are opened over HTTP/1.1 here, "+
+				"or over HTTP/2 if the server is started with GODEBUG=http2xconnect=1", r.Proto)
+	case r.Header.Get(connectProtocol) != "websocket":
+		return refuse(http.StatusNotImplemented, "the request's :protocol is %q: this server speaks \"websocket\"", r.Header[connectProtocol])
+	case len(version) != 1 || version[0] != "13":
+		// 426 would need the field Upgrade, which HTTP/2 does not have.
+		return refuse(http.StatusBadRequest, "the request has Sec-WebSocket-Version %q: this server speaks version 13", version)
+	case r.ContentLength >= 0:
+		return refuse(http.StatusBadRequest, "the request's stream must stay open, without Content-Length and END_STREAM")
+	}
+	return checkSubprotocols(r.Header)
 }
 
 // isSubprotocol reports whether s may be a subprotocol's name: "characters in the range U+0021 to

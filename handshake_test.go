@@ -240,6 +240,9 @@ func TestHandshakeError(t *testing.T) {
 	if err.(HandshakeError).Status != 403 {
 		t.Errorf("status %d, want 403", err.(HandshakeError).Status)
 	}
+	if inner := errors.Unwrap(err); inner != nil {
+		t.Errorf("it wraps %v, but Admit was not asked", inner)
+	}
 }
 
 // A HandshakeError can be compared and be a key of a map, with any error of Admit, so a program can

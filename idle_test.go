@@ -3,6 +3,7 @@ package websocket
 import (
 	"io"
 	"net"
+	"net/http"
 	"runtime"
 	"testing"
 	"time"
@@ -21,6 +22,9 @@ func TestIdleMemory(t *testing.T) {
 	t.Run("Handler", func(t *testing.T) {
 		testIdleMemory(t, n, rawHeap, rawStack, func() *Server { return &Server{Handler: echo} })
 	})
+	t.Run("AppendMessage", func(t *testing.T) {
+		testIdleMemory(t, n, rawHeap, rawStack, func() *Server { return &Server{Handler: echoInto} })
+	})
 	t.Run("OnMessage", func(t *testing.T) {
 		testIdleMemory(t, n, rawHeap, rawStack, func() *Server { return &Server{OnMessage: handleDeep} })
 	})
@@ -30,7 +34,7 @@ func TestIdleMemory(t *testing.T) {
 // time. Memory that the runtime keeps for others, and a stack that no garbage collection has shrunk
 // yet, are not.
 func testIdleMemory(t *testing.T, n, rawHeap, rawStack int, newServer func() *Server) {
-	const heapMargin, stackMargin = 320, 1200 // it is some 210 and 60
+	const heapMargin, stackMargin = 320, 1200 // they are some 210 and 60
 	for range 3 {
 		srv := newServer()
 		heap, stack := idleCost(t, n, func(l net.Listener) { srv.Serve(l) })
@@ -41,6 +45,20 @@ func testIdleMemory(t *testing.T, n, rawHeap, rawStack int, newServer func() *Se
 		}
 	}
 	t.Errorf("an idle connection has more than %d bytes more on the heap than a raw one, or %d more of stack", heapMargin, stackMargin)
+}
+
+// echoInto answers messages as a program does that has a buffer for long ones.
+func echoInto(c *Conn, _ *http.Request) {
+	var buf []byte
+	for {
+		messageType, p, err := c.AppendMessage(buf[:0])
+		if err != nil || c.WriteMessage(messageType, p) != nil {
+			return
+		}
+		if len(p) > 1000 {
+			buf = p
+		}
+	}
 }
 
 // handleDeep needs 8 KiB of stack for a message.

@@ -32,22 +32,22 @@ type frameRules struct {
 // into account. limit bounds a message's size, and 0 or less means no limit.
 //
 // Neither a refused frame nor a control frame changes the state.
-func (in *frameRules) accept(h frameHeader, limit int64) error {
-	if h.rsv != 0 && !in.isCompressed(h) {
+func (r *frameRules) accept(h frameHeader, limit int64) error {
+	if h.rsv != 0 && !r.isCompressed(h) {
 		// "MUST be 0 unless an extension is negotiated that defines meanings for non-zero values"
 		// (section 5.2).
 		return violation("reserved bit set in a %v frame, but no extension was agreed on that uses it", h.opcode)
 	}
-	if h.masked != in.wantMasked {
-		return maskingViolation(in.wantMasked)
+	if h.masked != r.wantMasked {
+		return maskingViolation(r.wantMasked)
 	}
 	switch h.opcode {
 	case opText, opBinary:
-		if in.fragments > 0 {
+		if r.fragments > 0 {
 			return violation("new %v message before the last fragment of the previous message", h.opcode)
 		}
 	case opContinuation:
-		if in.fragments == 0 {
+		if r.fragments == 0 {
 			return violation("continuation frame without a message to continue")
 		}
 	case opClose, opPing, opPong:
@@ -57,21 +57,21 @@ func (in *frameRules) accept(h frameHeader, limit int64) error {
 		// Connection_" (section 5.2).
 		return violation("%v", h.opcode)
 	}
-	return in.count(h, limit)
+	return r.count(h, limit)
 }
 
 // acceptsWhole reports whether h is an uncompressed, unfragmented data frame that accept would
-// allow now. Such a frame does not change in.
-func (in *frameRules) acceptsWhole(h frameHeader, limit int64) bool {
+// allow now. Such a frame does not change r.
+func (r *frameRules) acceptsWhole(h frameHeader, limit int64) bool {
 	return h.fin && h.rsv == 0 && (h.opcode == opText || h.opcode == opBinary) &&
-		h.masked == in.wantMasked && in.fragments == 0 && (limit <= 0 || h.length <= limit)
+		h.masked == r.wantMasked && r.fragments == 0 && (limit <= 0 || h.length <= limit)
 }
 
 // isCompressed reports whether h begins a compressed message, which RSV1 says if permessage-deflate
 // was agreed on: "An endpoint MUST NOT set the 'Per-Message Compressed' bit of control frames and
 // non-first fragments of a data message" (RFC 7692 section 6.1).
-func (in *frameRules) isCompressed(h frameHeader) bool {
-	return in.deflate && h.rsv == rsv1 && (h.opcode == opText || h.opcode == opBinary)
+func (r *frameRules) isCompressed(h frameHeader) bool {
+	return r.deflate && h.rsv == rsv1 && (h.opcode == opText || h.opcode == opBinary)
 }
 
 // maskingViolation returns the error for a frame with the wrong mask bit: "The server MUST close
@@ -97,31 +97,31 @@ func acceptControl(h frameHeader) error {
 }
 
 // count adds a data frame to its message, if that stays within the limits.
-func (in *frameRules) count(h frameHeader, limit int64) error {
-	if in.fragments == 0 {
-		in.compressed = h.rsv == rsv1
+func (r *frameRules) count(h frameHeader, limit int64) error {
+	if r.fragments == 0 {
+		r.compressed = h.rsv == rsv1
 	}
-	if limit > 0 && in.compressed {
+	if limit > 0 && r.compressed {
 		// The limit applies to the inflated size. Compressed data may be larger than that: a stored
-		// block adds 5 bytes. Allow a quarter more and 1 KiB, which covers blocks of 20 bytes, so
-		// that no message within the limit is refused for its compressed size.
+		// block adds 5 bytes to its content. Allow a quarter more and 1 KiB, which covers blocks of
+		// 20 bytes each. So no message within the limit is refused for its compressed size.
 		limit += min(limit/4+1024, math.MaxInt64-limit)
 	}
 	// Neither number is negative, so the difference cannot overflow.
-	if limit > 0 && h.length > limit-in.size {
+	if limit > 0 && h.length > limit-r.size {
 		return ErrReadLimit
 	}
 	if h.fin {
-		in.fragments, in.size = 0, 0
+		r.fragments, r.size = 0, 0
 		return nil
 	}
 	// An empty fragment costs its sender six bytes, and empty fragments never reach the limit of
 	// size. So their number is bounded too. The last fragment does not count, because it ends the
 	// message.
-	if in.maxFragments > 0 && in.fragments >= in.maxFragments {
+	if r.maxFragments > 0 && r.fragments >= r.maxFragments {
 		return &ProtocolError{Code: ClosePolicyViolation, Reason: "message in too many fragments"}
 	}
-	in.fragments++
-	in.size += min(h.length, math.MaxInt64-in.size) // without a limit, the sum could overflow
+	r.fragments++
+	r.size += min(h.length, math.MaxInt64-r.size) // without a limit, the sum could overflow
 	return nil
 }

@@ -15,9 +15,9 @@ import "time"
 // of life resets the count. To see progress, a tick that finds a write under way
 // sets flagWriteWaits, and the next bytes that the transport takes clear it.
 
-// ticksToPing is how many ticks of silence bring a ping, or more if ticks were to be
-// shorter: a tick is PingInterval divided by it, so a ping goes out after three to four
-// quarters of PingInterval.
+// ticksToPing is the number of ticks in PingInterval. A ping goes out at the fourth tick in
+// silence. That is after three to four quarters of PingInterval, because the first of these
+// ticks may come at once. If a tick must be shorter than a quarter, there are more of them.
 const ticksToPing = 4
 
 // pingSchedule is PingInterval and PongTimeout in ticks.
@@ -27,8 +27,8 @@ type pingSchedule struct {
 	giveUp int32         // ticks of silence before a connection is given up, 0 for never
 }
 
-// newPingSchedule takes a connection's settings: an interval of 0 or less is
-// none, a timeout of 0 is the interval, less than 0 is none.
+// newPingSchedule returns the schedule for a PingInterval and a PongTimeout. An interval of
+// 0 or less is none. A timeout of 0 is the interval, and less than 0 is none.
 func newPingSchedule(interval, timeout time.Duration) pingSchedule {
 	if interval <= 0 {
 		return pingSchedule{}
@@ -57,7 +57,7 @@ func newTickSchedule(interval, timeout, longest time.Duration) (s pingSchedule) 
 // roundUp returns how many units it takes to make a duration.
 func roundUp(d, unit time.Duration) time.Duration { return (d-1)/unit + 1 }
 
-// noteActivity is called for each sign of life: mostly one load.
+// noteActivity notes a sign of life. It mostly costs one load.
 func (c *Conn) noteActivity() {
 	if c.idleTicks.Load() != 0 {
 		c.idleTicks.Store(0)

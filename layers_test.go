@@ -32,9 +32,9 @@ var layerRows = [][]string{
 	4: {"compress.go"},
 	5: {"conn.go", "conn_settings.go", "conn_close.go", "conn_read.go", "conn_reader.go", "conn_frames.go", "conn_buffer.go", "conn_write.go", "conn_writer.go",
 		"conn_wait_unix.go", "conn_wait_other.go", "deadline.go", "keepalive.go", "trace.go", "conn_deflate.go", "conn_coalesce.go", "conn_outbox.go", "conn_drain.go", "conn_queue.go", "prepared.go", "conn_context.go", "ping.go", "write_unix.go",
-		"conn_park.go", "conn_handle.go", "conn_handle_unix.go"},
+		"conn_park.go", "conn_handle.go", "conn_handle_unix.go", "http2_stream.go"},
 	6: {"json.go", "stream.go"},
-	7: {"server.go", "server_accept.go", "server_handshake.go", "server_members.go", "server_farewell.go", "server_park.go", "park_linux.go", "park_other.go", "upgrade.go", "upgrade_admit.go",
+	7: {"server.go", "server_accept.go", "server_handshake.go", "server_members.go", "server_farewell.go", "server_park.go", "park_linux.go", "park_other.go", "upgrade.go", "upgrade_admit.go", "upgrade_http2.go",
 		"client.go", "client_request.go", "client_handshake.go", "client_connect.go", "proxy.go", "client_js.go", "client_other.go", "browser_js.go"},
 }
 

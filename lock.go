@@ -11,8 +11,8 @@ import (
 
 // lock is a mutex that can be waited for with a deadline or a context, which
 // sync.Mutex cannot. If nobody waits, taking and releasing it is one
-// compare-and-swap each. A channel of capacity one would do the same job at
-// three times the price, on every message.
+// compare-and-swap each. A channel of capacity one would do the same job, but take
+// three times as long for every message.
 //
 // Waiters get it in the order in which they came. Their queue is not in the
 // lock: most locks never have one, and every connection has three locks.
@@ -35,7 +35,7 @@ const (
 	lockFree      = 0
 )
 
-// lockQueues has the queue of each contended lock.
+// lockQueues holds the queue of each contended lock.
 var lockQueues sync.Map // *lock to *lockQueue
 
 type lockQueue struct {
@@ -49,8 +49,8 @@ func (l *lock) tryLock() bool { return l.state.CompareAndSwap(lockFree, lockHeld
 // isHeld reports whether a goroutine has the lock at this moment.
 func (l *lock) isHeld() bool { return l.state.Load() != lockFree }
 
-// lock waits for the lock until ctx ends or the deadline passes, and returns
-// why it stopped waiting. A zero deadline is none.
+// lock waits for the lock, and returns nil when it has it. If ctx ends or the deadline
+// passes first, lock returns the error of that. A zero deadline is none.
 func (l *lock) lock(ctx context.Context, deadline time.Time) error {
 	if l.tryLock() {
 		return nil

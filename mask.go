@@ -29,8 +29,8 @@ import (
 // attacker's script (section 10.3). So the attacker profits from an unmasked client, and the
 // proxy's other users pay. A server's frames are not masked: no web page writes them.
 
-// maskBytes masks a few bytes. This is all that masking is. The rest is the same, eight bytes at a
-// time.
+// maskBytes masks b byte by byte, and turns the key to the next byte each time. This is all that
+// masking is. The rest of the file does the same eight bytes at a time, and makes the keys.
 func maskBytes(b []byte, key uint32) (next uint32) {
 	for i := range b {
 		b[i] ^= byte(key)

@@ -62,6 +62,8 @@ func TestCheckOrigin(t *testing.T) {
 		{"TLS begins at a proxy, a port", "example.com:8080", true, []string{"http://example.com:8080"}, ""},
 		{"TLS begins at a proxy, the backend's port", "example.com:443", true, []string{"http://example.com"}, differ},
 		{"TLS ends at a proxy, default ports", "example.com:443", false, []string{"https://example.com"}, ""},
+		{"a scheme without a default port", "example.com:80", false, []string{"app://example.com:80"}, ""},
+		{"a scheme without a default port, a port in Host", "example.com:80", false, []string{"app://example.com"}, differ},
 		{"TLS begins at a proxy, another host", "example.com", true, []string{"http://evil.com"}, differ},
 
 		{"null", "example.com", false, []string{"null"}, noHost},

@@ -19,12 +19,13 @@ import (
 //
 // The latest ping may also be one that the program sent itself. Its pong is a foreign one: it
 // does not say whether the pings of Ping have arrived. If they still wait for a pong, the last
-// of them is sent once more. Keepalive's ping is the last of them once more, too.
+// of them is sent once more. A ping of keepalive's also sends the last of them once more, so its
+// pong is not a foreign one.
 //
 // Most connections never use it, so nothing of it is in a Conn.
 
-// pingLength is the payload of a ping of Ping's: a key, by which its pong is told from
-// others, and a number.
+// pingLength is the size of the payload of a ping of Ping's: a key, by which its pong is told
+// from others, and a number.
 const pingLength = 16
 
 // pinging has the Pings of each connection that has any.

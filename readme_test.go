@@ -1,8 +1,10 @@
 package websocket
 
 import (
+	"bytes"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -10,36 +12,30 @@ import (
 	"testing"
 )
 
-// readmeLink matches a link to a Go file.
-var readmeLink = regexp.MustCompile(`\]\(([a-z0-9_/]+\.go)\)`)
+// readingLink matches a link to a Go file.
+var readingLink = regexp.MustCompile(`\]\(\.\./([a-z0-9_/]+\.go)\)`)
 
-// The README has the one reading order of the source: every file of the root, of
+// docs/reading.md has the one reading order of the source: every file of the root, of
 // its rooms and of pubsub once, frame.go first and then mask.go.
-func TestReadmeReadingOrder(t *testing.T) {
-	readme, err := os.ReadFile("README.md")
+func TestReadingOrder(t *testing.T) {
+	order, err := os.ReadFile("docs/reading.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, order, found := strings.Cut(string(readme), "\n## Reading it\n")
-	if !found {
-		t.Fatal(`README.md has no section "Reading it"`)
-	}
-	order, _, _ = strings.Cut(order, "\n## ")
-
 	var named []string
-	for _, link := range readmeLink.FindAllStringSubmatch(order, -1) {
+	for _, link := range readingLink.FindAllStringSubmatch(string(order), -1) {
 		named = append(named, link[1])
 	}
 	if len(named) < 2 || named[0] != "frame.go" || named[1] != "mask.go" {
 		t.Errorf("the reading order begins with %q, want frame.go and mask.go", named[:min(2, len(named))])
 	}
-	for _, problem := range readmeProblems(named, readmeFiles(t)) {
+	for _, problem := range readingProblems(named, readingFiles(t)) {
 		t.Error(problem)
 	}
 }
 
-// readmeFiles returns the paths of the files that the reading order has to name.
-func readmeFiles(t *testing.T) (paths []string) {
+// readingFiles returns the paths of the files that the reading order has to name.
+func readingFiles(t *testing.T) (paths []string) {
 	for _, dir := range append([]string{".", "pubsub"}, layersRooms...) {
 		if _, err := os.Stat(dir); err != nil {
 			continue
@@ -51,8 +47,8 @@ func readmeFiles(t *testing.T) (paths []string) {
 	return paths
 }
 
-// readmeProblems compares the files that are named with those that there are.
-func readmeProblems(named, files []string) (problems []string) {
+// readingProblems compares the files that are named with those that there are.
+func readingProblems(named, files []string) (problems []string) {
 	count := make(map[string]int)
 	for _, name := range named {
 		count[name]++
@@ -60,29 +56,100 @@ func readmeProblems(named, files []string) (problems []string) {
 	for _, file := range files {
 		switch count[file] {
 		case 0:
-			problems = append(problems, "the reading order in README.md lacks "+file)
+			problems = append(problems, "docs/reading.md lacks "+file)
 		case 1:
 		default:
-			problems = append(problems, "the reading order in README.md names "+file+" more than once")
+			problems = append(problems, "docs/reading.md names "+file+" more than once")
 		}
 		delete(count, file)
 	}
 	for name := range count {
-		problems = append(problems, "the reading order in README.md names "+name+", which does not exist")
+		problems = append(problems, "docs/reading.md names "+name+", which does not exist")
 	}
 	slices.Sort(problems)
 	return problems
 }
 
-func TestReadmeProblems(t *testing.T) {
-	got := readmeProblems([]string{"a.go", "gone.go", "b.go", "a.go"}, []string{"a.go", "b.go", "new.go"})
+func TestReadingProblems(t *testing.T) {
+	got := readingProblems([]string{"a.go", "gone.go", "b.go", "a.go"}, []string{"a.go", "b.go", "new.go"})
 	want := []string{
-		"the reading order in README.md lacks new.go",
-		"the reading order in README.md names a.go more than once",
-		"the reading order in README.md names gone.go, which does not exist",
+		"docs/reading.md lacks new.go",
+		"docs/reading.md names a.go more than once",
+		"docs/reading.md names gone.go, which does not exist",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// A newcomer has five minutes.
+func TestReadmeLength(t *testing.T) {
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if lines := bytes.Count(readme, []byte("\n")); lines > 150 {
+		t.Errorf("README.md has %d lines, want 150 at most: longer texts belong into docs/", lines)
+	}
+}
+
+// The programs of the README compile in a module of their own, which is made by the commands that
+// the README gives for that.
+func TestReadmePrograms(t *testing.T) {
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	root, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	commands := regexp.MustCompile(`(?m)^    go mod (.*)$`).FindAllStringSubmatch(string(readme), -1)
+	if len(commands) != 2 {
+		t.Fatalf("the README has %d commands of go mod, want 2", len(commands))
+	}
+	for _, command := range commands {
+		args := strings.ReplaceAll(command[1], "/path/to/the/clone", root)
+		readmeGo(t, dir, append([]string{"mod"}, strings.Fields(args)...)...)
+	}
+	programs := regexp.MustCompile("(?s)```go\n(package main\n.*?)```").FindAllStringSubmatch(string(readme), -1)
+	if len(programs) != 2 {
+		t.Fatalf("the README has %d programs, want a server and a client", len(programs))
+	}
+	for _, program := range programs {
+		if err := os.WriteFile(filepath.Join(dir, "main.go"), []byte(program[1]), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		readmeGo(t, dir, "vet", ".")
+	}
+}
+
+// readmeGo runs the go command in dir, without a network.
+func readmeGo(t *testing.T, dir string, args ...string) {
+	t.Helper()
+	command := exec.Command("go", args...)
+	command.Dir = dir
+	command.Env = append(os.Environ(), "GOPROXY=off", "GOWORK=off", "GOFLAGS=-mod=mod")
+	if out, err := command.CombinedOutput(); err != nil {
+		t.Fatalf("go %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+}
+
+// examples/README.md names every program that there is.
+func TestReadmeOfExamples(t *testing.T) {
+	readme, err := os.ReadFile("examples/README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	entries, err := os.ReadDir("examples")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if e.IsDir() && !strings.Contains(string(readme), "| ["+e.Name()+"]("+e.Name()+") |") {
+			t.Errorf("examples/README.md lacks %s", e.Name())
+		}
 	}
 }
 

@@ -97,6 +97,10 @@ func TestDialRefusalShowsConnection(t *testing.T) {
 	}
 }
 
+// goodResponse answers goodRequest.
+const goodResponse = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
+	"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"
+
 // responseSeeds are headers of responses, good and bad.
 var responseSeeds = []string{
 	goodResponse,

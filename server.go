@@ -156,14 +156,25 @@ func (s *Server) ServeTLS(l net.Listener, certFile, keyFile string) error {
 
 // ServeHTTP upgrades a request to a connection and returns, while the handler runs on. Requests
 // that do not ask for an upgrade, or break a rule, are refused as by Upgrader.
+//
+// Over HTTP/2 it returns when the connection has ended, and an http.Server's Shutdown waits for that:
+// register this Server's Shutdown by RegisterOnShutdown.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c, r, err := s.upgradeMember(w, r)
 	if err != nil {
 		s.log(slog.LevelWarn, "websocket: opening handshake failed", "remote", r.RemoteAddr, "error", err)
+		if err == ErrServerClosed && r.ProtoMajor > 1 { // there is no TCP connection of its own to be closed
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
 		return
 	}
 	// net/http ends the request's context with this call.
-	s.start(c, r.WithContext(context.WithoutCancel(r.Context())))
+	r = r.WithContext(context.WithoutCancel(r.Context()))
+	if stream, ok := c.nc.(*http2Stream); ok {
+		s.serveStream(c, r, stream)
+	} else {
+		s.start(c, r)
+	}
 }
 
 // upgradeMember returns the connection, and the request for its handler.

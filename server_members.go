@@ -138,7 +138,7 @@ func (m *members) keepAlive(schedule pingSchedule, empty <-chan struct{}) {
 				c.flags.set(flagGaveUp)
 				c.closeInTurn()
 			default:
-				c.parkTick()
+				c.tickParking()
 			}
 		})
 	}

@@ -99,8 +99,8 @@ func (s *stream) Read(p []byte) (n int, err error) {
 	return n, s.readEnd(err)
 }
 
-// readable returns why Read is not to begin. A deadline that has passed counts even if there
-// is something to be read.
+// readable returns an error if Read must not begin. A deadline that has passed counts even if
+// bytes are there to be read.
 func (s *stream) readable() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -108,7 +108,7 @@ func (s *stream) readable() error {
 	case s.closed:
 		return net.ErrClosed
 	case hasPassed(s.readDeadline):
-		return &timeoutError{what: "stream: read"}
+		return &timeoutError{step: "stream: read"}
 	}
 	return nil
 }
@@ -174,7 +174,7 @@ func (s *stream) put(p []byte) (n int, err error) {
 	case s.err != nil:
 		return 0, s.err
 	case hasPassed(s.writeDeadline):
-		return 0, &timeoutError{what: "stream: write"}
+		return 0, &timeoutError{step: "stream: write"}
 	case len(p) == 0:
 		return 0, nil
 	}
@@ -292,8 +292,8 @@ func (s *stream) isSending() bool {
 	return s.sending
 }
 
-// discard reads for nobody until the function that it returns is called. If both sides only
-// wrote, each of them would wait for the other.
+// discard reads messages and drops them, until stop is called. If both sides only wrote, each
+// of them would wait for the other.
 func (s *stream) discard() (stop func()) {
 	s.c.SetReadDeadline(time.Time{})
 	done := make(chan struct{})

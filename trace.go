@@ -23,14 +23,14 @@ type Trace struct {
 	// r if no request could be read.
 	Handshake func(c *Conn, r *http.Request, response []byte, err error)
 
-	// Frame is called for the header of each frame that was received, one that
-	// breaks a rule included (unless it is the form of its length), and for
-	// each frame that is about to be sent.
+	// Frame is called for the header of each frame that was received, and for each
+	// frame that is about to be sent. A received frame that breaks a rule is told
+	// of too, unless it is the length that is malformed.
 	Frame func(c *Conn, f Frame)
 
 	// Payload is called with a frame's payload, unmasked, and compressed if the
-	// message is. A frame that is sent has it in one piece, one that is received in
-	// pieces, as they come. It belongs to the latest Frame in the same direction.
+	// message is. It is called once for a frame that is sent. For a frame that is
+	// received it is called with each piece that comes. It belongs to the latest Frame in the same direction.
 	Payload func(c *Conn, sent bool, p []byte)
 
 	// Dropped is called when messages are dropped that Enqueue, EnqueuePrepared or
@@ -123,8 +123,8 @@ func (c *Conn) tracePiece(p []byte) {
 	}
 }
 
-// traceClosed tells once why the connection has ended. It does not before traceOpened has told of
-// the beginning.
+// traceClosed tells once why the connection has ended. Before traceOpened has told of the beginning
+// it does nothing.
 func (c *Conn) traceClosed(err error) {
 	if t := c.trace(); t.Closed != nil && !c.flags.set(flagCloseTraced) {
 		t.Closed(c, err)

@@ -48,6 +48,8 @@ var servers = []*server{
 		serve: servePlain, deflate: true, takeover: true, holdsMany: true},
 	{name: "plainsocket-http", module: ours, how: "the same behind net/http, by `Server.ServeHTTP`",
 		serve: overHTTP(plainHandler), deflate: true, takeover: true},
+	{name: "plainsocket-upgrader", module: ours, how: "net/http, `Upgrader.Upgrade`, `ReadMessage` and `WriteMessage` in the handler, as gorilla",
+		serve: overHTTP(plainUpgraderHandler), deflate: true, takeover: true, quietOnly: true},
 	{name: "plainsocket-onmessage", module: ours, how: "`Server.Serve` with `OnMessage`: the library reads, and gathers the answers; idle connections have no goroutine",
 		serve: servePlainOnMessage, deflate: true, takeover: true, holdsMany: true},
 	{name: "plainsocket-goroutines", module: ours, how: "the same with a goroutine for each connection, as on systems without epoll",

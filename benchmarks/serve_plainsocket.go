@@ -14,6 +14,29 @@ func servePlain(ln net.Listener, j *job) error { return newPlainServer(j, plainP
 
 func plainHandler(j *job) http.HandlerFunc { return newPlainServer(j, plainPull(j)).ServeHTTP }
 
+// plainUpgraderHandler is written as most programs for gorilla/websocket are. The handler does not
+// return before the connection ends, so net/http keeps its goroutine and buffers for that long.
+func plainUpgraderHandler(j *job) http.HandlerFunc {
+	u := &websocket.Upgrader{}
+	if j.Deflate {
+		u.Compression = &websocket.Compression{NoContextTakeover: !j.Takeover}
+	}
+	return func(w http.ResponseWriter, r *http.Request) {
+		c, err := u.Upgrade(w, r, nil)
+		if err != nil {
+			return
+		}
+		defer c.Close()
+		plainJoin(j, c)
+		for {
+			messageType, p, err := c.ReadMessage()
+			if err != nil || c.WriteMessage(messageType, p) != nil {
+				return
+			}
+		}
+	}
+}
+
 // servePlainOnMessage has a Handler for a broadcast only, to join the hub.
 func servePlainOnMessage(ln net.Listener, j *job) error {
 	s := newPlainServer(j, nil)

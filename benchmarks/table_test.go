@@ -83,7 +83,7 @@ func TestSelectServers(t *testing.T) {
 	for list, want := range map[string]string{
 		"raw,gorilla":       "raw gorilla gorilla-tuned / ",
 		"gorilla-tuned,gws": "gorilla-tuned gws gws-http / ",
-		"plainsocket,ws":    "plainsocket-pull plainsocket-http plainsocket-onmessage plainsocket-goroutines plainsocket-events plainsocket-coalesce / ws",
+		"plainsocket,ws":    "plainsocket-pull plainsocket-http plainsocket-upgrader plainsocket-onmessage plainsocket-goroutines plainsocket-events plainsocket-coalesce / ws",
 	} {
 		if got := names(list); got != want {
 			t.Errorf("%s: %s, want %s", list, got, want)

@@ -88,7 +88,14 @@ type target struct {
 	echo  func(c *websocket.Conn) error // one message
 }
 
-var targets = []target{
+var targets = func() []target {
+	if http2Proxy != "" {
+		return http2Targets
+	}
+	return http1Targets
+}()
+
+var http1Targets = []target{
 	{"HandleMessages", serveServer, echoHandled},
 	{"Upgrader", serveUpgrader, echoMessage},
 	{"OnMessage, parked", serveOnMessage, nil},

@@ -8,7 +8,7 @@ import (
 
 // Upgrade upgrades a request without looking at its origin.
 //
-// Deprecated: use [Upgrader.Upgrade], which refuses pages from other origins and answers the
+// Deprecated: use [websocket.Upgrader.Upgrade], which refuses pages from other origins and answers the
 // requests that it refuses. Upgrade leaves both to its caller. The sizes have no effect.
 func Upgrade(w http.ResponseWriter, r *http.Request, responseHeader http.Header, readBufSize, writeBufSize int) (*Conn, error) {
 	u := Upgrader{
@@ -21,7 +21,7 @@ func Upgrade(w http.ResponseWriter, r *http.Request, responseHeader http.Header,
 // NewClient does a client's opening handshake on netConn, and closes netConn if that fails. If the
 // URL is a wss URL, it does the TLS handshake first.
 //
-// Deprecated: use [Dialer.DialContext], with NetDialContext to provide the transport. The sizes
+// Deprecated: use [websocket.Dialer.DialContext], with NetDialContext to provide the transport. The sizes
 // have no effect.
 func NewClient(netConn net.Conn, u *url.URL, requestHeader http.Header, readBufSize, writeBufSize int) (*Conn, *http.Response, error) {
 	d := Dialer{
@@ -37,10 +37,10 @@ func NewClient(netConn net.Conn, u *url.URL, requestHeader http.Header, readBufS
 
 // ReadJSON calls c.ReadJSON(v).
 //
-// Deprecated: use [Conn.ReadJSON].
+// Deprecated: use [websocket.Conn.ReadJSON].
 func ReadJSON(c *Conn, v any) error { return c.ReadJSON(v) }
 
 // WriteJSON calls c.WriteJSON(v).
 //
-// Deprecated: use [Conn.WriteJSON].
+// Deprecated: use [websocket.Conn.WriteJSON].
 func WriteJSON(c *Conn, v any) error { return c.WriteJSON(v) }

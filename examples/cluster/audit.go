@@ -16,7 +16,6 @@ import (
 // away or has dropped something.
 
 const (
-	auditEvery = 2 * time.Second
 	auditSoon  = 250 * time.Millisecond // after a room was opened
 	auditRooms = 256                    // in one request
 )
@@ -39,11 +38,11 @@ func (h *hub) auditNow() {
 	}
 }
 
-// auditAll is a goroutine that audits all rooms, some at a time, spread over auditEvery.
+// auditAll is a goroutine that audits all rooms, some at a time, spread over the time of -audit.
 func (h *hub) auditAll() {
 	for {
 		names := h.names()
-		pause := auditEvery / time.Duration(len(names)/auditRooms+1)
+		pause := h.broker.config.audit / time.Duration(len(names)/auditRooms+1)
 		for len(names) > 0 {
 			n := min(len(names), auditRooms)
 			h.audit(names[:n])

@@ -38,6 +38,7 @@ type brokerConfig struct {
 	key   string // file with its key
 
 	replicas    int           // copies of what is said; 0 means 3 if there may be as many nodes, else 1
+	audit       time.Duration // how often each room is compared with the stream
 	presenceTTL time.Duration // how long a member is shown whose node is gone
 }
 

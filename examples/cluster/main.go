@@ -93,6 +93,7 @@ func parseFlags(args []string) (cfg config, demoNodes int, withParent bool, err 
 	f.StringVar(&b.cert, "nats-cert", "", "PEM `file` with a certificate for -nats")
 	f.StringVar(&b.key, "nats-key", "", "PEM `file` with its key")
 	f.IntVar(&b.replicas, "replicas", 0, "keep this `number` of copies of the history (default: 3 with -nats or three nodes, else 1)")
+	f.DurationVar(&b.audit, "audit", 2*time.Second, "compare each room with the stream once in this `time`")
 	f.DurationVar(&b.presenceTTL, "presence-ttl", 10*time.Second, "show the members of a killed node for this `time`")
 	f.DurationVar(&cfg.spread, "spread", time.Second, "at the end, send the pages away over this `time`")
 	f.DurationVar(&cfg.drainDelay, "drain-delay", 0, "at the end, be unready for this `time` before anything else, for load balancers")
@@ -106,7 +107,7 @@ func parseFlags(args []string) (cfg config, demoNodes int, withParent bool, err 
 	}
 	f.Visit(func(given *flag.Flag) {
 		switch given.Name {
-		case "rooms", "rate", "presence-ttl", "spread", "drain-delay", "v":
+		case "rooms", "rate", "audit", "presence-ttl", "spread", "drain-delay", "v":
 			cfg.same = append(cfg.same, "-"+given.Name+"="+given.Value.String())
 		}
 	})
@@ -142,8 +143,8 @@ func (cfg *config) check() error {
 		return fmt.Errorf("a node of a cluster needs -dir: one that came back without its files would have forgotten what it has promised to the others")
 	case b.cluster != "" && b.secret == "" && !isLoopback(b.cluster):
 		return fmt.Errorf("set $CLUSTER_SECRET: whoever reaches %s could become a node", b.cluster)
-	case cfg.rate <= 0 || b.presenceTTL < time.Second:
-		return fmt.Errorf("-rate must be more than 0, and -presence-ttl at least 1s")
+	case cfg.rate <= 0 || b.presenceTTL < time.Second || b.audit < 100*time.Millisecond:
+		return fmt.Errorf("-rate must be more than 0, -presence-ttl at least 1s, and -audit at least 100ms")
 	}
 	return nil
 }

@@ -107,16 +107,14 @@ func (r *room) audited(seq uint64) {
 func (r *room) fill() {
 	wait := 20 * time.Millisecond
 	for r.ctx.Err() == nil {
-		before, done := r.position()
+		before := r.position()
 		page, more, err := r.hub.broker.read(r.ctx, r.name, before)
-		if err == nil {
-			if done = r.filled(before, page, more); done {
-				return
-			}
-		} else {
+		if err != nil {
 			slog.Debug("reading", "room", r.name, "error", err)
+		} else if r.filled(before, page, more) {
+			return
 		}
-		if now, _ := r.position(); now > before {
+		if r.position() > before {
 			wait = 20 * time.Millisecond
 			continue
 		}
@@ -128,10 +126,10 @@ func (r *room) fill() {
 	}
 }
 
-func (r *room) position() (last uint64, ready bool) {
+func (r *room) position() uint64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.last, r.known
+	return r.last
 }
 
 // filled passes on a page that was read from before on. It reports whether that was all.

@@ -52,7 +52,7 @@ function says(frame) {
 
 // whole shows a message that is more than its last frame: put together, and inflated.
 function whole({ whole, type, compressed }) {
-  const all = bytes(whole.octets);
+  const all = bytes(whole.bytes);
   const parts = [];
   if (whole.error) return [el("p", "bad", `The compressed message of ${count(whole.packed, "byte")} is not shown inflated: ${whole.error}`)];
   if (compressed) {

@@ -60,7 +60,7 @@ type frame struct {
 
 // A message is the application's view: all frames together, decompressed.
 type message struct {
-	Bytes  hexBytes `json:"octets"` // the first ones
+	Bytes  hexBytes `json:"bytes"` // the first ones
 	Length int      `json:"length"`
 	Packed int      `json:"packed"` // bytes in the frames
 	Error  string   `json:"error,omitempty"`

@@ -184,7 +184,7 @@ function frameLine({ frame }) {
 
 // preview shows the beginning of a frame's content, or of the whole message if it is compressed.
 function preview(frame) {
-  const shown = bytes(frame.compressed ? frame.whole?.octets ?? "" : frame.payload).subarray(0, 80);
+  const shown = bytes(frame.compressed ? frame.whole?.bytes ?? "" : frame.payload).subarray(0, 80);
   if (frame.opcode === 8) return [el("code", "", closeOf(shown).code), " ", meaning(closeOf(shown).code)];
   if (shown.length === 0) return [];
   if (frame.type === 2) return [el("code", "", Array.from(shown.subarray(0, 24), toHex).join(" "))];

@@ -31,6 +31,7 @@ type Client struct {
 	seqs        []uint64
 	faults      []string
 	connections int
+	addr        string // of the connection
 	serial      int
 	pending     []say // the first is under way
 	sent        time.Time
@@ -77,7 +78,6 @@ var dialer = websocket.Dialer{HandshakeTimeout: 5 * time.Second, PingInterval: 3
 // Run keeps the client connected until ctx ends.
 func (c *Client) Run(ctx context.Context) {
 	c.secret = rand.Text()
-	c.stored = make(map[string]uint64)
 	wait := 200 * time.Millisecond
 	for turn := 0; ctx.Err() == nil; turn++ {
 		if c.session(ctx, c.Nodes[turn%len(c.Nodes)]) {
@@ -101,6 +101,7 @@ func (c *Client) session(ctx context.Context, addr string) (wasLive bool) {
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
 	c.mu.Lock()
 	c.connections++
+	c.addr = addr
 	j := join{Type: "join", Room: c.Room}
 	if c.epoch != "" {
 		after := c.last
@@ -147,6 +148,9 @@ func (c *Client) take(conn *websocket.Conn, a answer) {
 		c.fault("reset after %d", c.last)
 	case "ack":
 		if len(c.pending) > 0 && c.pending[0].ID == a.ID {
+			if c.stored == nil {
+				c.stored = make(map[string]uint64)
+			}
 			c.stored[c.pending[0].Text] = a.Seq
 			c.pending = c.pending[1:]
 			c.sendFirst()
@@ -211,6 +215,7 @@ func (c *Client) Repeat() {
 // A Report says what has happened to a client.
 type Report struct {
 	Live        bool
+	Addr        string // of its node
 	Last        uint64
 	Seqs        []uint64
 	Faults      []string
@@ -223,7 +228,7 @@ type Report struct {
 func (c *Client) Report() Report {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	r := Report{Live: c.live, Last: c.last, Seqs: append([]uint64(nil), c.seqs...), Faults: append([]string(nil), c.faults...),
+	r := Report{Live: c.live, Addr: c.addr, Last: c.last, Seqs: append([]uint64(nil), c.seqs...), Faults: append([]string(nil), c.faults...),
 		Connections: c.connections, Pending: len(c.pending), Stored: make(map[string]uint64)}
 	for text, seq := range c.stored {
 		r.Stored[text] = seq
@@ -250,4 +255,13 @@ func (c *Client) Connections() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.connections
+}
+
+// Cut ends the connection of the moment, without a word. The client comes back.
+func (c *Client) Cut() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.conn != nil {
+		c.conn.NetConn().Close()
+	}
 }
