@@ -70,6 +70,7 @@ const (
 	flagClosed        uint32 = 1 << iota // Close was called: no further message is delivered
 	flagCut                              // the transport was closed, or is just being closed
 	flagTransportDead                    // reading has found the transport's end
+	flagSentClose                        // a close frame was sent, so nothing more can be queued
 	flagGaveUp                           // keepalive gave the peer up
 	flagTooSlow                          // messages for the peer were queued for too long
 	flagCloseTraced                      // Trace.Closed was called, or must not be yet

@@ -122,6 +122,12 @@ func (box *outbox) hasControls() bool {
 	return box.pong.present || box.ping.present || len(box.controls) > 0 || box.close.present
 }
 
+// hasClose reports whether a close frame goes out before everything else that may be left
+// now, or has gone out.
+func (box *outbox) hasClose() bool {
+	return box.close.present || box.sendingClose || box.c.flags.has(flagSentClose)
+}
+
 // leavePong answers a ping. Only the latest ping needs an answer (RFC 6455
 // section 5.5.3).
 func (c *Conn) leavePong(payload []byte) {

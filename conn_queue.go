@@ -383,7 +383,7 @@ func (c *Conn) enqueueFrame(m queuedMessage) (done bool, err error) {
 func (c *Conn) put(m queuedMessage) error {
 	box := c.lockOutbox()
 	defer box.unlock()
-	if box.close.present || box.sendingClose || box.queue.closes > 0 {
+	if box.hasClose() || box.queue.closes > 0 {
 		return ErrCloseSent
 	}
 	if !m.op.isControl() && !box.hasRoom(m.size(), c.queueLimit()) {
@@ -416,7 +416,7 @@ func (c *Conn) enqueueControl(m queuedMessage) error {
 	}
 	box := c.lockOutbox()
 	switch {
-	case box.close.present || box.sendingClose:
+	case box.hasClose():
 		box.unlock()
 		return ErrCloseSent
 	case len(box.controls) >= maxQueuedControls:

@@ -468,6 +468,9 @@ func isTLS(nc net.Conn) bool {
 func (c *Conn) endWriting(err error) {
 	out := &c.out
 	out.err = err
+	if err == ErrCloseSent {
+		c.flags.set(flagSentClose) // for those who queue messages, before the outbox forgets its close frame
+	}
 	if out.pending != nil {
 		putBuffer(out.pending)
 		out.pending, out.pendingFrom, out.pendingTo = nil, 0, 0
