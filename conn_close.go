@@ -21,8 +21,8 @@ import (
 //
 //	CONNECTING   in Upgrade, Dial and the Server's handshake: there is no Conn yet
 //	OPEN         out.err and readErr are both nil
-//	CLOSING      one of both is set: a close frame went out, or came
-//	CLOSED       flagClosed is set, and Context has ended
+//	CLOSING      out.err is ErrCloseSent, or readErr is a *CloseError, and the transport is open
+//	CLOSED       Context has ended: flagClosed is set, or the transport has failed
 
 // lingerTimeout bounds how long the server's end of a failed connection waits
 // until the peer has read the reason.

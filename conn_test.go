@@ -17,7 +17,7 @@ import (
 )
 
 // transports are the ways in which a Conn meets the network: sockets that can
-// be waited for, and those that can only be read.
+// be waited for, and those that are no sockets.
 var transports = map[string]func(t *testing.T) (server, client net.Conn){
 	"pipe": func(t *testing.T) (server, client net.Conn) { return net.Pipe() },
 	"tcp":  tcpPair,
@@ -100,7 +100,7 @@ func frame(op opcode, fin bool, payload string, key uint32) []byte {
 
 const testKey = 0x3d21fa37
 
-// clientSends writes raw octets to a server's transport, in a goroutine.
+// clientSends writes raw bytes to a server's transport, in a goroutine.
 func clientSends(client *Conn, b []byte) {
 	go client.nc.Write(b)
 }
