@@ -90,8 +90,9 @@ type Dialer struct {
 	QueueLimit int
 
 	// QueueTimeout is the longest wait of such a message, or of a control frame that the library
-	// sends by itself, unless it waits behind a write of the program's. Then the transport is closed, and reads and writes return ErrQueueTimeout: 0
-	// means 10 s, less than 0 means no limit.
+	// sends by itself, unless it waits behind a write of the program's. Then the transport is
+	// closed, and reads and writes return ErrQueueTimeout: 0 means 10 s, less than 0 means no
+	// limit.
 	QueueTimeout time.Duration
 
 	// Retry has the settings of Connect. Nil means a zero Retry. DialContext tries once in any

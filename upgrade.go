@@ -107,8 +107,9 @@ type Upgrader struct {
 	QueueLimit int
 
 	// QueueTimeout is the longest wait of such a message, or of a control frame that the library
-	// sends by itself, unless it waits behind a write of the program's. Then the transport is closed, and reads and writes return ErrQueueTimeout: 0
-	// means 10 s, less than 0 means no limit.
+	// sends by itself, unless it waits behind a write of the program's. Then the transport is
+	// closed, and reads and writes return ErrQueueTimeout: 0 means 10 s, less than 0 means no
+	// limit.
 	QueueTimeout time.Duration
 
 	// Trace, if not nil, has functions that are called for handshakes, frames and the end.
