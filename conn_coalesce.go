@@ -72,15 +72,15 @@ func (c *Conn) flushDue() {
 // rest of them is pending again.
 func (c *Conn) sendBehind(buf *[bufferSize]byte, pending, frames []byte) error {
 	n, err := c.send(frames)
-	return c.sentBehind(buf, pending, n, err)
-}
-
-// sentBehind is sendBehind once the transport has taken n bytes of the frames.
-func (c *Conn) sentBehind(buf *[bufferSize]byte, pending []byte, n int, err error) error {
 	if err == nil {
 		putBuffer(buf)
 		return nil
 	}
+	return c.sendBehindFailed(buf, pending, n, err)
+}
+
+// sendBehindFailed ends sendBehind if the transport has taken n bytes of the frames only.
+func (c *Conn) sendBehindFailed(buf *[bufferSize]byte, pending []byte, n int, err error) error {
 	if err = c.writeFailed(err, n > len(pending)); c.out.err == nil && n < len(pending) {
 		c.out.keepPending(buf, pending[n:])
 		c.out.lock.leave() // for unlockWrite to go on with

@@ -281,20 +281,22 @@ func (c *Conn) writeFrame(op opcode, fin bool, payload []byte) error {
 		return c.writeLarge(h, payload)
 	}
 	buf, pending := c.out.takePending()
-	b := appendHeader(pending, h)
-	n := len(b)
-	b = append(b, payload...)
+	b := append(appendHeader(pending, h), payload...)
 	if h.masked {
-		mask(b[n:], h.key)
+		mask(b[len(b)-len(payload):], h.key)
 	}
 	if op != opClose && c.deferWrite(buf, b) {
 		return nil
 	}
 	c.out.writing = true // this is send
-	sent, err := c.nc.Write(b)
+	n, err := c.nc.Write(b)
 	c.out.writing = false
-	c.took(sent)
-	return c.sentBehind(buf, pending, sent, err)
+	c.took(n)
+	if err == nil {
+		putBuffer(buf)
+		return nil
+	}
+	return c.sendBehindFailed(buf, pending, n, err)
 }
 
 // writeFrameBytes writes a frame that buildFrame has made. Its caller holds out.lock.

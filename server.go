@@ -232,22 +232,20 @@ func (s *Server) start(c *Conn, r *http.Request) {
 	switch {
 	case !s.open(c, r):
 	case s.Handler != nil:
-		go s.run(c, r)
+		// Calls the handler, and closes the connection after it. The stack frame stays for as long
+		// as the connection lives. So it is kept small, and so is drive's.
+		go func() {
+			code := CloseInternalServerErr
+			defer func() { s.finish(c, code, "", recover()) }()
+			s.Handler(c, r)
+			code = CloseNormalClosure
+		}()
 	case !s.parkNew(c):
 		go s.drive(c, false)
 	}
 }
 
-// run calls the handler, and closes the connection after it. Its stack frame stays for as long as
-// the connection lives. So it is kept small, and so is drive's.
-func (s *Server) run(c *Conn, r *http.Request) {
-	code := CloseInternalServerErr
-	defer func() { s.finish(c, code, "", recover()) }()
-	s.Handler(c, r)
-	code = CloseNormalClosure
-}
-
-// drive is run for OnMessage. The caller holds readLock if moved is true. The connection may go on
+// drive does the same for OnMessage. The caller holds readLock if moved is true. The connection may go on
 // in another goroutine, which takes readLock over, or be parked, with readLock held.
 func (s *Server) drive(c *Conn, moved bool) {
 	code, reason, elsewhere := CloseInternalServerErr, "", false
