@@ -150,7 +150,7 @@ func (c *Conn) leavePing() {
 // frame was left before, it does nothing and reports false.
 func (c *Conn) leaveClose(payload []byte) bool {
 	box := c.lockOutbox()
-	first := !box.close.present && !box.sendingClose
+	first := !box.hasClose()
 	if first {
 		box.close.set(payload)
 	}
