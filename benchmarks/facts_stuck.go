@@ -259,10 +259,7 @@ func plainBroadcast() (joiner, func([]byte)) {
 			}
 		})
 	}
-	return join, func(p []byte) {
-		pm, _ := websocket.NewPreparedMessage(websocket.BinaryMessage, p)
-		topics.Publish("all", pm)
-	}
+	return join, pubsubPublisher(topics)
 }
 
 // A memberList is a broadcast by a loop over all members.

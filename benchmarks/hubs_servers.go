@@ -94,6 +94,11 @@ func servePubsub(ln net.Listener, joined func()) func([]byte) {
 		},
 	}
 	go srv.Serve(ln)
+	return pubsubPublisher(topics)
+}
+
+// pubsubPublisher returns the function that publishes to all members.
+func pubsubPublisher(topics *pubsub.Topics) func(payload []byte) {
 	return func(payload []byte) {
 		pm, _ := websocket.NewPreparedMessage(websocket.BinaryMessage, payload)
 		topics.Publish("all", pm)
@@ -111,10 +116,7 @@ func servePubsubEvents(ln net.Listener, joined func()) func([]byte) {
 		OnMessage: func(*websocket.Conn, int, []byte) {},
 	}
 	go srv.Serve(ln)
-	return func(payload []byte) {
-		pm, _ := websocket.NewPreparedMessage(websocket.BinaryMessage, payload)
-		topics.Publish("all", pm)
-	}
+	return pubsubPublisher(topics)
 }
 
 func serveGorillaHub(ln net.Listener, joined func()) func([]byte) {

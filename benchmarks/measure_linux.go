@@ -206,11 +206,11 @@ func (b *bench) idle(s *server, j job, n int) (sample, error) {
 	if err != nil {
 		return nil, err
 	}
-	kernel := kernelMemory()
+	kernelBefore := kernelMemory()
 	if err := ss.open(n, script); err != nil {
 		return nil, err
 	}
-	kernel = kernelMemory() - kernel
+	kernel := (float64(kernelMemory()) - float64(kernelBefore)) / float64(n)
 	after, err := ss.read("read")
 	if err != nil {
 		return nil, err
@@ -219,5 +219,5 @@ func (b *bench) idle(s *server, j job, n int) (sample, error) {
 	if err != nil {
 		return nil, err
 	}
-	return append(idleSample(before, after, collected, n), float64(kernel)/float64(n)), nil
+	return append(idleSample(before, after, collected, n), kernel), nil
 }

@@ -13,9 +13,9 @@ import (
 
 var others = []*server{
 	{name: "fastwebsockets", version: "0.10.0", how: "Rust: upgraded by hyper 1, `read_frame` and `write_frame`, tokio with one thread",
-		command: []string{"others/rust/target/release/echo"}, holdsMany: true, smallOnly: true},
+		command: []string{"others/rust/target/release/echo"}, needs: "others/rust/target/release/echo", holdsMany: true, smallOnly: true},
 	{name: "ws", version: "8.18.3", how: "Node.js: its own server, without native parts",
-		command: []string{"node", "others/node/echo.js"}, holdsMany: true},
+		command: []string{"node", "others/node/echo.js"}, needs: "others/node/node_modules/ws", holdsMany: true},
 }
 
 // otherKinds are the measurements that need no command to the server.
@@ -25,23 +25,13 @@ var otherKinds = []string{"echo", "scale", "wake", "latency"}
 func measureOthers(args []string) error {
 	selected, _ := selectServers(servers, "raw,plainsocket-pull,plainsocket-onmessage,gobwas")
 	for _, s := range others {
-		if needs := s.command[len(s.command)-1]; !isBuilt(s) {
-			fmt.Fprintf(os.Stderr, "%s is left out: others/build.sh has not built %s\n", s.name, needs)
+		if _, err := os.Stat(s.needs); err != nil {
+			fmt.Fprintf(os.Stderr, "%s is left out, as others/build.sh has not made %s\n", s.name, s.needs)
 			continue
 		}
 		selected = append(selected, s)
 	}
 	return measure(args, "OTHERS.md", selected, otherKinds)
-}
-
-// isBuilt reports whether a server's program is there, with what it needs.
-func isBuilt(s *server) bool {
-	file := s.command[0]
-	if file == "node" {
-		file = "others/node/node_modules/ws"
-	}
-	_, err := os.Stat(file)
-	return err == nil
 }
 
 // externalReading is a reading of another process. It says nothing of allocations.

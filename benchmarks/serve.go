@@ -24,7 +24,8 @@ type server struct {
 	serve func(ln net.Listener, j *job) error
 
 	command []string // runs a server in another language, in place of serve
-	version string   // of that
+	needs   string   // the file by which others/build.sh shows that command can run
+	version string   // of the library that command uses
 
 	raw      bool // answers every handshake alike and echoes bytes without WebSocket
 	deflate  bool // can compress

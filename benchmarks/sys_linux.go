@@ -29,25 +29,18 @@ func processCPU() time.Duration {
 
 // residentMemory returns the part of a process's memory that is in RAM and its own. The program's
 // code does not count, because more of it is loaded as more of it runs.
-func residentMemory(process string) uint64 {
-	status, _ := os.ReadFile("/proc/" + process + "/status")
-	for line := range bytes.Lines(status) {
-		if value, ok := bytes.CutPrefix(line, []byte("RssAnon:")); ok {
-			var kib uint64
-			fmt.Sscan(string(value), &kib)
-			return kib << 10
-		}
-	}
-	return 0
-}
+func residentMemory(process string) uint64 { return procBytes("/proc/"+process+"/status", "RssAnon:") }
 
 // kernelMemory returns the bytes of the kernel's own objects, such as sockets. They are the whole
 // machine's.
-func kernelMemory() int {
-	info, _ := os.ReadFile("/proc/meminfo")
-	for line := range bytes.Lines(info) {
-		if value, ok := bytes.CutPrefix(line, []byte("Slab:")); ok {
-			var kib int
+func kernelMemory() uint64 { return procBytes("/proc/meminfo", "Slab:") }
+
+// procBytes returns a field of a file of the kernel's that has it in KiB, or 0.
+func procBytes(file, field string) uint64 {
+	text, _ := os.ReadFile(file)
+	for line := range bytes.Lines(text) {
+		if value, ok := bytes.CutPrefix(line, []byte(field)); ok {
+			var kib uint64
 			fmt.Sscan(string(value), &kib)
 			return kib << 10
 		}
