@@ -178,8 +178,8 @@ func (box *outbox) beginDraining() {
 	box.watch()
 }
 
-// canAttempt reports whether the transport can be written without waiting. Sockets and streams of HTTP/2
-// can.
+// canAttempt reports whether the transport can be written without waiting, as sockets and
+// streams of HTTP/2 can.
 func (c *Conn) canAttempt() bool {
 	if c.raw != nil {
 		return true
@@ -199,7 +199,7 @@ func (c *Conn) attemptWrite(p []byte) (n int, err error) {
 	return c.tryWrite(p)
 }
 
-// attempt writes b as far as the socket takes it at once, and takes that from b.
+// attempt writes b as far as the transport takes it at once, and takes that from b.
 func (c *Conn) attempt(b *batch) (done bool, err error) {
 	for _, p := range []*[]byte{&b.small, &b.large} {
 		if len(*p) == 0 {

@@ -288,7 +288,7 @@ func (c *Conn) writeFrame(op opcode, fin bool, payload []byte) error {
 	if op != opClose && c.deferWrite(buf, b) {
 		return nil
 	}
-	c.out.writing = true // this is send
+	c.out.writing = true // from here on sendBehind, without its stack frames
 	n, err := c.nc.Write(b)
 	c.out.writing = false
 	c.took(n)

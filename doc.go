@@ -142,5 +142,6 @@
 //
 // # Reading the source
 //
-// The files are meant to be read. docs/reading.md has the order, which begins with frame.go and mask.go.
+// The files are meant to be read. docs/reading.md has the order, which begins with frame.go and
+// mask.go.
 package websocket

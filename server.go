@@ -245,8 +245,9 @@ func (s *Server) start(c *Conn, r *http.Request) {
 	}
 }
 
-// drive does the same for OnMessage. The caller holds readLock if moved is true. The connection may go on
-// in another goroutine, which takes readLock over, or be parked, with readLock held.
+// drive calls OnMessage for each message, and closes the connection after the last one. The
+// caller holds readLock if moved is true. The connection may go on in another goroutine, which
+// takes readLock over, or be parked, with readLock held.
 func (s *Server) drive(c *Conn, moved bool) {
 	code, reason, elsewhere := CloseInternalServerErr, "", false
 	defer func() {

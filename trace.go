@@ -30,13 +30,14 @@ type Trace struct {
 
 	// Payload is called with a frame's payload, unmasked, and compressed if the
 	// message is. It is called once for a frame that is sent. For a frame that is
-	// received it is called with each piece that comes. It belongs to the latest Frame in the same direction.
+	// received it is called with each piece that comes. It belongs to the latest Frame in
+	// the same direction.
 	Payload func(c *Conn, sent bool, p []byte)
 
 	// Dropped is called when messages are dropped that Enqueue, EnqueuePrepared or
 	// EnqueueLatest had accepted, with their number and their bytes of payload: once for
 	// all messages that were still queued when the connection ended, and for those that
-	// MakeRoom drops. ReportDropped calls it too, for messages that the program or package
+	// MakeRoom and DropQueued drop. ReportDropped calls it too, for messages that the program or package
 	// pubsub dropped, perhaps after Closed.
 	Dropped func(c *Conn, messages, bytes int)
 

@@ -33,8 +33,8 @@ func (u *Upgrader) takeStream(w http.ResponseWriter, r *http.Request, a admissio
 	return c, a, nil
 }
 
-// respond leaves the response that agrees with net/http, and does not wait for it to be sent. It appends the
-// response as HTTP/1.1 would write it to b, for a Trace.
+// respond gives net/http the response that agrees, and does not wait for it to be sent. For a
+// Trace, it appends that response to b, as HTTP/1.1 would write it.
 func (s *http2Stream) respond(b []byte, subprotocol, extensions string, extra http.Header) []byte {
 	h := s.outer.Header()
 	for _, name := range []string{"Content-Length", "Transfer-Encoding", "Connection", "Upgrade"} {

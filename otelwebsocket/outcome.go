@@ -108,8 +108,9 @@ func isTimeout(err error) bool {
 	return errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded)
 }
 
-// isTLS reports whether a TLS handshake failed. Package tls has a type for some of its errors. Those
-// that were sent or received as an alert are operations of their own, and all others begin with its name.
+// isTLS reports whether a TLS handshake failed. Package tls has a type for some of its errors.
+// Errors that were sent or received as an alert are operations of their own, and all others begin
+// with its name.
 func isTLS(err error, operation string) bool {
 	return operation == "remote error" || operation == "local error" ||
 		errors.As(err, new(tls.RecordHeaderError)) || errors.As(err, new(*tls.CertificateVerificationError)) ||

@@ -68,7 +68,8 @@ func newRecorder(side *sideInstruments, attrs attribute.Set, closeCode func(int)
 	return r
 }
 
-// with returns the recorder's attributes and further ones. Where both have a key, the further one counts.
+// with returns the recorder's attributes and further ones. If both have a key, the further one
+// counts.
 func (r *recorder) with(further ...attribute.KeyValue) metric.MeasurementOption {
 	return metric.WithAttributeSet(attribute.NewSet(append(r.attrs.ToSlice(), further...)...))
 }

@@ -110,9 +110,8 @@ func (t *Topics) Publish(topic string, pm *websocket.PreparedMessage, except ...
 // position. Of the messages with the same topic and key that wait for a member, the last one takes
 // the place of the first, and the others are not sent. So a member that is slow gets fewer of them,
 // and what it gets is current. Other messages may be overtaken by that. A member that leaves gets
-// neither, if the first still waited to be handed to it. Publishing the same key
-// again at once supersedes even for members that keep up, as the message may still wait to be
-// handed to them.
+// neither, if the first still waited to be handed to it. Publishing the same key again at once
+// supersedes even for members that keep up, as the message may still wait to be handed to them.
 //
 // The key must be comparable, and not nil: it panics otherwise. For a control message PublishLatest
 // is Publish.
