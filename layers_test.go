@@ -34,7 +34,7 @@ var layerRows = [][]string{
 		"conn_wait_unix.go", "conn_wait_other.go", "deadline.go", "keepalive.go", "trace.go", "conn_deflate.go", "conn_coalesce.go", "conn_outbox.go", "conn_drain.go", "conn_queue.go", "prepared.go", "conn_context.go", "ping.go", "write_unix.go",
 		"conn_park.go", "conn_handle.go", "conn_handle_unix.go", "http2_stream.go"},
 	6: {"json.go", "stream.go"},
-	7: {"server.go", "server_accept.go", "server_handshake.go", "server_members.go", "server_farewell.go", "server_park.go", "park_linux.go", "park_other.go", "upgrade.go", "upgrade_admit.go", "upgrade_http2.go",
+	7: {"server.go", "server_accept.go", "server_handshake.go", "server_members.go", "server_run.go", "server_shutdown.go", "park_linux.go", "park_other.go", "upgrade.go", "upgrade_admit.go", "upgrade_http2.go",
 		"client.go", "client_request.go", "client_handshake.go", "client_connect.go", "proxy.go", "client_js.go", "client_other.go", "browser_js.go"},
 }
 

@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"runtime/debug"
 	"sync"
 	"time"
 )
@@ -221,133 +220,9 @@ func (s *Server) join(c *Conn) bool {
 	}
 	interval := cmp.Or(s.PingInterval, defaultPingInterval)
 	if s.parks() {
-		return s.members.add(c, newTickSchedule(interval, s.PongTimeout, parkTick))
+		return s.members.add(c, newTickSchedule(interval, s.PongTimeout, maxParkTick))
 	}
 	return s.members.add(c, newPingSchedule(interval, s.PongTimeout))
-}
-
-// start begins with c's messages, and returns. OnOpen is called here, because this goroutine has a
-// large stack already, and ends soon.
-func (s *Server) start(c *Conn, r *http.Request) {
-	switch {
-	case !s.open(c, r):
-	case s.Handler != nil:
-		// Calls the handler, and closes the connection after it. The stack frame stays for as long
-		// as the connection lives. So it is kept small, and so is drive's.
-		go func() {
-			code := CloseInternalServerErr
-			defer func() { s.finish(c, code, "", recover()) }()
-			s.Handler(c, r)
-			code = CloseNormalClosure
-		}()
-	case !s.parkNew(c):
-		go s.drive(c, false)
-	}
-}
-
-// drive calls OnMessage for each message, and closes the connection after the last one. The
-// caller holds readLock if moved is true. The connection may go on in another goroutine, which
-// takes readLock over, or be parked, with readLock held.
-func (s *Server) drive(c *Conn, moved bool) {
-	code, reason, elsewhere := CloseInternalServerErr, "", false
-	defer func() {
-		if !elsewhere {
-			s.finish(c, code, reason, recover())
-		}
-	}()
-	if !moved {
-		c.lockRead()
-	}
-	err := c.handle(s.OnMessage, true)
-	if err != errNewGoroutine {
-		code, reason = c.closeAfter(err)
-		return
-	}
-	elsewhere = true // c may be another's from here on
-	if !c.parkConn() {
-		go s.drive(c, true)
-	}
-}
-
-// closeAfter returns the code and reason with which a connection of OnMessage is closed, after
-// reading has ended with err.
-func (c *Conn) closeAfter(err error) (code int, reason string) {
-	end, dead := c.readEnded()
-	_, isClose := errors.AsType[*CloseError](end)
-	_, isBroken := errors.AsType[*ProtocolError](end)
-	switch {
-	case end == nil && isTimeout(err):
-		return CloseGoingAway, "no message before the read deadline"
-	case end == nil || dead || isClose || isBroken:
-		return CloseNormalClosure, ""
-	}
-	return CloseInternalServerErr, "" // a handler for control frames failed
-}
-
-// finish ends a connection after its handler has returned or panicked. If the peer has gone away,
-// finish needs no more stack than the handler did: a stack that grows for its last call costs 4 µs.
-func (s *Server) finish(c *Conn, code int, reason string, panicked any) {
-	defer s.members.remove(c) // even if Logger or Trace end the goroutine
-	defer s.tellClose(c)
-	if panicked != nil && panicked != http.ErrAbortHandler {
-		s.logPanic(c, panicked)
-	}
-	if _, dead := c.readEnded(); dead {
-		c.closeWhenSent()
-	} else {
-		c.Shutdown(context.Background(), code, reason)
-	}
-}
-
-func (s *Server) logPanic(c *Conn, panicked any) {
-	s.log(slog.LevelError, "websocket: handler panicked", "remote", c.RemoteAddr(),
-		"panic", panicked, "stack", string(debug.Stack()))
-}
-
-// Shutdown closes the listeners, sends every connection a close frame with ShutdownCode, over the
-// time of ShutdownSpread, and waits for their handlers to return. A peer that does not answer
-// within CloseTimeout is cut off. If ctx ends first, all connections that are left are cut off, and
-// Shutdown returns ctx's error.
-//
-// If ShutdownCode cannot be sent, Shutdown returns an error and has done nothing.
-//
-// An http.Server in front knows nothing of the connections that were upgraded, and its Shutdown
-// does not wait for them: call both.
-func (s *Server) Shutdown(ctx context.Context) error {
-	bye, err := s.newFarewell(ctx)
-	if err != nil {
-		return err
-	}
-	s.closeListeners()
-	var unanswered <-chan time.Time
-	if bye.patience > 0 {
-		t := time.NewTimer(bye.spread + bye.patience)
-		defer t.Stop()
-		unanswered = t.C
-	}
-	empty := s.members.close()
-	defer close(bye.over)
-	go s.members.dismiss(bye)
-	for {
-		select {
-		case <-empty:
-			return nil
-		case <-unanswered:
-			s.members.cutOff()
-		case <-ctx.Done():
-			s.members.cutOff()
-			return ctx.Err()
-		}
-	}
-}
-
-// Close closes the listeners and all connections at once, without a closing handshake. It does not
-// wait for the handlers.
-func (s *Server) Close() error {
-	s.closeListeners()
-	s.members.close()
-	s.members.cutOff()
-	return nil
 }
 
 func (s *Server) log(level slog.Level, msg string, args ...any) {
@@ -355,34 +230,4 @@ func (s *Server) log(level slog.Level, msg string, args ...any) {
 		defer func() { recover() }() // the Logger panicked, so that cannot be logged
 		s.Logger.Log(context.Background(), level, msg, args...)
 	}
-}
-
-// open calls OnOpen. It reports false if that closed the connection or panicked. The connection is
-// then finished.
-func (s *Server) open(c *Conn, r *http.Request) (ok bool) {
-	if s.OnOpen == nil {
-		return true
-	}
-	code := CloseInternalServerErr
-	defer func() {
-		if !ok {
-			s.finish(c, code, "", recover())
-		}
-	}()
-	s.OnOpen(c, r)
-	code = CloseNormalClosure
-	return !c.flags.has(flagClosed)
-}
-
-// tellClose calls OnClose, after everything else.
-func (s *Server) tellClose(c *Conn) {
-	if s.OnClose == nil {
-		return
-	}
-	defer func() {
-		if v := recover(); v != nil && v != http.ErrAbortHandler {
-			s.log(slog.LevelError, "websocket: OnClose panicked", "panic", v, "stack", string(debug.Stack()))
-		}
-	}()
-	s.OnClose(c, c.end(c.closedErr()))
 }

@@ -12,6 +12,52 @@ import (
 // instant, all clients come back in the same instant, and the next server has to do all their
 // opening handshakes at once. So the close frames may be spread over a time.
 
+// Shutdown closes the listeners, sends every connection a close frame with ShutdownCode, over the
+// time of ShutdownSpread, and waits for their handlers to return. A peer that does not answer
+// within CloseTimeout is cut off. If ctx ends first, all connections that are left are cut off, and
+// Shutdown returns ctx's error.
+//
+// If ShutdownCode cannot be sent, Shutdown returns an error and has done nothing.
+//
+// An http.Server in front knows nothing of the connections that were upgraded, and its Shutdown
+// does not wait for them: call both.
+func (s *Server) Shutdown(ctx context.Context) error {
+	bye, err := s.newFarewell(ctx)
+	if err != nil {
+		return err
+	}
+	s.closeListeners()
+	var unanswered <-chan time.Time
+	if bye.patience > 0 {
+		t := time.NewTimer(bye.spread + bye.patience)
+		defer t.Stop()
+		unanswered = t.C
+	}
+	empty := s.members.close()
+	defer close(bye.over)
+	go s.members.dismiss(bye)
+	for {
+		select {
+		case <-empty:
+			return nil
+		case <-unanswered:
+			s.members.cutOff()
+		case <-ctx.Done():
+			s.members.cutOff()
+			return ctx.Err()
+		}
+	}
+}
+
+// Close closes the listeners and all connections at once, without a closing handshake. It does not
+// wait for the handlers.
+func (s *Server) Close() error {
+	s.closeListeners()
+	s.members.close()
+	s.members.cutOff()
+	return nil
+}
+
 // A farewell says how a Server's connections are closed.
 type farewell struct {
 	code     int
