@@ -280,7 +280,7 @@ func (c *Conn) appendPayload(dst []byte) ([]byte, error) {
 // readInto appends payload of the current frame to p. If it may, it makes p larger first,
 // but only after the wait: a connection that waits holds no room for bytes to come.
 func (c *Conn) readInto(p *[]byte, mayGrow bool) error {
-	if len(c.in.unread) == 0 && cap(*p)-len(*p) < bufferSize/2 {
+	if len(c.in.unread) == 0 && cap(*p)-len(*p) < c.worthDirect() {
 		if err := c.fill(); err != nil {
 			return err
 		}
@@ -300,7 +300,7 @@ func (c *Conn) readPayload(dst []byte) (n int, err error) {
 	dst = dst[:min(int64(len(dst)), in.left)]
 	switch {
 	case len(in.unread) > 0:
-	case len(dst) >= bufferSize/2:
+	case len(dst) >= c.worthDirect():
 		// A large rest: read it straight into dst.
 		if n, err = c.readTransport(dst); err != nil {
 			return 0, err
@@ -315,6 +315,15 @@ func (c *Conn) readPayload(dst []byte) (n int, err error) {
 	n = copy(dst, in.unread)
 	in.unread = in.unread[n:]
 	return n, in.unmaskAndValidate(dst[:n])
+}
+
+// worthDirect is the least room for payload into which it is read straight. With less room a read
+// into the buffer is better, as it may bring the next frames too.
+func (c *Conn) worthDirect() int {
+	if c.raw == nil {
+		return plainBufferSize // the buffer is no larger
+	}
+	return bufferSize / 2
 }
 
 // unmaskAndValidate unmasks p, the next bytes of the current frame's payload, and

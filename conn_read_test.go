@@ -440,6 +440,30 @@ func TestReadAllocations(t *testing.T) {
 	}
 }
 
+// Over a transport that is no socket, such as TLS, a message is read in few pieces, although the
+// connection's buffer is small: what does not fit goes straight into the message.
+func TestLongMessageInFewReads(t *testing.T) {
+	for size, most := range map[int]int{600: 1, 4 << 10: 3, 16 << 10: 4, 256 << 10: 8, 1 << 20: 10} {
+		r := &countingReader{r: bytes.NewReader(frame(opBinary, true, strings.Repeat("x", size), testKey))}
+		c := newConn(&memoryConn{r: r}, false)
+		_, p, err := c.ReadMessage()
+		if err != nil || len(p) != size || r.reads > most {
+			t.Errorf("a message of %d bytes took %d reads, want at most %d: %d bytes, %v", size, r.reads, most, len(p), err)
+		}
+	}
+}
+
+// countingReader counts the reads.
+type countingReader struct {
+	r     io.Reader
+	reads int
+}
+
+func (c *countingReader) Read(p []byte) (int, error) {
+	c.reads++
+	return c.r.Read(p)
+}
+
 // memoryConn reads from r and discards writes.
 type memoryConn struct {
 	net.Conn

@@ -93,7 +93,9 @@ var handshakeCode = []struct {
 	}, func(nc net.Conn, _ func()) net.Conn { return nc }},
 	{"transport's Read", goodRequest, nil, func(nc net.Conn, end func()) net.Conn { return connEndsOddly{Conn: nc, read: end} }},
 	{"transport's Write", goodRequest, nil, func(nc net.Conn, end func()) net.Conn { return connEndsOddly{Conn: nc, write: end} }},
-	{"transport's RemoteAddr", goodRequest, nil, func(nc net.Conn, end func()) net.Conn { return connEndsOddly{Conn: nc, address: end} }},
+	{"transport's RemoteAddr", goodRequest, func(srv *Server, _ func()) {
+		srv.OnOpen = func(*Conn, *http.Request) {} // the address is asked for to show it in a request
+	}, func(nc net.Conn, end func()) net.Conn { return connEndsOddly{Conn: nc, address: end} }},
 	{"TLSConfig", goodRequest, nil, func(nc net.Conn, end func()) net.Conn {
 		return tls.Server(nc, &tls.Config{GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { end(); return nil, nil }})
 	}},
@@ -120,7 +122,11 @@ func TestHandshakeThatEndsOddly(t *testing.T) {
 						}
 						l.conns <- s
 						sendRequest(c, s, tt.request)
-						io.ReadAll(c)
+						c.SetReadDeadline(time.Now().Add(time.Minute))
+						if _, err := io.ReadAll(c); isTimeout(err) {
+							t.Error("the connection is still open after a minute")
+							c.Close()
+						}
 						synctest.Wait()
 						if n := started.Load(); n != 0 {
 							t.Errorf("the handler was started %d times", n)

@@ -33,7 +33,10 @@ func (s *Server) openingHandshake(c *Conn) (*http.Request, error) {
 		parsed = unreadable()
 	}
 	r := &parsed.Request
-	r.RemoteAddr, r.TLS = addrString(c.RemoteAddr()), state
+	r.TLS = state
+	if s.showsRequests() { // the address as text takes three allocations
+		r.RemoteAddr = addrString(c.RemoteAddr())
+	}
 	if refusal != nil {
 		return nil, s.refuseRaw(c, r, refusal)
 	}
@@ -116,6 +119,7 @@ func (s *Server) readRequest(c *Conn) (*parsedRequest, *HandshakeError, error) {
 
 // refuseRaw answers a request with a refusal, and waits until the client has read it.
 func (s *Server) refuseRaw(c *Conn, r *http.Request, refusal *HandshakeError) error {
+	r.RemoteAddr = addrString(c.RemoteAddr()) // for Upgrader.Error
 	w := &rawResponse{header: make(http.Header)}
 	err := s.refuse(w, r, refusal)
 	if _, writeErr := c.nc.Write(w.bytes()); writeErr == nil {

@@ -3,7 +3,7 @@ package main
 // Measuring hubs: "go run . hubs". Each has a process of its own on one CPU, and this process has
 // the members. A round is one message to all; the next begins when it has arrived everywhere but at
 // stuck members, which never read. A hub that does not get through its rounds in time is given up,
-// and its row says so.
+// and its row says so. The hubs are measured in turns, several times.
 
 import (
 	"bufio"
@@ -256,7 +256,7 @@ var hubTimes = struct {
 }{20 * time.Second, 3 * time.Second, time.Second}
 
 // A hubCase is a table.
-type hubCase struct{ n, stuck, size, rounds int }
+type hubCase struct{ n, stuck, size, messages int }
 
 var hubCases = []hubCase{
 	{1000, 0, 125, 50},
@@ -266,11 +266,22 @@ var hubCases = []hubCase{
 	{4000, 80, 2004, 150},
 }
 
-// measureHub returns a row.
-func measureHub(b broadcaster, c hubCase) (row string, err error) {
+// hubColumns are a sample's, CPU time first.
+const (
+	hubCPU      = iota // µs for a delivery
+	hubIdle            // KB a member, before the first message
+	hubAfter           // KB a member, after the last one
+	hubHeld            // µs, median
+	hubHeldMost        // µs
+	hubGoroutines
+	hubLost
+)
+
+// measureHub starts a hub, and measures it once.
+func measureHub(b broadcaster, c hubCase) (result sample, err error) {
 	r, addr, err := startHub(b.name, c.stuck)
 	if r == nil {
-		return "", err
+		return nil, err
 	}
 	defer r.stop()
 	var expired atomic.Bool
@@ -280,32 +291,32 @@ func measureHub(b broadcaster, c hubCase) (row string, err error) {
 	})
 	defer r.alarm.Stop()
 	if err == nil {
-		row, err = r.measure(addr, b, c)
+		result, err = r.measure(addr, b, c)
 	}
 	if err != nil && expired.Load() {
-		err = fmt.Errorf("did not get on for %v: it was in round %d of %d", hubTimes.patience, r.round, c.rounds)
+		err = fmt.Errorf("did not get on for %v: it was in message %d of %d", hubTimes.patience, r.round, c.messages)
 	}
-	return row, err
+	return result, err
 }
 
-// measure plays all rounds.
-func (r *hubRun) measure(addr string, b broadcaster, c hubCase) (row string, err error) {
+// measure sends all messages.
+func (r *hubRun) measure(addr string, b broadcaster, c hubCase) (result sample, err error) {
 	empty, full, err := r.join(addr, c.n, b.hello)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	var held []time.Duration
 	most := full.Goroutines
-	for end := time.Now().Add(4 * hubTimes.patience); r.round < c.rounds; {
+	for end := time.Now().Add(4 * hubTimes.patience); r.round < c.messages; {
 		if time.Now().After(end) {
-			return "", fmt.Errorf("was too slow: %d of %d rounds in %v", r.round, c.rounds, 4*hubTimes.patience)
+			return nil, fmt.Errorf("was too slow: %d of %d messages in %v", r.round, c.messages, 4*hubTimes.patience)
 		}
 		r.alarm.Reset(hubTimes.patience)
 		r.round++
 		r.due += r.alive
 		reading, err := r.command("publish %d", c.size)
 		if err != nil {
-			return "", err
+			return nil, err
 		}
 		r.receive()
 		held = append(held, reading.Held)
@@ -313,22 +324,26 @@ func (r *hubRun) measure(addr string, b broadcaster, c hubCase) (row string, err
 	}
 	after, err := r.command("read")
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	most = max(most, after.Goroutines)
 	collected, err := r.command("collect")
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	slices.Sort(held)
 	each := func(resident uint64) float64 {
 		return (float64(resident) - float64(empty.Resident)) / float64(c.n) / 1000
 	}
-	return fmt.Sprintf("| %s | %.2f | %.2f | %.2f | %v | %v | %d | %d |", b.name,
-		each(full.Resident), each(collected.Resident),
-		float64((after.CPU-full.CPU).Nanoseconds())/float64(r.got)/1000,
-		held[len(held)/2].Round(time.Microsecond), held[len(held)-1].Round(time.Microsecond),
-		most-full.Goroutines, r.lost), nil
+	return sample{
+		hubCPU:        float64((after.CPU - full.CPU).Nanoseconds()) / float64(r.got) / 1000,
+		hubIdle:       each(full.Resident),
+		hubAfter:      each(collected.Resident),
+		hubHeld:       float64(held[len(held)/2].Microseconds()),
+		hubHeldMost:   float64(held[len(held)-1].Microseconds()),
+		hubGoroutines: float64(most - full.Goroutines),
+		hubLost:       float64(r.lost),
+	}, nil
 }
 
 // measureHubs is the command.
@@ -336,22 +351,19 @@ func measureHubs(args []string) error {
 	flags := flag.NewFlagSet("hubs", flag.ExitOnError)
 	only := flags.String("only", "", "only `hubs` with these names, with commas between them")
 	stuckOnly := flags.Bool("stuck", false, "only the runs of 4,000 members")
+	rounds := flags.Int("rounds", 3, "how often each hub is measured, in turns")
 	flags.Parse(args)
-	printHubs(os.Stdout)
+	selected := slices.DeleteFunc(slices.Clone(broadcasters), func(b broadcaster) bool {
+		return *only != "" && !slices.Contains(strings.Split(*only, ","), b.name)
+	})
+	printHubs(os.Stdout, *rounds)
 	for _, c := range hubCases {
 		if *stuckOnly && c.n != 4000 {
 			continue
 		}
 		c.n = min(c.n, descriptors()-500)
 		printHubCase(os.Stdout, c)
-		for _, b := range broadcasters {
-			if *only != "" && !slices.Contains(strings.Split(*only, ","), b.name) {
-				continue
-			}
-			row, err := measureHub(b, c)
-			if err != nil {
-				row = fmt.Sprintf("| %s | %v |", b.name, err)
-			}
+		for _, row := range measureHubCase(selected, c, *rounds) {
 			fmt.Println(row)
 		}
 	}
@@ -359,17 +371,57 @@ func measureHubs(args []string) error {
 	return nil
 }
 
+// measureHubCase measures all hubs in turns, and returns a row for each. A hub that failed is not
+// measured again.
+func measureHubCase(hubs []broadcaster, c hubCase, rounds int) (rows []string) {
+	samples, failed := make([][]sample, len(hubs)), make([]error, len(hubs))
+	for range rounds {
+		for i, b := range hubs {
+			if failed[i] == nil {
+				var s sample
+				s, failed[i] = measureHub(b, c)
+				samples[i] = append(samples[i], s)
+			}
+		}
+	}
+	raw := slices.IndexFunc(hubs, func(b broadcaster) bool { return b.name == "raw" })
+	for i, b := range hubs {
+		switch {
+		case failed[i] != nil:
+			rows = append(rows, fmt.Sprintf("| %s | %v |", b.name, failed[i]))
+		case raw < 0 || failed[raw] != nil:
+			rows = append(rows, hubRow(b.name, samples[i], nil))
+		default:
+			rows = append(rows, hubRow(b.name, samples[i], samples[raw]))
+		}
+	}
+	return rows
+}
+
+// hubRow has the medians, but the highest figure of what is lost.
+func hubRow(name string, samples, raw []sample) string {
+	times := "–"
+	if raw != nil {
+		times = fmt.Sprintf("%.2f", ratio(samples, raw))
+	}
+	mid := func(i int) float64 { return median(column(samples, i)) }
+	micro := func(i int) time.Duration { return time.Duration(mid(i)) * time.Microsecond }
+	return fmt.Sprintf("| %s | %.2f | %s | %.2f | %.2f | %v | %v | %.0f | %.0f |", name, mid(hubCPU), times,
+		mid(hubIdle), mid(hubAfter), micro(hubHeld), micro(hubHeldMost), mid(hubGoroutines), slices.Max(column(samples, hubLost)))
+}
+
 // printHubs prints what the rows are.
-func printHubs(out io.Writer) {
-	fmt.Fprintf(out, "`go run . hubs` on %s, %s, %s, with the hub and its members on a CPU each. The rows:\n\n",
-		time.Now().UTC().Format(time.DateOnly), runtime.Version(), cpuModel())
+func printHubs(out io.Writer, rounds int) {
+	fmt.Fprintf(out, "`go run . hubs` on %s, %s, %s, with the hub and its members on a CPU each. "+
+		"Medians of %d rounds, in which the hubs take turns. The rows:\n\n",
+		time.Now().UTC().Format(time.DateOnly), runtime.Version(), cpuModel(), rounds)
 	for _, b := range broadcasters {
 		fmt.Fprintf(out, "- %s: %s\n", strings.TrimSpace(b.name+" "+version(b.module)), b.how)
 	}
 	fmt.Fprintf(out, `
-"KB" is 1,000 bytes of resident memory of the hub's process for each member, its connection included: "idle" before
+"× raw" is the median of the ratios within a round. "KB" is 1,000 bytes of resident memory of the hub's process for each member, its connection included: "idle" before
 the first message, "after" after the last one. "held" is how long the call that publishes took. "goroutines more" is
-the most that ran beside those of the idle hub. "lost" counts messages that did not reach members who read.
+the most that ran beside those of the idle hub. "lost" is the most messages that did not reach members who read.
 `)
 }
 
@@ -378,7 +430,7 @@ func printHubCase(out io.Writer, c hubCase) {
 	if c.stuck > 0 {
 		stuck = fmt.Sprintf(", of which %d never read", c.stuck)
 	}
-	fmt.Fprintf(out, "\n%d members%s, %d messages of %d bytes:\n\n", c.n, stuck, c.rounds, c.size)
-	fmt.Fprintln(out, "| hub | KB a member, idle | KB after | CPU µs a delivery | held, median | held, most | goroutines more | lost |")
-	fmt.Fprintln(out, "|---|---|---|---|---|---|---|---|")
+	fmt.Fprintf(out, "\n%d members%s, %d messages of %d bytes:\n\n", c.n, stuck, c.messages, c.size)
+	fmt.Fprintln(out, "| hub | CPU µs a delivery | × raw | KB a member, idle | KB after | held, median | held, most | goroutines more | lost |")
+	fmt.Fprintln(out, "|---|---|---|---|---|---|---|---|---|")
 }

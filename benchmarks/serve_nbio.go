@@ -29,7 +29,9 @@ func serveNBIO(ln net.Listener, j *job) error {
 		Listen:                  func(string, string) (net.Listener, error) { return ln, nil },
 		MaxLoad:                 1 << 20,
 		ReleaseWebsocketPayload: true,
-		Handler:                 http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { u.Upgrade(w, r, nil) }),
+		// By default it cuts messages into frames of 32 KiB. The load generator compares frames.
+		MaxWebsocketFramePayloadSize: 4 << 20,
+		Handler:                      http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { u.Upgrade(w, r, nil) }),
 	})
 	if err := engine.Start(); err != nil {
 		return err
