@@ -192,8 +192,8 @@ func cutLine(text string) (line, rest string) {
 }
 
 // canonicalName returns the key of a field in an http.Header. It reports false if name is not a
-// token. The names below come in every opening handshake, and net/textproto does not know them, so
-// it would allocate a string for each.
+// token. Most names are canonical already. The names below come in every opening handshake, and
+// net/textproto does not know them, so it would allocate a string for each.
 func canonicalName(name string) (key string, ok bool) {
 	switch name {
 	case "Sec-WebSocket-Key":
@@ -205,5 +205,19 @@ func canonicalName(name string) (key string, ok bool) {
 	case "Sec-WebSocket-Protocol":
 		return "Sec-Websocket-Protocol", true
 	}
-	return textproto.CanonicalMIMEHeaderKey(name), isToken(name)
+	canonical, upper := true, true
+	for i := range len(name) {
+		c := name[i]
+		if !tokenBytes[c] {
+			return name, false
+		}
+		if upper && 'a' <= c && c <= 'z' || !upper && 'A' <= c && c <= 'Z' {
+			canonical = false
+		}
+		upper = c == '-'
+	}
+	if !canonical {
+		name = textproto.CanonicalMIMEHeaderKey(name)
+	}
+	return name, name != ""
 }

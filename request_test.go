@@ -376,3 +376,22 @@ func TestRawResponse(t *testing.T) {
 		}
 	}
 }
+
+// canonicalName agrees with net/http about every name that is a token, and refuses all others.
+func TestCanonicalName(t *testing.T) {
+	const pool = "aZ-b9_- Q\x80"
+	names := []string{"", "Host", "hOST", "Sec-WebSocket-Key", "sec-websocket-key", "X--Y", "-a-B", "ſ"}
+	for a := range len(pool) {
+		for b := range len(pool) {
+			for c := range len(pool) {
+				names = append(names, string([]byte{pool[a], pool[b], pool[c]}))
+			}
+		}
+	}
+	for _, name := range names {
+		key, ok := canonicalName(name)
+		if want := http.CanonicalHeaderKey(name); ok != isToken(name) || ok && key != want {
+			t.Errorf("canonicalName(%q) = %q, %v, want %q, %v", name, key, ok, want, isToken(name))
+		}
+	}
+}
