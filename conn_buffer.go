@@ -216,6 +216,8 @@ func (c *Conn) readPlain(direct []byte) (int, error) {
 	dst := direct
 	if dst == nil {
 		dst = c.acquire().attachPlain()
+	} else if len(c.in.unread) == 0 {
+		c.in.givePooled()
 	}
 	for {
 		n, err := c.nc.Read(dst)
@@ -232,15 +234,21 @@ func (c *Conn) readPlain(direct []byte) (int, error) {
 // attachPlain is attach for a connection that keeps its buffer. If the buffer is full, which only
 // an opening handshake can cause, it makes a larger one.
 func (in *readState) attachPlain() (room []byte) {
-	if len(in.buf) == bufferSize { // the pool's
-		putBuffer((*[bufferSize]byte)(in.buf))
-		in.buf = nil
-	}
+	in.givePooled()
 	if len(in.buf) == 0 || len(in.unread) == len(in.buf) {
 		in.buf = make([]byte, max(plainBufferSize, 2*len(in.unread)))
 	}
 	in.unread = in.buf[:copy(in.buf, in.unread)]
 	return in.buf[len(in.unread):]
+}
+
+// givePooled gives the buffer back if it is the pool's. The unread bytes stay where they are, so
+// their owner has to copy them at once.
+func (in *readState) givePooled() {
+	if len(in.buf) == bufferSize {
+		putBuffer((*[bufferSize]byte)(in.buf))
+		in.buf = nil
+	}
 }
 
 // fillOnce is fill if nothing is unread. Otherwise it does nothing.

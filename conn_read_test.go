@@ -453,6 +453,31 @@ func TestLongMessageInFewReads(t *testing.T) {
 	}
 }
 
+// A pooled buffer that came with the opening handshake goes back to the pool when the rest of a long
+// message is waited for.
+func TestLongMessageHoldsNoPooledBuffer(t *testing.T) {
+	wire := frame(opBinary, true, strings.Repeat("x", 8<<10), testKey)
+	c := newConn(nil, false)
+	held, rest := -1, bytes.NewReader(wire[600:])
+	c.nc = &memoryConn{r: readerFunc(func(p []byte) (int, error) {
+		held = max(held, len(c.in.buf))
+		return rest.Read(p)
+	})}
+	in := c.acquire()
+	in.buf = getBuffer()[:]
+	in.unread = in.buf[:copy(in.buf, wire[:600])]
+	if _, p, err := c.ReadMessage(); err != nil || len(p) != 8<<10 {
+		t.Errorf("%d bytes, %v", len(p), err)
+	}
+	if held < 0 || held > plainBufferSize {
+		t.Errorf("%d bytes of buffer are held during the wait, want at most %d", held, plainBufferSize)
+	}
+}
+
+type readerFunc func(p []byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
+
 // countingReader counts the reads.
 type countingReader struct {
 	r     io.Reader

@@ -119,7 +119,9 @@ func (s *Server) readRequest(c *Conn) (*parsedRequest, *HandshakeError, error) {
 
 // refuseRaw answers a request with a refusal, and waits until the client has read it.
 func (s *Server) refuseRaw(c *Conn, r *http.Request, refusal *HandshakeError) error {
-	r.RemoteAddr = addrString(c.RemoteAddr()) // for Upgrader.Error
+	if !s.showsRequests() { // else it was set before the application's functions, which may have changed it
+		r.RemoteAddr = addrString(c.RemoteAddr()) // for Upgrader.Error
+	}
 	w := &rawResponse{header: make(http.Header)}
 	err := s.refuse(w, r, refusal)
 	if _, writeErr := c.nc.Write(w.bytes()); writeErr == nil {

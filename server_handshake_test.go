@@ -285,3 +285,40 @@ func BenchmarkServerHandshake(b *testing.B) {
 		})
 	}
 }
+
+// The request of a refusal has the client's address, or the one that the program has put in its
+// place, whoever asks for it.
+func TestAddressOfRefusedRequest(t *testing.T) {
+	ownAddress := func(r *http.Request, _ http.Header) (*http.Request, error) {
+		r.RemoteAddr = "192.0.2.1:4"
+		return nil, &Refusal{}
+	}
+	for _, tt := range []struct {
+		name, request string
+		admit         func(*http.Request, http.Header) (*http.Request, error)
+		want          string
+	}{
+		{"a rule", "GET / HTTP/1.1\r\nHost: h\r\n\r\n", nil, "pipe"},
+		{"unreadable", "GET\r\n\r\n", nil, "pipe"},
+		{"Admit", goodRequest, ownAddress, "192.0.2.1:4"},
+	} {
+		seen := make(chan string, 1)
+		srv := &Server{OnMessage: func(*Conn, int, []byte) {}}
+		srv.Admit = tt.admit
+		srv.Error = func(w http.ResponseWriter, r *http.Request, status int, _ error) {
+			seen <- r.RemoteAddr
+			w.WriteHeader(status)
+		}
+		l := newListener()
+		go srv.Serve(l)
+		s, c := net.Pipe()
+		l.conns <- s
+		go io.WriteString(c, tt.request)
+		go io.Copy(io.Discard, c)
+		if got := <-seen; got != tt.want {
+			t.Errorf("%s: RemoteAddr is %q, want %q", tt.name, got, tt.want)
+		}
+		c.Close()
+		srv.Close()
+	}
+}

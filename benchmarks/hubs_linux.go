@@ -132,7 +132,14 @@ func (r *hubRun) publish(size int) (reading hubReading, err error) {
 		defer close(published)
 		reading, err = r.command("publish %d", size)
 	}()
-	r.receive()
+	r.receive(func() bool {
+		select {
+		case <-published:
+			return true
+		default:
+			return false
+		}
+	})
 	<-published
 	return reading, err
 }
@@ -178,7 +185,7 @@ func (r *hubRun) join(addr string, n int, hello []byte) (empty, full hubReading,
 	}
 	if hello != nil {
 		r.due = r.alive
-		r.receive()
+		r.receive(func() bool { return true })
 	}
 	r.due, r.got, r.lost = 0, 0, 0
 	time.Sleep(hubTimes.idle)
@@ -221,9 +228,9 @@ func (r *hubRun) connect(addr string, n int, hello []byte) (err error) {
 }
 
 // receive waits until all members that read have got what is due. It writes off what has not come
-// when nothing comes any more, or each further round would wait for it again.
-func (r *hubRun) receive() {
-	for r.got < r.due && r.read(hubTimes.silence) {
+// when nothing comes any more after it was sent, or each further round would wait for it again.
+func (r *hubRun) receive(sent func() bool) {
+	for r.got < r.due && (r.read(hubTimes.silence) || !sent()) {
 	}
 	r.lost += r.due - r.got
 	r.due = r.got
@@ -368,6 +375,14 @@ func measureHubs(args []string) error {
 	selected := slices.DeleteFunc(slices.Clone(broadcasters), func(b broadcaster) bool {
 		return *only != "" && !slices.Contains(strings.Split(*only, ","), b.name)
 	})
+	if *rounds < 1 {
+		return fmt.Errorf("-rounds is %d, want 1 or more", *rounds)
+	}
+	if _, cpu, ok := pins(); ok {
+		if err := pinSelf(cpu); err != nil {
+			return err
+		}
+	}
 	printHubs(os.Stdout, *rounds)
 	for _, c := range hubCases {
 		if *stuckOnly && c.n != 4000 {

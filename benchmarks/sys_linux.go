@@ -14,6 +14,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -51,21 +52,27 @@ func procBytes(file, field string) uint64 {
 // pins returns a CPU for the server and one for the load generator. With a
 // single one there is nothing to choose.
 func pins() (server, load int, ok bool) {
-	var set unix.CPUSet
-	if unix.SchedGetaffinity(0, &set) != nil {
-		return 0, 0, false
-	}
-	var cpus []int
-	for i := range len(set) * 64 {
-		if set.IsSet(i) {
-			cpus = append(cpus, i)
-		}
-	}
+	cpus := ownCPUs()
 	if len(cpus) < 2 {
 		return 0, 0, false
 	}
 	return cpus[0], cpus[1], true
 }
+
+// ownCPUs are those on which this process could run when it began. It is asked once, because
+// pinSelf leaves one of them.
+var ownCPUs = sync.OnceValue(func() (cpus []int) {
+	var set unix.CPUSet
+	if unix.SchedGetaffinity(0, &set) != nil {
+		return nil
+	}
+	for i := range len(set) * 64 {
+		if set.IsSet(i) {
+			cpus = append(cpus, i)
+		}
+	}
+	return cpus
+})
 
 func oneCPU(cpu int) *unix.CPUSet {
 	set := new(unix.CPUSet)
