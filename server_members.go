@@ -75,8 +75,9 @@ func (m *members) removeFromList(c *Conn) *poller {
 		return nil
 	}
 	m.list, m.free = nil, nil
+	last := m.poller.Swap(nil) // before Shutdown is told
 	m.announceEmpty()
-	return m.poller.Swap(nil)
+	return last
 }
 
 // announceEmpty tells the goroutines that wait for the last member's end.
