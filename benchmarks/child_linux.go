@@ -131,12 +131,7 @@ func startChild(s *server, j job) (*child, error) {
 		return nil, err
 	}
 	c.out = bufio.NewReader(out)
-	if cpu, _, ok := pins(); ok {
-		err = startOn(cpu, c.cmd)
-	} else {
-		err = c.cmd.Start()
-	}
-	if err != nil {
+	if err = startServer(c.cmd); err != nil {
 		return nil, err
 	}
 	c.addr, err = c.out.ReadString('\n')

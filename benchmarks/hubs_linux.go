@@ -1,9 +1,9 @@
 package main
 
 // Measuring hubs: "go run . hubs". Each has a process of its own on one CPU, and this process has
-// the members. A round is one message to all; the next begins when it has arrived everywhere but at
-// stuck members, which never read. A hub that does not get through its rounds in time is given up,
-// and its row says so. The hubs are measured in turns, several times.
+// the members. A message goes to all of them, and the next one follows when it has arrived
+// everywhere but at stuck members, which never read. A hub that does not get through its messages in
+// time is given up, and its row says so. The hubs take turns, for several rounds.
 
 import (
 	"bufio"
@@ -100,11 +100,11 @@ type hubRun struct {
 	stderr   bytes.Buffer
 	out      *bufio.Reader
 	links    []link
-	counters []counter // of what came over each link
-	stuck    int       // the first members never read
-	alive    int       // members that read and whose connection has not ended
-	round    int
-	alarm    *time.Timer // ends the process if the round takes too long
+	counters []counter   // of what came over each link
+	stuck    int         // the first members never read
+	alive    int         // members that read and whose connection has not ended
+	message  int         // the number of the one that is under way
+	alarm    *time.Timer // ends the process if the message takes too long
 	due      int         // messages that those who read have to get in all
 	got      int         // messages that they got
 	lost     int         // messages that they did not get in time, or because their connection ended
@@ -160,12 +160,7 @@ func startHub(name string, stuck int) (r *hubRun, addr string, err error) {
 	r.in, _ = r.cmd.StdinPipe()
 	out, _ := r.cmd.StdoutPipe()
 	r.out = bufio.NewReader(out)
-	if cpu, _, ok := pins(); ok {
-		err = startOn(cpu, r.cmd)
-	} else {
-		err = r.cmd.Start()
-	}
-	if err != nil {
+	if err = startServer(r.cmd); err != nil {
 		return nil, "", err
 	}
 	addr, err = r.out.ReadString('\n')
@@ -228,7 +223,7 @@ func (r *hubRun) connect(addr string, n int, hello []byte) (err error) {
 }
 
 // receive waits until all members that read have got what is due. It writes off what has not come
-// when nothing comes any more after it was sent, or each further round would wait for it again.
+// when nothing comes any more after it was sent, or each further message would wait for it again.
 func (r *hubRun) receive(sent func() bool) {
 	for r.got < r.due && (r.read(hubTimes.silence) || !sent()) {
 	}
@@ -270,7 +265,7 @@ func (r *hubRun) stop() {
 
 // hubTimes are shorter in tests.
 var hubTimes = struct {
-	patience time.Duration // how long a round may take; all together may take four times as long
+	patience time.Duration // for a message. All together may take four times as long
 	silence  time.Duration // the longest one in which a message may still come
 	idle     time.Duration // how long members do nothing before their memory is read
 }{20 * time.Second, 3 * time.Second, time.Second}
@@ -286,7 +281,7 @@ var hubCases = []hubCase{
 	{4000, 80, 2004, 150},
 }
 
-// hubColumns are a sample's, CPU time first.
+// The columns of a hub's sample. CPU time is the first, for ratio.
 const (
 	hubCPU      = iota // µs for a delivery
 	hubIdle            // KB a member, before the first message
@@ -314,7 +309,7 @@ func measureHub(b broadcaster, c hubCase) (result sample, err error) {
 		result, err = r.measure(addr, b, c)
 	}
 	if err != nil && expired.Load() {
-		err = fmt.Errorf("did not get on for %v: it was in message %d of %d", hubTimes.patience, r.round, c.messages)
+		err = fmt.Errorf("did not get on for %v: it was in message %d of %d", hubTimes.patience, r.message, c.messages)
 	}
 	return result, err
 }
@@ -327,12 +322,12 @@ func (r *hubRun) measure(addr string, b broadcaster, c hubCase) (result sample, 
 	}
 	var held []time.Duration
 	most := full.Goroutines
-	for end := time.Now().Add(4 * hubTimes.patience); r.round < c.messages; {
+	for end := time.Now().Add(4 * hubTimes.patience); r.message < c.messages; {
 		if time.Now().After(end) {
-			return nil, fmt.Errorf("was too slow: %d of %d messages in %v", r.round, c.messages, 4*hubTimes.patience)
+			return nil, fmt.Errorf("was too slow: %d of %d messages in %v", r.message, c.messages, 4*hubTimes.patience)
 		}
 		r.alarm.Reset(hubTimes.patience)
-		r.round++
+		r.message++
 		r.due += r.alive
 		reading, err := r.publish(c.size)
 		if err != nil {
@@ -378,10 +373,8 @@ func measureHubs(args []string) error {
 	if *rounds < 1 {
 		return fmt.Errorf("-rounds is %d, want 1 or more", *rounds)
 	}
-	if _, cpu, ok := pins(); ok {
-		if err := pinSelf(cpu); err != nil {
-			return err
-		}
+	if err := pinLoad(); err != nil {
+		return err
 	}
 	printHubs(os.Stdout, *rounds)
 	for _, c := range hubCases {
@@ -446,9 +439,10 @@ func printHubs(out io.Writer, rounds int) {
 		fmt.Fprintf(out, "- %s: %s\n", strings.TrimSpace(b.name+" "+version(b.module)), b.how)
 	}
 	fmt.Fprintf(out, `
-"× raw" is the median of the ratios within a round. "KB" is 1,000 bytes of resident memory of the hub's process for each member, its connection included: "idle" before
-the first message, "after" after the last one. "held" is how long the call that publishes took. "goroutines more" is
-the most that ran beside those of the idle hub. "lost" is the most messages that did not reach members who read.
+"× raw" is the median of the ratios within a round. "KB" is 1,000 bytes of resident memory of the hub's process for
+each member, its connection included: "idle" before the first message, "after" after the last one. "held" is how
+long the call that publishes took. "goroutines more" is the most that ran beside those of the idle hub. "lost" is the
+most messages that did not reach members who read.
 `)
 }
 

@@ -25,7 +25,7 @@ func TestServerIsAloneOnItsCPU(t *testing.T) {
 			unix.SchedSetaffinity(tid, &all)
 		}
 	})
-	if err := pinSelf(load); err != nil {
+	if err := pinLoad(); err != nil {
 		t.Fatal(err)
 	}
 	c, err := startChild(servers[0], job{})

@@ -160,10 +160,8 @@ func measure(args []string, file string, servers []*server, kinds []string) erro
 		*dir = "."
 	}
 	r := newReport(file, selected, *rounds, *length)
-	if _, cpu, ok := pins(); ok {
-		if err := pinSelf(cpu); err != nil {
-			return err
-		}
+	if err := pinLoad(); err != nil {
+		return err
 	}
 	err := runRounds(chosen, selected, *rounds, *length)
 	for _, m := range chosen {

@@ -59,8 +59,8 @@ func pins() (server, load int, ok bool) {
 	return cpus[0], cpus[1], true
 }
 
-// ownCPUs are those on which this process could run when it began. It is asked once, because
-// pinSelf leaves one of them.
+// ownCPUs returns the CPUs on which this process may run. It finds them out once, because pinLoad
+// leaves one of them.
 var ownCPUs = sync.OnceValue(func() (cpus []int) {
 	var set unix.CPUSet
 	if unix.SchedGetaffinity(0, &set) != nil {
@@ -78,6 +78,24 @@ func oneCPU(cpu int) *unix.CPUSet {
 	set := new(unix.CPUSet)
 	set.Set(cpu)
 	return set
+}
+
+// pinLoad keeps this process, the load generator, on its CPU.
+func pinLoad() error {
+	_, cpu, ok := pins()
+	if !ok {
+		return nil
+	}
+	return pinSelf(cpu)
+}
+
+// startServer starts a command on the server's CPU.
+func startServer(cmd *exec.Cmd) error {
+	cpu, _, ok := pins()
+	if !ok {
+		return cmd.Start()
+	}
+	return startOn(cpu, cmd)
 }
 
 // pinSelf keeps this process on a CPU: all its threads, from which later ones
