@@ -122,8 +122,7 @@ func (c *Conn) drop() {
 func (c *Conn) releaseBuffer() {
 	if c.release(); len(c.in.buf) == bufferSize {
 		c.in.unread = slices.Clone(c.in.unread)
-		putBuffer((*[bufferSize]byte)(c.in.buf))
-		c.in.buf = nil
+		c.in.givePooled()
 	}
 }
 
@@ -242,8 +241,8 @@ func (in *readState) attachPlain() (room []byte) {
 	return in.buf[len(in.unread):]
 }
 
-// givePooled gives the buffer back if it is the pool's. The unread bytes stay where they are, so
-// their owner has to copy them at once.
+// givePooled gives the buffer back if it is the pool's. Unread bytes that lie in it have to be copied
+// before another connection takes it.
 func (in *readState) givePooled() {
 	if len(in.buf) == bufferSize {
 		putBuffer((*[bufferSize]byte)(in.buf))

@@ -17,8 +17,9 @@ import (
 // for as long as the connection lasts. The callback reads, handles messages, answers
 // them, and returns false to wait. One call of the callback is a step. With the help of
 // receive, a step is one read and one write for a small message, while a loop of
-// net.Conn's Read and Write makes three system calls. (An echo takes as much CPU time as in that loop all the same, within 5 %:
-// a read that also says whether more is there costs more.)
+// net.Conn's Read and Write makes three system calls. (An echo takes as much CPU time as
+// in that loop all the same, within 5 %: a read that also says whether more is there
+// costs more.)
 //
 // The cost is stack. f and the write run inside RawConn.Read, so the stack grows to
 // 4 KiB or more and stays that size. After an idle period the next wait therefore

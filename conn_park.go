@@ -18,8 +18,8 @@ import "github.com/plainsocket/websocket/internal/parktest"
 // A goroutine parks its connection in three places:
 //
 //   - after the opening handshake, if no frame came with it
-//   - after a message that came after a silence, and after parksPerTick others in a
-//     tick, as a message to a parked connection takes up to twice the CPU time
+//   - after a message that came after a silence, and after at most parksPerTick
+//     others in a tick, as a message to a parked connection takes up to twice the CPU time
 //   - when it has waited for ticksToInterrupt
 //
 // One bit says which side owns the connection. While flagParked is set no goroutine reads, and

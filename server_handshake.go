@@ -34,7 +34,7 @@ func (s *Server) openingHandshake(c *Conn) (*http.Request, error) {
 	}
 	r := &parsed.Request
 	r.TLS = state
-	if s.showsRequests() { // the address as text takes three allocations
+	if s.showsRequests() || s.Error != nil { // the address as text takes three allocations
 		r.RemoteAddr = addrString(c.RemoteAddr())
 	}
 	if refusal != nil {
@@ -119,9 +119,6 @@ func (s *Server) readRequest(c *Conn) (*parsedRequest, *HandshakeError, error) {
 
 // refuseRaw answers a request with a refusal, and waits until the client has read it.
 func (s *Server) refuseRaw(c *Conn, r *http.Request, refusal *HandshakeError) error {
-	if !s.showsRequests() { // else it was set before the application's functions, which may have changed it
-		r.RemoteAddr = addrString(c.RemoteAddr()) // for Upgrader.Error
-	}
 	w := &rawResponse{header: make(http.Header)}
 	err := s.refuse(w, r, refusal)
 	if _, writeErr := c.nc.Write(w.bytes()); writeErr == nil {

@@ -37,8 +37,8 @@ type Trace struct {
 	// Dropped is called when messages are dropped that Enqueue, EnqueuePrepared or
 	// EnqueueLatest had accepted, with their number and their bytes of payload: once for
 	// all messages that were still queued when the connection ended, and for those that
-	// MakeRoom and DropQueued drop. ReportDropped calls it too, for messages that the program or package
-	// pubsub dropped, perhaps after Closed.
+	// MakeRoom and DropQueued drop. ReportDropped calls it too, for messages that the
+	// program or package pubsub dropped, perhaps after Closed.
 	Dropped func(c *Conn, messages, bytes int)
 
 	// Closed is called when a connection has ended, once for each of which Handshake has told
