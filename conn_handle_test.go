@@ -417,9 +417,9 @@ func TestHandleMessagesCosts(t *testing.T) {
 // A message that has arrived is not delivered once Close was called, be its rest
 // what comes after Close, be it a whole one: in no style, on no transport.
 func TestNoMessageAfterClose(t *testing.T) {
-	pairs := map[string]func(t *testing.T) (server, client net.Conn){
+	pairs := map[string]func(t testing.TB) (server, client net.Conn){
 		// Its Close leaves what was read before, and what comes after.
-		"wrapped": func(t *testing.T) (server, client net.Conn) {
+		"wrapped": func(t testing.TB) (server, client net.Conn) {
 			s, client := net.Pipe()
 			return deafToClose{s}, client
 		},

@@ -36,7 +36,7 @@ func TestPartialMessageMemory(t *testing.T) {
 	}
 }
 
-func testPartialMemory(t *testing.T, pair func(t *testing.T) (server, client net.Conn), serve func(*Conn)) {
+func testPartialMemory(t *testing.T, pair func(t testing.TB) (server, client net.Conn), serve func(*Conn)) {
 	const n, most = 100, 1500
 	message := make([]byte, 32_000)
 	clients := make([]net.Conn, n)

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -449,6 +450,29 @@ func TestLongMessageInFewReads(t *testing.T) {
 		_, p, err := c.ReadMessage()
 		if err != nil || len(p) != size || r.reads > most {
 			t.Errorf("a message of %d bytes took %d reads, want at most %d: %d bytes, %v", size, r.reads, most, len(p), err)
+		}
+	}
+}
+
+// A long message does not begin at a page, because sending it on would be slow (see leadRoom). It does
+// not either if a later part of it made it move, or if it has come in many frames.
+func TestLongMessageBeginsInsideAPage(t *testing.T) {
+	var frames []byte
+	for i := range 100 {
+		frames = append(frames, frame([]opcode{opBinary, opContinuation}[min(i, 1)], i == 99, strings.Repeat("x", 10<<10), testKey)...)
+	}
+	for name, wire := range map[string][]byte{
+		"64 KiB":         frame(opBinary, true, strings.Repeat("x", 64<<10), testKey),
+		"1 MiB":          frame(opBinary, true, strings.Repeat("x", 1<<20), testKey),
+		"in many frames": frames,
+	} {
+		c := newConn(&memoryConn{r: bytes.NewReader(wire)}, false)
+		_, p, err := c.ReadMessage()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if offset := int(reflect.ValueOf(p).Pointer() % 4096); offset != leadRoom {
+			t.Errorf("%s: the message begins %d bytes into a page, want %d", name, offset, leadRoom)
 		}
 	}
 }

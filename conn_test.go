@@ -18,14 +18,14 @@ import (
 
 // transports are the ways in which a Conn meets the network: sockets that can
 // be waited for, and those that are no sockets.
-var transports = map[string]func(t *testing.T) (server, client net.Conn){
-	"pipe": func(t *testing.T) (server, client net.Conn) { return net.Pipe() },
+var transports = map[string]func(t testing.TB) (server, client net.Conn){
+	"pipe": func(t testing.TB) (server, client net.Conn) { return net.Pipe() },
 	"tcp":  tcpPair,
 	"tls":  tlsPair,
 }
 
 // tlsPair has done its handshake: a deadline that ends that is final.
-func tlsPair(t *testing.T) (server, client net.Conn) {
+func tlsPair(t testing.TB) (server, client net.Conn) {
 	s, c := tcpPair(t)
 	ts, tc := tls.Server(s, testTLS()), tls.Client(c, &tls.Config{InsecureSkipVerify: true})
 	go ts.Handshake()
@@ -38,7 +38,7 @@ func tlsPair(t *testing.T) (server, client net.Conn) {
 	return ts, tc
 }
 
-func tcpPair(t *testing.T) (server, client net.Conn) {
+func tcpPair(t testing.TB) (server, client net.Conn) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

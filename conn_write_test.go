@@ -525,3 +525,28 @@ func TestWriteBufferSize(t *testing.T) {
 		t.Errorf("%d bytes in frames of %v, %v; want one frame", len(p), lengths, err)
 	}
 }
+
+// BenchmarkWriteLong sends 128 KiB through a socket, from the beginning of a page and from where
+// ReadMessage puts a message (see leadRoom). The time includes that of the peer's reading.
+func BenchmarkWriteLong(b *testing.B) {
+	array := make([]byte, leadRoom+128<<10)
+	for name, data := range map[string][]byte{"page": array[:128<<10], "message": array[leadRoom:]} {
+		b.Run(name, func(b *testing.B) {
+			s, client := tcpPair(b)
+			defer client.Close()
+			server := newConn(s, false)
+			defer server.Close()
+			server.SetWriteDeadline(time.Now().Add(time.Minute)) // the kernel has to take all before any is read
+			received := make([]byte, maxHeaderLen-4+len(data))
+			b.SetBytes(int64(len(data)))
+			for b.Loop() {
+				if err := server.WriteMessage(BinaryMessage, data); err != nil {
+					b.Fatal(err)
+				}
+				if _, err := io.ReadFull(client, received); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
