@@ -173,25 +173,24 @@ func growFor(dst []byte, in *readState) []byte {
 	return growMessage(dst, int(min(in.left, max(least, 4*here, 3*int64(len(dst))))))
 }
 
-// growMessage makes room for n more bytes of a message in dst.
+// growMessage makes room for n more bytes of a message in dst. If sending the message on would not
+// copy it into a buffer (see writeLarge), it begins leadRoom bytes into its array.
 func growMessage(dst []byte, n int) []byte {
-	if size := len(dst) + n; size > cap(dst) && size >= leadRoomFrom {
-		array := slices.Grow([]byte(nil), leadRoom+size)
-		return append(array[leadRoom:leadRoom], dst...)
+	size := len(dst) + n
+	if size <= cap(dst) || size < bufferSize {
+		return slices.Grow(dst, n)
 	}
-	return slices.Grow(dst, n)
+	size = max(size, cap(dst)+cap(dst)/4) // as append does, so that not every small piece moves all
+	array := slices.Grow([]byte(nil), leadRoom+size)
+	return append(array[leadRoom:leadRoom], dst...)
 }
 
-// A message of leadRoomFrom bytes or more begins leadRoom bytes into its array, because many servers
-// send on what they have received. The array begins at a page, and so does the memory into which
-// the kernel copies what a socket sends. There a frame's payload lies as many bytes further into its
-// page as the header is long, that is 10. Some processors copy slowly to an address that lies so
-// little further into its page than the source: sending 128 KiB takes 52 µs instead of 15 on an AMD
-// EPYC of the fourth generation (BenchmarkWriteLong). From 64 bytes on no processor that we know of does.
-const (
-	leadRoomFrom = 64 << 10
-	leadRoom     = 128
-)
+// leadRoom is there because many servers send on what they have received. A large array begins at a
+// page, and so does the memory into which the kernel copies what a socket sends. There the payload
+// comes behind the frame's header, which is 4 or 10 bytes long. Some processors copy slowly to an
+// address that lies so little further into its page than the source: on an AMD EPYC of the fourth
+// generation, sending 128 KiB takes 52 µs instead of 15 (BenchmarkWriteLong). 64 bytes are enough.
+const leadRoom = 128
 
 // chunkSize is the size of the pieces of a long message of unknown length. A slice that grows is
 // copied, and for a moment both copies are there. So 40 KB that inflate beyond the limit could cost

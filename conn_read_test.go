@@ -462,7 +462,7 @@ func TestLongMessageBeginsInsideAPage(t *testing.T) {
 		frames = append(frames, frame([]opcode{opBinary, opContinuation}[min(i, 1)], i == 99, strings.Repeat("x", 10<<10), testKey)...)
 	}
 	for name, wire := range map[string][]byte{
-		"64 KiB":         frame(opBinary, true, strings.Repeat("x", 64<<10), testKey),
+		"32 KiB":         frame(opBinary, true, strings.Repeat("x", 32<<10), testKey),
 		"1 MiB":          frame(opBinary, true, strings.Repeat("x", 1<<20), testKey),
 		"in many frames": frames,
 	} {

@@ -233,12 +233,21 @@ func appendSwitching(b []byte, key, subprotocol, extensions string, extra http.H
 		b = append(b, extensions...)
 		b = append(b, "\r\n"...)
 	}
+	if extra != nil {
+		b = appendExtra(b, extra)
+	}
+	return append(b, "\r\n"...)
+}
+
+// appendExtra appends the application's own fields. It is not a part of appendSwitching, because
+// ranging over a map takes 100 bytes of stack.
+func appendExtra(b []byte, extra http.Header) []byte {
 	for name, values := range extra {
-		if !equalFold(name, "Sec-WebSocket-Protocol") { // the chosen subprotocol is written above
+		if !equalFold(name, "Sec-WebSocket-Protocol") { // appendSwitching has written the chosen one
 			b = appendField(b, name, values)
 		}
 	}
-	return append(b, "\r\n"...)
+	return b
 }
 
 // appendRequest appends a client's request, with the fields of r.Header. The names are written as

@@ -161,10 +161,7 @@ func (s *Server) ServeTLS(l net.Listener, certFile, keyFile string) error {
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c, r, err := s.upgradeMember(w, r)
 	if err != nil {
-		s.log(slog.LevelWarn, "websocket: opening handshake failed", "remote", r.RemoteAddr, "error", err)
-		if err == ErrServerClosed && r.ProtoMajor > 1 { // there is no TCP connection of its own to be closed
-			w.WriteHeader(http.StatusServiceUnavailable)
-		}
+		s.upgradeFailed(w, r, err)
 		return
 	}
 	// net/http ends the request's context with this call.
@@ -173,6 +170,14 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.serveStream(c, r, stream)
 	} else {
 		s.start(c, r)
+	}
+}
+
+// upgradeFailed ends a request that has become no connection.
+func (s *Server) upgradeFailed(w http.ResponseWriter, r *http.Request, err error) {
+	s.log(slog.LevelWarn, "websocket: opening handshake failed", "remote", r.RemoteAddr, "error", err)
+	if err == ErrServerClosed && r.ProtoMajor > 1 { // there is no TCP connection of its own to be closed
+		w.WriteHeader(http.StatusServiceUnavailable)
 	}
 }
 

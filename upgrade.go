@@ -288,9 +288,7 @@ func innermost(w http.ResponseWriter) http.ResponseWriter {
 func (u *Upgrader) respond(c *Conn, a admission) error {
 	subprotocol := u.subprotocol(a.r, a.header)
 	extensions := u.agreeOnDeflate(c, a.r)
-	c.configure(settings{limit: u.ReadLimit, maxFragments: clampInt32(u.MaxFragments), closeTimeout: u.CloseTimeout, subprotocol: subprotocol,
-		queueLimit: u.QueueLimit, queueTimeout: u.QueueTimeout, frameSize: u.WriteBufferSize, trace: u.Trace})
-	c.coalesce = u.CoalesceWrites
+	u.configure(c, subprotocol)
 	buf := getBuffer()
 	defer putBuffer(buf)
 	var response []byte
@@ -307,6 +305,13 @@ func (u *Upgrader) respond(c *Conn, a admission) error {
 	c.nc.SetDeadline(time.Time{})
 	c.traceOpened(a.r, response)
 	return nil
+}
+
+// configure gives c the settings of u. It is a function of its own so that respond takes less stack.
+func (u *Upgrader) configure(c *Conn, subprotocol string) {
+	c.configure(settings{limit: u.ReadLimit, maxFragments: clampInt32(u.MaxFragments), closeTimeout: u.CloseTimeout, subprotocol: subprotocol,
+		queueLimit: u.QueueLimit, queueTimeout: u.QueueTimeout, frameSize: u.WriteBufferSize, trace: u.Trace})
+	c.coalesce = u.CoalesceWrites
 }
 
 // agreeOnDeflate returns the answer to the client's offers, and makes c ready for it.
