@@ -56,7 +56,7 @@ func (r *report) plotFile() string {
 }
 
 func (r *report) writeMachine(b *strings.Builder) {
-	fmt.Fprintf(b, "%s, %d CPUs, Linux %s, %s, %s. %d rounds of %v for each figure (broadcast and memory at most %d), in %v; load average %s before, %s after.\n",
+	fmt.Fprintf(b, "%s, %d CPUs, Linux %s, %s, %s. %d rounds of %v for each figure (memory, and as many connections as may be, at most %d), in %v; load average %s before, %s after.\n",
 		cpuModel(), runtime.NumCPU(), firstLine("/proc/sys/kernel/osrelease"), runtime.Version(), r.begin.Format(time.DateOnly),
 		r.rounds, r.length, fewRounds, r.took, r.loads[0], r.loads[1])
 	if r.pinned {

@@ -73,7 +73,7 @@ func plan(full bool) (plan []*measurement) {
 	}
 	for _, n := range slices.Compact([]int{limited(1000), limited(10000)}) {
 		plan = append(plan, &measurement{table: table{kind: "broadcast", columns: loadColumns,
-			title: fmt.Sprintf("Broadcast of 125 B to %s connections, per delivery", count(n))}, takes: whole, rounds: fewRounds,
+			title: fmt.Sprintf("Broadcast of 125 B to %s connections, per delivery", count(n))}, takes: whole,
 			run: func(b *bench, s *server) (sample, error) { return b.broadcast(s, n) }})
 	}
 	return slices.Concat(plan, idlePlan(full), scalePlan(full), otherPlan())
