@@ -126,7 +126,7 @@ func (c *Conn) appendMessage(dst []byte) (messageType int, p []byte, err error) 
 	case err != nil:
 		return noMessage, dst, c.readFailed(err)
 	case ok:
-		p = append(dst, data...)
+		p = appendArrived(dst, data, true)
 	default:
 		if messageType, p, err = c.appendPieces(dst); err != nil {
 			return noMessage, dst, err
@@ -256,9 +256,9 @@ func (c *Conn) appendPayload(dst []byte) ([]byte, error) {
 				// A long message, and nothing says how long: see chunkSize.
 				err = c.readInto(in.pieceFor(&dst, true), false)
 			} else if in.left <= int64(len(in.unread)) {
-				// The common case. append makes room of the right size.
+				// The common case.
 				n := int(in.left)
-				dst = append(dst, in.unread[:n]...)
+				dst = appendArrived(dst, in.unread[:n], in.fin)
 				in.unread = in.unread[n:]
 				err = in.unmaskAndValidate(dst[len(dst)-n:])
 			} else {
@@ -360,9 +360,9 @@ func (c *Conn) endMessage() error {
 // messageBuffers holds buffers for messages that are being handled.
 var messageBuffers = sync.Pool{New: func() any { return new([]byte) }}
 
-// maxPooledMessage is the largest buffer that is kept for the next message. A
-// new one of a megabyte costs more than reading the megabyte does.
-const maxPooledMessage = 4 << 20
+// maxPooledMessage is the largest buffer that is kept for the next message, 4 MiB and a page for
+// leadRoom. A new one of a megabyte costs more than reading the megabyte does.
+const maxPooledMessage = 4<<20 + 8<<10
 
 // handleMessage reads one message, of which the first bytes are there, and calls f
 // with it. After Close it calls f no more.

@@ -455,25 +455,74 @@ func TestLongMessageInFewReads(t *testing.T) {
 }
 
 // A long message does not begin at a page, because sending it on would be slow (see leadRoom). It does
-// not either if a later part of it made it move, or if it has come in many frames.
+// not either if it had to move, came in many frames, or came after another one in the same slice.
 func TestLongMessageBeginsInsideAPage(t *testing.T) {
-	var frames []byte
-	for i := range 100 {
-		frames = append(frames, frame([]opcode{opBinary, opContinuation}[min(i, 1)], i == 99, strings.Repeat("x", 10<<10), testKey)...)
-	}
-	for name, wire := range map[string][]byte{
-		"32 KiB":         frame(opBinary, true, strings.Repeat("x", 32<<10), testKey),
-		"1 MiB":          frame(opBinary, true, strings.Repeat("x", 1<<20), testKey),
-		"in many frames": frames,
+	for name, sizes := range map[string][]int{
+		"20 KiB":                          {20 << 10},
+		"32 KiB":                          {32 << 10},
+		"1 MiB":                           {1 << 20},
+		"20 frames of 4 KiB":              slices.Repeat([]int{4 << 10}, 20),
+		"100 frames of 1 KiB":             slices.Repeat([]int{1000}, 100),
+		"a long frame, and a shorter one": {40 << 10, 10 << 10},
+		"more than a chunk":               slices.Repeat([]int{10 << 10}, 100),
 	} {
-		c := newConn(&memoryConn{r: bytes.NewReader(wire)}, false)
+		var wire []byte
+		for i, size := range sizes {
+			op := opContinuation
+			if i == 0 {
+				op = opBinary
+			}
+			wire = append(wire, frame(op, i == len(sizes)-1, strings.Repeat("x", size), testKey)...)
+		}
+		wire = append(wire, frame(opBinary, true, strings.Repeat("x", 18<<10), testKey)...) // fits the slice
+		for transport, pair := range transports {
+			s, client := pair(t)
+			c := newConn(s, false)
+			go client.Write(wire)
+			var p []byte
+			for range 2 {
+				var err error
+				if _, p, err = c.AppendMessage(p[:0]); err != nil {
+					t.Fatal(err)
+				}
+				if offset := reflect.ValueOf(p).Pointer() % 4096; offset < 64 {
+					t.Errorf("%s over %s: %d bytes begin %d bytes into a page, want 64 or more", name, transport, len(p), offset)
+				}
+			}
+			client.Close()
+			c.Close()
+		}
+	}
+}
+
+// A message costs no more than its length and a page, if its only frame says how long it is.
+func TestLongMessageCapacity(t *testing.T) {
+	for _, size := range []int{100_000, 1 << 20, 4 << 20, 8_548_576} {
+		c := newConn(&memoryConn{r: bytes.NewReader(frame(opBinary, true, strings.Repeat("x", size), testKey))}, false)
 		_, p, err := c.ReadMessage()
-		if err != nil {
-			t.Fatal(err)
+		if err != nil || len(p) != size {
+			t.Fatalf("%d bytes of %d, %v", len(p), size, err)
 		}
-		if offset := int(reflect.ValueOf(p).Pointer() % 4096); offset != leadRoom {
-			t.Errorf("%s: the message begins %d bytes into a page, want %d", name, offset, leadRoom)
+		if most := size + leadRoom + 8<<10; cap(p) > most {
+			t.Errorf("a message of %d bytes has a capacity of %d, want at most %d", size, cap(p), most)
 		}
+	}
+}
+
+// A buffer of 4 MiB goes back to the pool after its message.
+func TestLongMessageIsPooled(t *testing.T) {
+	const size = 4 << 20
+	wire := frame(opBinary, true, strings.Repeat("x", size), testKey)
+	c := newConn(&memoryConn{r: &endless{wire: wire}}, false)
+	handled, capacity := 0, 0
+	c.HandleMessages(func(c *Conn, _ int, data []byte) {
+		capacity = cap(data)
+		if handled++; handled == 3 {
+			c.Close()
+		}
+	})
+	if handled != 3 || capacity > maxPooledMessage {
+		t.Errorf("%d messages, the last with a capacity of %d, want at most %d", handled, capacity, maxPooledMessage)
 	}
 }
 

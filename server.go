@@ -173,7 +173,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// upgradeFailed ends a request that has become no connection.
+// upgradeFailed logs why a request has become no connection, and answers it if nothing else has. It is
+// a function of its own so that ServeHTTP takes less stack (see Upgrader.configure).
 func (s *Server) upgradeFailed(w http.ResponseWriter, r *http.Request, err error) {
 	s.log(slog.LevelWarn, "websocket: opening handshake failed", "remote", r.RemoteAddr, "error", err)
 	if err == ErrServerClosed && r.ProtoMajor > 1 { // there is no TCP connection of its own to be closed

