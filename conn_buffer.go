@@ -176,10 +176,10 @@ func growFor(dst []byte, in *readState) []byte {
 
 // appendArrived appends payload to dst. last says that it is the last of its message.
 func appendArrived(dst, payload []byte, last bool) []byte {
-	if len(payload) > cap(dst)-len(dst) {
+	if len(dst)+len(payload) > copyLimit {
 		dst = growMessage(dst, len(payload), last)
 	}
-	return append(dst, payload...)
+	return append(dst, payload...) // a small message gets room of the right size here
 }
 
 // growMessage makes room for n more bytes of a message in dst. If dst becomes too large to be copied
@@ -187,7 +187,10 @@ func appendArrived(dst, payload []byte, last bool) []byte {
 // message does not, unless it consists of chunks.
 func growMessage(dst []byte, n int, last bool) []byte {
 	size := len(dst) + n
-	if size <= cap(dst) || size <= copyLimit {
+	switch {
+	case size <= cap(dst):
+		return dst
+	case size <= copyLimit:
 		return slices.Grow(dst, n)
 	}
 	if !last {
