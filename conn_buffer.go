@@ -174,7 +174,10 @@ func growFor(dst []byte, in *readState) []byte {
 	return growMessage(dst, int(n), in.fin && n == in.left)
 }
 
-// appendArrived appends payload to dst. last says that it is the last of its message.
+// appendArrived appends payload to dst. last says that it is the last of its message. It is not
+// inlined, because an idle connection waits in appendMessage, whose stack frame has to stay small.
+//
+//go:noinline
 func appendArrived(dst, payload []byte, last bool) []byte {
 	if len(dst)+len(payload) > copyLimit {
 		dst = growMessage(dst, len(payload), last)
