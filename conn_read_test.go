@@ -457,23 +457,16 @@ func TestLongMessageInFewReads(t *testing.T) {
 // A long message does not begin at a page, because sending it on would be slow (see leadRoom). It does
 // not either if it had to move, came in many frames, or came after another one in the same slice.
 func TestLongMessageBeginsInsideAPage(t *testing.T) {
-	for name, sizes := range map[string][]int{
-		"20 KiB":                          {20 << 10},
-		"32 KiB":                          {32 << 10},
-		"1 MiB":                           {1 << 20},
-		"20 frames of 4 KiB":              slices.Repeat([]int{4 << 10}, 20),
-		"100 frames of 1 KiB":             slices.Repeat([]int{1000}, 100),
-		"a long frame, and a shorter one": {40 << 10, 10 << 10},
-		"more than a chunk":               slices.Repeat([]int{10 << 10}, 100),
+	for name, tt := range map[string]struct{ size, frameSize int }{
+		"20 KiB":                          {20 << 10, 20 << 10},
+		"32 KiB":                          {32 << 10, 32 << 10},
+		"1 MiB":                           {1 << 20, 1 << 20},
+		"20 frames of 4 KiB":              {80 << 10, 4 << 10},
+		"100 frames of 1,000 bytes":       {100_000, 1000},
+		"a long frame, and a shorter one": {50 << 10, 40 << 10},
+		"more than a chunk":               {1000 << 10, 10 << 10},
 	} {
-		var wire []byte
-		for i, size := range sizes {
-			op := opContinuation
-			if i == 0 {
-				op = opBinary
-			}
-			wire = append(wire, frame(op, i == len(sizes)-1, strings.Repeat("x", size), testKey)...)
-		}
+		wire := longMessage(make([]byte, tt.size), false, tt.frameSize)
 		wire = append(wire, frame(opBinary, true, strings.Repeat("x", 18<<10), testKey)...) // fits the slice
 		for transport, pair := range transports {
 			s, client := pair(t)
@@ -509,7 +502,7 @@ func TestLongMessageCapacity(t *testing.T) {
 	}
 }
 
-// A buffer of 4 MiB goes back to the pool after its message.
+// The buffer of a message of 4 MiB is small enough for the pool.
 func TestLongMessageIsPooled(t *testing.T) {
 	const size = 4 << 20
 	wire := frame(opBinary, true, strings.Repeat("x", size), testKey)

@@ -233,10 +233,7 @@ func appendSwitching(b []byte, key, subprotocol, extensions string, extra http.H
 		b = append(b, extensions...)
 		b = append(b, "\r\n"...)
 	}
-	if extra != nil {
-		b = appendExtra(b, extra)
-	}
-	return append(b, "\r\n"...)
+	return append(appendExtra(b, extra), "\r\n"...)
 }
 
 // appendExtra appends the application's own fields. It is not a part of appendSwitching, because
